@@ -1,0 +1,28 @@
+/**
+ * A generator process: takes one job from its parent, runs that workload against the server, answers
+ * with the measurement and ends. It also ends when the parent does.
+ */
+import { workloads } from "../workloads/catalogue.ts";
+import { isJob, type JobResult } from "./job.ts";
+
+process.once("disconnect", () => process.exit(1));
+process.once("message", (message) => {
+  void run(message).then((result) => {
+    process.send?.(result, () => process.exit(0));
+  });
+});
+
+async function run(message: unknown): Promise<JobResult> {
+  if (!isJob(message)) {
+    return { ok: false, reason: "the generator got no job" };
+  }
+  const workload = workloads.find(({ id }) => id === message.workload);
+  if (workload === undefined) {
+    return { ok: false, reason: `there is no workload ${message.workload}` };
+  }
+  try {
+    return { ok: true, measurement: await workload.measure(message) };
+  } catch (error) {
+    return { ok: false, reason: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+  }
+}

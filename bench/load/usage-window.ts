@@ -1,0 +1,36 @@
+/** Owns measuring a stretch of time: its length, what the server used and what this process used. */
+import { cpuMsOf } from "../process-usage.ts";
+
+export interface Usage {
+  readonly elapsedMs: number;
+  readonly serverCpuMs: number;
+  /** Of one core. */
+  readonly serverShare: number;
+  readonly generatorShare: number;
+}
+
+export class UsageWindow {
+  readonly #serverPid: number;
+  readonly #startMs = performance.now();
+  readonly #serverStartMs: number;
+  readonly #ownStart = process.cpuUsage();
+
+  /** Opens the window now. */
+  constructor(serverPid: number) {
+    this.#serverPid = serverPid;
+    this.#serverStartMs = cpuMsOf(serverPid);
+  }
+
+  /** Reads the window; `endMs` is when the work ended, if that was a little before now. */
+  read(endMs: number = performance.now()): Usage {
+    const elapsedMs = endMs - this.#startMs;
+    const serverCpuMs = cpuMsOf(this.#serverPid) - this.#serverStartMs;
+    const own = process.cpuUsage(this.#ownStart);
+    return {
+      elapsedMs,
+      serverCpuMs,
+      serverShare: serverCpuMs / elapsedMs,
+      generatorShare: (own.user + own.system) / 1_000 / elapsedMs,
+    };
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * `npm run bench`: measures the product's Workers host and the naive design side by side, prints a
+ * table of ratios and writes the figures to bench/results/. Owns the order of measurements and the
+ * temporary directory; loopback only, bounded in count and time, and it ends only what it started.
+ *
+ * Ends with 0 when every measurement came about and nothing was lost, repeated or out of order;
+ * missed ratios are printed and do not change the status.
+ */
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Bundle, bundleWorker } from "./bundle.ts";
+import type { Measurement, Side } from "./load/job.ts";
+import { measureOnce } from "./measurement.ts";
+import { type Options, parseOptions, usage } from "./options.ts";
+import { formatReport, isSound, writeReport } from "./report.ts";
+import type { WorkloadRuns } from "./summary.ts";
+import { workloads } from "./workloads/catalogue.ts";
+import type { Workload } from "./workloads/workload.ts";
+
+const ourConfig = join(import.meta.dirname, "..", "wrangler.jsonc");
+const naiveConfig = join(import.meta.dirname, "naive", "wrangler.jsonc");
+const resultsDirectory = join(import.meta.dirname, "results");
+
+type Bundles = Readonly<Partial<Record<Side, Bundle>>>;
+
+interface Bench {
+  readonly options: Options;
+  readonly bundles: Bundles;
+  readonly directory: string;
+  readonly signal: AbortSignal;
+}
+
+const options = parseOptions(process.argv.slice(2));
+if (options === undefined || typeof options === "string") {
+  process.stdout.write(options === undefined ? usage : `${options}\n\n${usage}`);
+  process.exitCode = options === undefined ? 0 : 2;
+} else {
+  process.exitCode = await bench(options);
+}
+
+async function bench(chosen: Options): Promise<number> {
+  const selected = workloads.filter(({ id }) => isSelected(id, chosen.only));
+  if (selected.length === 0) {
+    process.stdout.write(`no such workload; there are ${workloads.map(({ id }) => id).join(", ")}\n`);
+    return 2;
+  }
+  const interruption = new AbortController();
+  const interrupt = (): void => interruption.abort(new Error("interrupted"));
+  process.once("SIGINT", interrupt).once("SIGTERM", interrupt);
+  const directory = mkdtempSync(join(tmpdir(), "partyshard-bench-"));
+  const results: WorkloadRuns[] = [];
+  try {
+    const bundles = await bundleSides(chosen, directory);
+    const context = { options: chosen, bundles, directory, signal: interruption.signal };
+    for (const workload of selected) {
+      // oxlint-disable-next-line no-await-in-loop -- measurements must not overlap
+      results.push(await measureWorkload(workload, context));
+    }
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+    process.off("SIGINT", interrupt).off("SIGTERM", interrupt);
+  }
+  process.stdout.write(`\n${formatReport(results)}\n`);
+  if (interruption.signal.aborted) {
+    return 130;
+  }
+  writeReport(resultsDirectory, results, chosen);
+  return isSound(results) ? 0 : 1;
+}
+
+/** `W2` selects W2a and W2c. */
+function isSelected(id: string, only: readonly string[]): boolean {
+  return only.length === 0 || only.some((prefix) => id.toUpperCase().startsWith(prefix));
+}
+
+async function bundleSides(chosen: Options, directory: string): Promise<Bundles> {
+  const hasOurs = !chosen.isNaiveOnly;
+  if (hasOurs && !existsSync(ourConfig)) {
+    throw new Error("there is no wrangler.jsonc beside bench/; --naive-only measures without it");
+  }
+  const ours = hasOurs
+    ? await bundleWorker({ configPath: ourConfig, outDirectory: join(directory, "ours") })
+    : undefined;
+  const naive = chosen.isOursOnly
+    ? undefined
+    : await bundleWorker({
+        configPath: naiveConfig,
+        outDirectory: join(directory, "naive"),
+        compatibilityDate: ours?.compatibilityDate,
+      });
+  return { ...(naive === undefined ? {} : { naive }), ...(ours === undefined ? {} : { ours }) };
+}
+
+/** Alternates the sides, and who goes first, so that drift of the machine meets both alike. */
+async function measureWorkload(workload: Workload, context: Bench): Promise<WorkloadRuns> {
+  const runs: Record<Side, Measurement[]> = { naive: [], ours: [] };
+  const failures: string[] = [];
+  process.stdout.write(`${workload.id}: ${workload.title}\n`);
+  for (let round = 1; round <= context.options.rounds; round += 1) {
+    const order: readonly Side[] = round % 2 === 1 ? ["naive", "ours"] : ["ours", "naive"];
+    for (const side of order) {
+      const bundle = context.bundles[side];
+      if (bundle === undefined || context.signal.aborted) {
+        continue;
+      }
+      try {
+        // oxlint-disable-next-line no-await-in-loop -- measurements must not overlap
+        const measurement = await measureSide({ workload, side, bundle, round }, context);
+        runs[side].push(measurement);
+        process.stdout.write(`  ${round} ${side.padEnd(6)} ${formatProgress(workload, measurement)}\n`);
+      } catch (error) {
+        failures.push(error instanceof Error ? error.message : String(error));
+        process.stdout.write(`  ${round} ${side.padEnd(6)} failed\n`);
+      }
+    }
+  }
+  return { workload, runs, failures };
+}
+
+interface Turn {
+  readonly workload: Workload;
+  readonly side: Side;
+  readonly bundle: Bundle;
+  readonly round: number;
+}
+
+async function measureSide(turn: Turn, context: Bench): Promise<Measurement> {
+  const { workload, side, bundle, round } = turn;
+  const name = `${workload.id.toLowerCase()}-${round}`;
+  return measureOnce({
+    bundle,
+    directory: join(context.directory, `server-${side}-${name}`),
+    job: {
+      workload: workload.id,
+      side,
+      room: `wide:bench-${name}`,
+      isQuick: context.options.isQuick,
+    },
+    signal: context.signal,
+  });
+}
+
+function formatProgress(workload: Workload, { metrics }: Measurement): string {
+  return workload.rows
+    .filter(({ metric, target }) => target?.kind !== "zero" || metrics[metric] !== 0)
+    .map(({ metric, label, digits }) => `${label} ${(metrics[metric] ?? Number.NaN).toFixed(digits)}`)
+    .join(" · ");
+}

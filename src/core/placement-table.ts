@@ -1,0 +1,111 @@
+/**
+ * What one gate knows of where a room's sockets are: the registry's table, kept about a second, and
+ * the gate's own choices since. Pure: time comes in. Knows nothing of the registry or of sockets.
+ */
+import type { ShardLoad } from "../protocol/calls.ts";
+import type { ShardId } from "../protocol/names.ts";
+import type { Candidate, PlacementContext, PlacementStrategy } from "./placement.ts";
+
+/** How long a table is used before the gate asks for a new one. */
+export const tableLifetimeMs = 1_000;
+/** How long a table is used that a shard's refusal has shown to be wrong. */
+const distrustedLifetimeMs = 200;
+/** A gate whose question got no answer asks again after this. */
+const refreshTimeoutMs = 2_000;
+/** Choices are remembered until every report must have counted them. */
+const choiceMemoryMs = 5_000;
+
+export class PlacementTable {
+  #shards: readonly ShardLoad[];
+  #updatedAt = 0;
+  #freshUntil = 0;
+  #refreshingUntil = 0;
+  #placed = 0;
+  /** Times of this gate's choices, ascending, for each shard. */
+  readonly #choices = new Map<ShardId, number[]>();
+
+  /** Starts from the room's configuration, every shard taken for empty. */
+  constructor(shards: readonly ShardLoad[]) {
+    this.#shards = shards;
+  }
+
+  /**
+   * Whether the caller should ask the registry now. Says so to one caller at a time: the others
+   * place by what is known, so that calls are bounded by time and not by connects.
+   */
+  startRefresh(now: number): boolean {
+    if (now < this.#freshUntil || now < this.#refreshingUntil) return false;
+    this.#refreshingUntil = now + refreshTimeoutMs;
+    return true;
+  }
+
+  update(shards: readonly ShardLoad[], now: number): void {
+    this.#shards = shards;
+    this.#updatedAt = now;
+    this.#freshUntil = now + tableLifetimeMs;
+    this.#refreshingUntil = 0;
+    for (const times of this.#choices.values()) {
+      const kept = times.findIndex((at) => at > now - choiceMemoryMs);
+      times.splice(0, kept === -1 ? times.length : kept);
+    }
+  }
+
+  /** The registry did not answer: what is known serves until the next try, a lifetime later. */
+  refreshFailed(now: number): void {
+    this.#refreshingUntil = 0;
+    this.#freshUntil = now + tableLifetimeMs;
+  }
+
+  /** What is known has proved wrong: ask again soon, but not for every refusal in a full room. */
+  distrust(): void {
+    this.#freshUntil = Math.min(this.#freshUntil, this.#updatedAt + distrustedLifetimeMs);
+  }
+
+  isUnusedSince(time: number): boolean {
+    return this.#freshUntil < time;
+  }
+
+  /** Chooses a shard, not one of `excluded`, and counts the choice. */
+  place(
+    strategy: PlacementStrategy,
+    random: () => number,
+    now: number,
+    excluded: ReadonlySet<ShardId>,
+  ): Candidate | undefined {
+    const candidates = this.#candidates(excluded);
+    const [first, ...others] = candidates;
+    if (first === undefined) return undefined;
+    const context: PlacementContext = { random, placed: this.#placed };
+    const chosen = strategy([first, ...others], context);
+    this.#placed += 1;
+    const times = this.#choices.get(chosen.id);
+    if (times === undefined) this.#choices.set(chosen.id, [now]);
+    else times.push(now);
+    return chosen;
+  }
+
+  /** A choice that came to nothing is not counted. */
+  forget(shard: ShardId): void {
+    this.#choices.get(shard)?.pop();
+  }
+
+  /** Shards that take sockets; those known to be full only when there is no other. */
+  #candidates(excluded: ReadonlySet<ShardId>): Candidate[] {
+    const online: Candidate[] = [];
+    for (const shard of this.#shards) {
+      if (shard.status !== "online" || excluded.has(shard.id)) continue;
+      const connections = shard.connections + this.#choicesSince(shard.id, shard.reportedAt);
+      online.push({ id: shard.id, capacity: shard.capacity, connections });
+    }
+    const withSpace = online.filter((shard) => shard.connections < shard.capacity);
+    return withSpace.length > 0 ? withSpace : online;
+  }
+
+  #choicesSince(shard: ShardId, since: number): number {
+    const times = this.#choices.get(shard);
+    if (times === undefined) return 0;
+    let index = times.length;
+    while (index > 0 && (times[index - 1] ?? 0) >= since) index -= 1;
+    return times.length - index;
+  }
+}

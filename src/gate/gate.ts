@@ -1,0 +1,143 @@
+/**
+ * The gate: the stateless half of the router, through which every request from outside comes. Tells
+ * what may come in and where it goes. Keeps nothing but placement tables and counters; knows nothing
+ * of the order of messages or of room state.
+ */
+import { Counters } from "../core/counters.ts";
+import { shardsOf, type Rooms, type RoomType } from "../core/rooms.ts";
+import { parseRoomId, type RoomId } from "../protocol/names.ts";
+import { isAuthorized } from "./authorization.ts";
+import { Connecting } from "./connecting.ts";
+import { jsonResponse, preflightResponse, problemResponse, refusal, type Refusal } from "./http.ts";
+import type { GatePorts } from "./ports.ts";
+import { publish } from "./publishing.ts";
+
+/** Names and values of all headers of a request. */
+const maxHeaderLength = 32 * 1024;
+const routerMethods = "GET, POST, OPTIONS";
+
+export class Gate {
+  readonly #rooms: Rooms;
+  readonly #counters = new Counters();
+  readonly #connecting = new Connecting(this.#counters);
+
+  constructor(rooms: Rooms) {
+    this.#rooms = rooms;
+  }
+
+  /** Answers any request from outside. Never throws. */
+  async handle(request: Request, ports: GatePorts): Promise<Response> {
+    let answer: Response | Refusal;
+    try {
+      answer = await this.#route(request, ports);
+    } catch (error) {
+      ports.onError(error);
+      answer = refusal("unavailable", "the request could not be handled; try again");
+    }
+    if (answer instanceof Response) return answer;
+    this.#counters.increment(answer.code);
+    return problemResponse(answer);
+  }
+
+  async #route(request: Request, ports: GatePorts): Promise<Response | Refusal> {
+    if (headerLength(request.headers) > maxHeaderLength) {
+      return refusal("headers-too-large", `headers must not exceed ${maxHeaderLength} characters`);
+    }
+    const url = new URL(request.url);
+    const [, prefix, party, name, ...rest] = url.pathname.split("/");
+    const path = rest.join("/");
+    if (prefix === "party" || (prefix === "parties" && party === "main")) {
+      return refusal("forbidden", "shards are reached through /parties/router/ROOM");
+    }
+    if (prefix === "parties" && name !== undefined) {
+      if (party === "router") return this.#routeRoom(name, path, request, url, ports);
+      if (party === "registry") return routeRegistry(name, path, request, ports);
+    }
+    return refusal("not-found", "rooms are at /parties/router/ROOM");
+  }
+
+  async #routeRoom(
+    name: string,
+    path: string,
+    request: Request,
+    url: URL,
+    ports: GatePorts,
+  ): Promise<Response | Refusal> {
+    const room = parseRoomId(name);
+    if (!room.ok) return refusal(room.code, room.detail);
+    const type = this.#rooms.typeOf(room.value);
+    if (type === undefined) {
+      const known = this.#rooms.names().join(", ");
+      return refusal("unknown-room-type", `"${name}" names no room type; there are: ${known}`);
+    }
+    if (path !== "") return refusal("not-found", `a room has nothing at "${path.slice(0, 100)}"`);
+    if (isUpgrade(request)) {
+      return this.#connecting.connect(room.value, type, request, url, ports);
+    }
+    switch (request.method) {
+      case "POST":
+        return publish(room.value, type, request, url, ports);
+      case "GET":
+        return status(room.value, type, ports);
+      case "OPTIONS":
+        return preflightResponse(routerMethods);
+      default:
+        return refusal("method-not-allowed", `a room takes ${routerMethods}`, {
+          allow: routerMethods,
+        });
+    }
+  }
+}
+
+async function status(room: RoomId, type: RoomType, ports: GatePorts): Promise<Response | Refusal> {
+  const result = await ports.calls.call({ role: "sequencer", id: room }, { type: "status" });
+  if (!result.ok) return refusal("unavailable", "the room's sequencer cannot be reached");
+  const { epoch, seq, history, subscribers } = result.value;
+  const byShard = new Map(subscribers.map((each) => [each.shard, each]));
+  const shards = shardsOf(room, type).map((id) => {
+    const subscriber = byShard.get(id);
+    const isSilent = subscriber !== undefined && subscriber.connections === null;
+    return {
+      id,
+      status: isSilent ? "offline" : "online",
+      connections: subscriber?.connections ?? 0,
+      capacity: type.capacity,
+      // A shard without clients is owed nothing.
+      acked: subscriber?.acked ?? seq,
+      generation: 1,
+    };
+  });
+  const connections = shards.reduce((sum, shard) => sum + shard.connections, 0);
+  return jsonResponse({ room, type: type.name, epoch, seq, connections, shards, history });
+}
+
+async function routeRegistry(
+  name: string,
+  path: string,
+  request: Request,
+  ports: GatePorts,
+): Promise<Response | Refusal> {
+  const authorized = await isAuthorized(request, ports.adminToken);
+  if (!authorized.ok) return authorized;
+  if (name !== ports.registry || path !== "metrics") {
+    return refusal("not-found", `the registry has /parties/registry/${ports.registry}/metrics`);
+  }
+  if (request.method !== "GET") {
+    return refusal("method-not-allowed", "metrics take GET", { allow: "GET" });
+  }
+  const result = await ports.calls.call({ role: "registry", id: name }, { type: "metrics" });
+  if (!result.ok) return refusal("unavailable", "the registry cannot be reached");
+  return new Response(result.value.text, {
+    headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
+  });
+}
+
+function isUpgrade(request: Request): boolean {
+  return request.headers.get("upgrade")?.toLowerCase() === "websocket";
+}
+
+function headerLength(headers: Headers): number {
+  let length = 0;
+  for (const [name, value] of headers) length += name.length + value.length;
+  return length;
+}

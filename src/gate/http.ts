@@ -1,0 +1,55 @@
+/** Answers of the gate: JSON, problem documents, CORS. Knows nothing of what is asked. */
+import { problemDocument, type ProblemCode } from "../protocol/problems.ts";
+
+/** A refusal that the gate turns into a problem document. */
+export type Refusal = {
+  readonly ok: false;
+  readonly code: ProblemCode;
+  readonly detail: string;
+  readonly headers?: Readonly<Record<string, string>>;
+};
+
+export function refusal(
+  code: ProblemCode,
+  detail: string,
+  headers?: Readonly<Record<string, string>>,
+): Refusal {
+  return { ok: false, code, detail, ...(headers === undefined ? {} : { headers }) };
+}
+
+/** Rooms are public by address: any page may publish and read, as with PartyKit's own parties. */
+const corsHeaders = { "access-control-allow-origin": "*" };
+
+export function jsonResponse(value: unknown, status = 200): Response {
+  return new Response(JSON.stringify(value), {
+    status,
+    headers: { ...corsHeaders, "content-type": "application/json" },
+  });
+}
+
+export function problemResponse({ code, detail, headers }: Refusal): Response {
+  const document = problemDocument(code, detail);
+  const retry = document.status === 503 ? { "retry-after": "2" } : {};
+  return new Response(JSON.stringify(document), {
+    status: document.status,
+    headers: {
+      ...corsHeaders,
+      "content-type": "application/problem+json",
+      ...retry,
+      ...headers,
+    },
+  });
+}
+
+/** The answer to a CORS preflight; allowed for a day. */
+export function preflightResponse(methods: string): Response {
+  return new Response(null, {
+    status: 204,
+    headers: {
+      ...corsHeaders,
+      "access-control-allow-methods": methods,
+      "access-control-allow-headers": "authorization, content-type, idempotency-key",
+      "access-control-max-age": "86400",
+    },
+  });
+}

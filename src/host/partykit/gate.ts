@@ -1,0 +1,47 @@
+/** The gate on PartyKit: the statics of a party, which run in the Worker for every outside request. */
+import type * as Party from "partykit/server";
+import type { Gate } from "../../gate/gate.ts";
+import type { GatePorts } from "../../gate/ports.ts";
+import { adminTokenName, clock, entropy, outsideHeaders, registryName } from "../platform.ts";
+import { createCaller, stub } from "./ports.ts";
+
+/**
+ * Longest query: it rests with the socket, in an attachment that PartyKit's runtime (July 2024)
+ * limits to 2 KiB and that holds the class's own state too.
+ */
+const maxQueryLength = 1024;
+
+/** Answers a request from outside. No such request goes on to an object as it came. */
+export function answerFromOutside(
+  gate: Gate,
+  request: Party.Request,
+  lobby: Party.Lobby,
+): Promise<Response> {
+  return gate.handle(
+    request as unknown as Request,
+    createGatePorts(lobby),
+  ) as unknown as Promise<Response>;
+}
+
+function createGatePorts(lobby: Party.Lobby): GatePorts {
+  const token = lobby.env[adminTokenName];
+  return {
+    clock,
+    entropy,
+    calls: createCaller(lobby.parties),
+    registry: registryName,
+    adminToken: typeof token === "string" ? token : undefined,
+    maxQueryLength,
+    // The platform accepts the socket before the party sees it.
+    canRefuseUpgrades: false,
+    onError: (error) => console.error("partyshard gate:", error),
+    connect: async (shard, request, query) => {
+      try {
+        const headers = outsideHeaders(request.headers);
+        return await stub(lobby.parties, "shard", shard).fetch(`/?${query}`, { headers });
+      } catch {
+        return { ok: false, code: "unreachable" };
+      }
+    },
+  };
+}

@@ -1,0 +1,5 @@
+/** partyshard on PartyKit: the three parties of partykit.json. */
+export { registry } from "./registry.ts";
+export { router } from "./router.ts";
+export { shard } from "./shard.ts";
+export { type BroadcastMessage } from "../../shard/fan-out.ts";

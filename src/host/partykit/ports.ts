@@ -1,0 +1,135 @@
+/**
+ * The ports over PartyKit: key-value storage, calls by internal HTTP, links by `socket()`. Translates
+ * and decides nothing.
+ */
+import type * as Party from "partykit/server";
+import type {
+  Address,
+  Caller,
+  LinkEvents,
+  ObjectPorts,
+  Socket,
+  Storage,
+} from "../../core/ports.ts";
+import { parseRequest, type ReplyTo, type RequestTo, type Role } from "../../protocol/calls.ts";
+import type { ShardId } from "../../protocol/names.ts";
+import { failure, success, type Result } from "../../protocol/result.ts";
+import { clock, entropy, linkPath, type WakeTimer } from "../platform.ts";
+
+/** Path of an object at which it takes calls; the gate lets nothing from outside reach objects. */
+const callPath = "~call";
+/** A value of 128 KiB holds 65,536 two-byte units; the rest is for the form around them. */
+const maxTextUnits = 60_000;
+/** Keys that one `put` or `delete` takes at most. */
+const maxKeys = 128;
+
+const partyOfRole = { shard: "main", sequencer: "router", registry: "registry" } as const;
+
+export function createStorage(storage: Party.Storage): Storage {
+  return {
+    list: (prefix) => storage.list({ prefix }),
+    put: (rows) => {
+      for (const some of slices(Object.entries(rows))) void storage.put(Object.fromEntries(some));
+    },
+    delete: (keys) => {
+      for (const some of slices(keys)) void storage.delete(some);
+    },
+    sync: () => storage.sync(),
+    maxTextUnits,
+  };
+}
+
+/** Writes without an `await` between them become durable together, so slices are as good as one. */
+function slices<Item>(items: readonly Item[]): Item[][] {
+  const count = Math.ceil(items.length / maxKeys);
+  return Array.from({ length: count }, (_, index) =>
+    items.slice(index * maxKeys, (index + 1) * maxKeys),
+  );
+}
+
+export function createCaller(parties: Party.Context["parties"]): Caller {
+  return {
+    async call<R extends Role, Request extends RequestTo<R>>(to: Address<R>, request: Request) {
+      try {
+        const init = { method: "POST", body: JSON.stringify(request) };
+        const response = await stub(parties, to.role, to.id).fetch(`/${callPath}`, init);
+        if (response.ok) return await response.json<Result<ReplyTo<R, Request>>>();
+        return failure("unreachable", `the object answered ${response.status}`);
+      } catch (error) {
+        return failure("unreachable", String(error));
+      }
+    },
+  };
+}
+
+/** Answers a request that is a call, by the role that `handle` stands for; `null` for any other. */
+export async function answerCall<R extends Role>(
+  role: R,
+  request: Party.Request,
+  handle: (call: RequestTo<R>) => unknown,
+): Promise<Response | null> {
+  if (!new URL(request.url).pathname.endsWith(`/${callPath}`)) return null;
+  const body: unknown = await request.json().catch(() => null);
+  const parsed = parseRequest(role, body);
+  return Response.json(parsed.ok ? await handle(parsed.value) : parsed);
+}
+
+/**
+ * Nothing wakes an object of PartyKit when it is not in memory: its alarms know neither its id nor
+ * other parties (partykit 0.0.115). The cron sweep stands in, see `sweep` in shard.ts.
+ */
+export function createObjectPorts(room: Party.Room, timer: WakeTimer): ObjectPorts {
+  return {
+    clock,
+    entropy,
+    storage: createStorage(room.storage),
+    calls: createCaller(room.context.parties),
+    wakeups: { soon: (at) => timer.set(at), durable: () => {} },
+  };
+}
+
+export async function dialShard(
+  parties: Party.Context["parties"],
+  shard: ShardId,
+  events: LinkEvents,
+): Promise<Result<Socket>> {
+  try {
+    const webSocket = await stub(parties, "shard", shard).socket(`/${linkPath}`);
+    webSocket.addEventListener("message", ({ data }) => {
+      if (typeof data === "string") events.message(data);
+    });
+    webSocket.addEventListener("close", ({ code }) => events.close(code));
+    webSocket.addEventListener("error", () => events.close(1006));
+    return success(openSocket(webSocket));
+  } catch (error) {
+    return failure("unreachable", String(error));
+  }
+}
+
+type RawSocket = {
+  send(data: string | Uint8Array): void;
+  close(code: number, reason: string): void;
+};
+
+/** The port's socket: sending on one that has closed does nothing. */
+export function openSocket(webSocket: RawSocket): Socket {
+  return {
+    send: (data) => quietly(() => webSocket.send(data)),
+    close: (code, reason) => quietly(() => webSocket.close(code, reason)),
+  };
+}
+
+function quietly(act: () => void): void {
+  try {
+    act();
+  } catch {
+    // The socket has closed; its event tells the owner.
+  }
+}
+
+/** The object of a role, by id. */
+export function stub(parties: Party.Context["parties"], role: Role, id: string): Party.Stub {
+  const party = parties[partyOfRole[role]];
+  if (party === undefined) throw new Error(`partykit.json has no party "${partyOfRole[role]}"`);
+  return party.get(id);
+}

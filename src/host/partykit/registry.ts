@@ -1,0 +1,42 @@
+/** The registry party on PartyKit. */
+import type * as Party from "partykit/server";
+import type { Rooms } from "../../core/rooms.ts";
+import { Gate } from "../../gate/gate.ts";
+import { Registry } from "../../registry/registry.ts";
+import { WakeTimer } from "../platform.ts";
+import { answerFromOutside } from "./gate.ts";
+import { answerCall, createObjectPorts } from "./ports.ts";
+
+/** Makes the `registry` party: the directory and the load of rooms. */
+export function registry(rooms: Rooms) {
+  const gate = new Gate(rooms);
+
+  return class RegistryParty implements Party.Server {
+    static onBeforeConnect(request: Party.Request, lobby: Party.Lobby): Promise<Response> {
+      return answerFromOutside(gate, request, lobby);
+    }
+
+    static onBeforeRequest(request: Party.Request, lobby: Party.Lobby): Promise<Response> {
+      return answerFromOutside(gate, request, lobby);
+    }
+
+    readonly options: Party.ServerOptions = { hibernate: true };
+    readonly #room: Party.Room;
+    #registry: Registry | undefined;
+
+    constructor(room: Party.Room) {
+      this.#room = room;
+    }
+
+    async onStart(): Promise<void> {
+      // The registry waits for nothing, so there is nothing to wake.
+      const ports = createObjectPorts(this.#room, new WakeTimer(() => {}));
+      this.#registry = await Registry.start(rooms, ports);
+    }
+
+    async onRequest(request: Party.Request): Promise<Response> {
+      const answer = await answerCall("registry", request, (call) => this.#registry?.handle(call));
+      return answer ?? new Response("Not found", { status: 404 });
+    }
+  };
+}

@@ -1,0 +1,6 @@
+/** partyshard on Cloudflare Workers: Durable Objects, partyserver room classes, wrangler. */
+export { type Bindings } from "./ports.ts";
+export { registry } from "./registry.ts";
+export { routeRooms, router } from "./router.ts";
+export { shard } from "./shard.ts";
+export { type BroadcastMessage } from "../../shard/fan-out.ts";

@@ -1,0 +1,128 @@
+/**
+ * The ports over Durable Objects: storage, calls by RPC, links by `fetch`. Translates and decides
+ * nothing.
+ */
+import type {
+  Address,
+  Caller,
+  LinkEvents,
+  ObjectPorts,
+  Socket,
+  Storage,
+} from "../../core/ports.ts";
+import type { ReplyTo, RequestTo, Role } from "../../protocol/calls.ts";
+import type { ShardId } from "../../protocol/names.ts";
+import type { MessageData } from "../../protocol/payload.ts";
+import { failure, success, type Failure, type Result } from "../../protocol/result.ts";
+import { clock, entropy, linkPath, type WakeTimer } from "../platform.ts";
+
+/** The method of every object that takes calls; RPC is not reachable from outside. */
+export interface Callable extends Rpc.DurableObjectBranded {
+  partyshardCall(request: unknown): Promise<unknown>;
+}
+
+/** Bindings that a deployment must have, named like this in its wrangler configuration. */
+export type Bindings = {
+  readonly Main: DurableObjectNamespace<Callable>;
+  readonly Router: DurableObjectNamespace<Callable>;
+  readonly Registry: DurableObjectNamespace<Callable>;
+};
+
+/** A value of 2 MB holds a million two-byte units; the rest is for the key and the form. */
+const maxTextUnits = 900_000;
+
+export function createStorage(storage: DurableObjectStorage): Storage {
+  return {
+    list: (prefix) => storage.list({ prefix }),
+    put: (rows) => {
+      void storage.put({ ...rows });
+    },
+    delete: (keys) => {
+      void storage.delete([...keys]);
+    },
+    sync: () => storage.sync(),
+    maxTextUnits,
+  };
+}
+
+export function createCaller(bindings: Bindings): Caller {
+  const namespaces = {
+    shard: bindings.Main,
+    sequencer: bindings.Router,
+    registry: bindings.Registry,
+  } as const;
+  return {
+    async call<R extends Role, Request extends RequestTo<R>>(to: Address<R>, request: Request) {
+      try {
+        const reply = await namespaces[to.role].getByName(to.id).partyshardCall(request);
+        return reply as Result<ReplyTo<R, Request>>;
+      } catch (error) {
+        return callFailure(error);
+      }
+    },
+  };
+}
+
+export function createObjectPorts(
+  ctx: DurableObjectState,
+  bindings: Bindings,
+  timer: WakeTimer,
+): ObjectPorts {
+  return {
+    clock,
+    entropy,
+    storage: createStorage(ctx.storage),
+    calls: createCaller(bindings),
+    wakeups: {
+      soon: (at) => timer.set(at),
+      durable: (at) => {
+        void ctx.storage.setAlarm(at);
+      },
+    },
+  };
+}
+
+export async function dialShard(
+  namespace: Bindings["Main"],
+  shard: ShardId,
+  events: LinkEvents,
+): Promise<Result<Socket>> {
+  try {
+    const url = `https://partyshard.internal/parties/main/${shard}/${linkPath}`;
+    const headers = { Upgrade: "websocket" };
+    const { webSocket } = await namespace.getByName(shard).fetch(url, { headers });
+    if (webSocket === null) return failure("unreachable", "the shard took no link");
+    webSocket.addEventListener("message", ({ data }) => {
+      if (typeof data === "string") events.message(data);
+    });
+    webSocket.addEventListener("close", ({ code }) => events.close(code));
+    webSocket.addEventListener("error", () => events.close(1006));
+    webSocket.accept();
+    return success(openSocket(webSocket));
+  } catch (error) {
+    return callFailure(error);
+  }
+}
+
+/** The port's socket: sending on one that has closed does nothing. */
+export function openSocket(webSocket: WebSocket): Socket {
+  return {
+    send: (data: MessageData) => quietly(() => webSocket.send(data)),
+    close: (code, reason) => quietly(() => webSocket.close(code, reason)),
+  };
+}
+
+function quietly(act: () => void): void {
+  try {
+    act();
+  } catch {
+    // The socket has closed; its event tells the owner.
+  }
+}
+
+/** `overloaded` must not be tried again (Cloudflare, "Error handling" of Durable Objects, 2026). */
+export function callFailure(error: unknown): Failure {
+  const isOverloaded = typeof error === "object" && error !== null && "overloaded" in error;
+  const detail = error instanceof Error ? error.message : String(error);
+  return failure(isOverloaded ? "overloaded" : "unreachable", detail);
+}

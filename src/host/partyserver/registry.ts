@@ -1,0 +1,33 @@
+/** The registry party on Durable Objects. */
+import { DurableObject } from "cloudflare:workers";
+import type { Rooms } from "../../core/rooms.ts";
+import { parseRequest } from "../../protocol/calls.ts";
+import { Registry } from "../../registry/registry.ts";
+import { WakeTimer } from "../platform.ts";
+import { createObjectPorts, type Bindings, type Callable } from "./ports.ts";
+
+export type RegistryClass = new (
+  ctx: DurableObjectState,
+  env: Bindings,
+) => DurableObject<Bindings> & Callable;
+
+/** The Durable Object class behind the binding `Registry`: the directory and the load of rooms. */
+export function registry(rooms: Rooms): RegistryClass {
+  return class RegistryObject extends DurableObject<Bindings> implements Callable {
+    #registry: Registry | undefined;
+
+    constructor(ctx: DurableObjectState, env: Bindings) {
+      super(ctx, env);
+      void ctx.blockConcurrencyWhile(async () => {
+        // The registry waits for nothing, so there is nothing to wake.
+        const ports = createObjectPorts(ctx, env, new WakeTimer(() => {}));
+        this.#registry = await Registry.start(rooms, ports);
+      });
+    }
+
+    async partyshardCall(request: unknown): Promise<unknown> {
+      const parsed = parseRequest("registry", request);
+      return parsed.ok ? this.#registry?.handle(parsed.value) : parsed;
+    }
+  };
+}

@@ -1,0 +1,100 @@
+/** The router party on Durable Objects: the sequencer's object, and the gate in the Worker. */
+import { DurableObject } from "cloudflare:workers";
+import type { Rooms } from "../../core/rooms.ts";
+import { Gate } from "../../gate/gate.ts";
+import type { GatePorts } from "../../gate/ports.ts";
+import { parseRequest } from "../../protocol/calls.ts";
+import { isRoomId } from "../../protocol/names.ts";
+import { Sequencer } from "../../sequencer/sequencer.ts";
+import {
+  adminTokenName,
+  clock,
+  entropy,
+  outsideHeaders,
+  registryName,
+  WakeTimer,
+} from "../platform.ts";
+import {
+  callFailure,
+  createCaller,
+  createObjectPorts,
+  dialShard,
+  type Bindings,
+  type Callable,
+} from "./ports.ts";
+import { refusedHeader } from "./shard.ts";
+
+export type RouterClass = new (
+  ctx: DurableObjectState,
+  env: Bindings,
+) => DurableObject<Bindings> & Callable & { alarm(): Promise<void> };
+
+/** The isolate's gate, which `router` makes, since the Worker's handler is given no room types. */
+let gate: Gate | undefined;
+
+/** The Durable Object class behind the binding `Router`: orders and keeps a room's messages. */
+export function router(rooms: Rooms): RouterClass {
+  gate = new Gate(rooms);
+  return class Router extends DurableObject<Bindings> implements Callable {
+    readonly #timer = new WakeTimer(() => this.#sequencer?.wake());
+    #sequencer: Sequencer | undefined;
+
+    constructor(ctx: DurableObjectState, env: Bindings) {
+      super(ctx, env);
+      void ctx.blockConcurrencyWhile(async () => {
+        const { name } = ctx.id;
+        if (name === undefined || !isRoomId(name)) throw new Error(`"${name}" is not a room id`);
+        const type = rooms.typeOf(name);
+        if (type === undefined) throw new Error(`no room type for "${name}"`);
+        this.#sequencer = await Sequencer.start(type, {
+          ...createObjectPorts(ctx, env, this.#timer),
+          dialer: { dial: (shard, events) => dialShard(env.Main, shard, events) },
+        });
+      });
+    }
+
+    async partyshardCall(request: unknown): Promise<unknown> {
+      const parsed = parseRequest("sequencer", request);
+      return parsed.ok ? this.#sequencer?.handle(parsed.value) : parsed;
+    }
+
+    /** The object has started, and with that gone on with what it owes. */
+    override async alarm(): Promise<void> {
+      this.#sequencer?.wake();
+    }
+  };
+}
+
+/** Answers every request of a Worker that serves rooms. Throws when `router` was never called. */
+export async function routeRooms(request: Request, env: Bindings): Promise<Response> {
+  if (gate === undefined) throw new Error("export a Router class made by router(rooms) first");
+  return gate.handle(request, createGatePorts(env));
+}
+
+/** Longest query: it rests with the socket, in an attachment of at most 16 KiB. */
+const maxQueryLength = 8 * 1024;
+
+function createGatePorts(env: Bindings): GatePorts {
+  const token = (env as Record<string, unknown>)[adminTokenName];
+  return {
+    clock,
+    entropy,
+    calls: createCaller(env),
+    registry: registryName,
+    adminToken: typeof token === "string" ? token : undefined,
+    maxQueryLength,
+    canRefuseUpgrades: true,
+    onError: (error) => console.error("partyshard gate:", error),
+    connect: async (shard, request, query) => {
+      const url = `https://partyshard.internal/parties/main/${shard}?${query}`;
+      const upgrade = new Request(url, { headers: outsideHeaders(request.headers) });
+      try {
+        const response = await env.Main.getByName(shard).fetch(upgrade);
+        const refused = response.headers.get(refusedHeader);
+        return refused === null ? response : { ok: false, code: refused };
+      } catch (error) {
+        return callFailure(error);
+      }
+    },
+  };
+}

@@ -1,0 +1,151 @@
+/**
+ * Calls between objects: one table of their requests and replies, and the only parsing of them.
+ * Requests and replies are plain JSON values, so that one form travels by RPC (Workers) and by
+ * internal HTTP (PartyKit). Both hosts keep them unreachable from outside.
+ */
+import * as v from "valibot";
+import { isRoomId, isShardId, type RoomId, type ShardId } from "./names.ts";
+import { positionSchema } from "./link.ts";
+import { payloadSchema } from "./payload.ts";
+import { failure, success, type Result } from "./result.ts";
+
+const roomSchema = v.custom<RoomId>((value) => typeof value === "string" && isRoomId(value));
+const shardSchema = v.custom<ShardId>((value) => typeof value === "string" && isShardId(value));
+const countSchema = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const countersSchema = v.record(v.string(), countSchema);
+
+export const maxIdempotencyKeyLength = 255;
+
+const publishSchema = v.strictObject({
+  type: v.literal("publish"),
+  messages: v.pipe(v.array(payloadSchema), v.minLength(1)),
+  volatile: v.boolean(),
+  key: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(maxIdempotencyKeyLength))),
+  /** Answer only when every shard has the message, or the time for that is over. */
+  waitDelivered: v.boolean(),
+});
+
+const requestSchemas = {
+  sequencer: v.variant("type", [
+    publishSchema,
+    v.strictObject({
+      type: v.literal("subscribe"),
+      shard: shardSchema,
+      /** What the shard has, when it has clients that must miss nothing after it. */
+      position: v.nullable(positionSchema),
+    }),
+    v.strictObject({
+      type: v.literal("unsubscribe"),
+      shard: shardSchema,
+      /** Only this subscription ends; a call that comes late cannot end a newer one. */
+      subscription: v.string(),
+    }),
+    v.strictObject({ type: v.literal("status") }),
+    v.strictObject({ type: v.literal("wake") }),
+  ]),
+  shard: v.variant("type", [
+    /** Keeps a place for a connection that is on its way, for a few seconds. */
+    v.strictObject({ type: v.literal("hold"), connection: v.string() }),
+    v.strictObject({ type: v.literal("load") }),
+  ]),
+  registry: v.variant("type", [
+    v.strictObject({
+      type: v.literal("table"),
+      room: roomSchema,
+      /** What the gate counted since its last call: problems by code. */
+      counters: countersSchema,
+    }),
+    v.strictObject({
+      type: v.literal("report"),
+      shard: shardSchema,
+      connections: countSchema,
+      counters: countersSchema,
+    }),
+    v.strictObject({ type: v.literal("sweep") }),
+    v.strictObject({ type: v.literal("metrics") }),
+  ]),
+} as const;
+
+export type Role = keyof typeof requestSchemas;
+export type RequestTo<R extends Role> = v.InferOutput<(typeof requestSchemas)[R]>;
+export type PublishRequest = v.InferOutput<typeof publishSchema>;
+
+/** How far a write has got: shards that have acknowledged it, and shards still owed it. */
+export type DeliveryCount = { readonly delivered: number; readonly pending: number };
+
+export type Published = {
+  readonly epoch: string;
+  /** Number of the write's first message; above `seq` when the write was volatile. */
+  readonly first: number;
+  /** Number of the write's last message; for a volatile write, of the last logged one. */
+  readonly seq: number;
+  readonly shards: DeliveryCount;
+};
+
+/** What a shard is owed when it subscribes: everything after `seq`. */
+export type Subscribed = {
+  readonly epoch: string;
+  readonly seq: number;
+  readonly subscription: string;
+};
+
+export type SequencerStatus = {
+  readonly epoch: string;
+  readonly seq: number;
+  /** Sequence numbers that the log still holds; `first` is above `last` when it holds none. */
+  readonly history: { readonly first: number; readonly last: number };
+  readonly subscribers: readonly {
+    readonly shard: ShardId;
+    readonly acked: number;
+    /** `null` when the shard did not answer. */
+    readonly connections: number | null;
+  }[];
+};
+
+export type ShardStatus = "online" | "draining" | "offline";
+
+/** A shard as placement sees it. */
+export type ShardLoad = {
+  readonly id: ShardId;
+  readonly status: ShardStatus;
+  readonly connections: number;
+  readonly capacity: number;
+  /** Rises when the slot gets a new object; only the newest generation serves. */
+  readonly generation: number;
+  /** When `connections` was true, epoch milliseconds. */
+  readonly reportedAt: number;
+};
+
+type Replies = {
+  sequencer: {
+    publish: Published;
+    subscribe: Subscribed;
+    unsubscribe: null;
+    status: SequencerStatus;
+    wake: null;
+  };
+  shard: { hold: null; load: { readonly connections: number } };
+  registry: {
+    table: { readonly shards: readonly ShardLoad[] };
+    report: null;
+    sweep: { readonly rooms: readonly RoomId[] };
+    metrics: { readonly text: string };
+  };
+};
+
+type TypeOf<R extends Role> = RequestTo<R>["type"] & keyof Replies[R];
+
+/** The reply to a request, by the request's `type`. */
+export type ReplyTo<R extends Role, Request extends RequestTo<R>> = Replies[R][Request["type"] &
+  TypeOf<R>];
+
+export type AnyReply<R extends Role> = Replies[R][keyof Replies[R]];
+
+export function parseRequest<R extends Role>(
+  role: R,
+  value: unknown,
+): Result<RequestTo<R>, "malformed-call"> {
+  const parsed = v.safeParse(requestSchemas[role], value);
+  if (!parsed.success) return failure("malformed-call", v.summarize(parsed.issues));
+  return success(parsed.output as RequestTo<R>);
+}

@@ -1,0 +1,42 @@
+/**
+ * The table of problems: every refusal that a caller can see, as an RFC 9457 problem document with
+ * a stable `type`. Knows nothing of HTTP beyond the status number.
+ */
+const problemTable = {
+  "malformed-name": [400, "The room id is malformed"],
+  "malformed-query": [400, "A query parameter is malformed"],
+  "malformed-header": [400, "A header is malformed"],
+  "malformed-body": [400, "The body is malformed"],
+  unauthorized: [401, "A valid token is required"],
+  forbidden: [403, "Not reachable from outside"],
+  "not-found": [404, "There is nothing at this address"],
+  "unknown-room-type": [404, "The deployment has no such room type"],
+  "method-not-allowed": [405, "The method is not allowed here"],
+  "payload-too-large": [413, "The body is too large"],
+  "uri-too-long": [414, "The address is too long"],
+  "idempotency-key-reused": [422, "The idempotency key was used for another message"],
+  "upgrade-required": [426, "A WebSocket upgrade is required"],
+  "headers-too-large": [431, "The headers are too large"],
+  "room-full": [503, "Every shard of the room is full"],
+  overloaded: [503, "The room takes no more writes at the moment"],
+  unavailable: [503, "The room cannot be reached at the moment"],
+} as const satisfies Record<string, readonly [status: number, title: string]>;
+
+export type ProblemCode = keyof typeof problemTable;
+
+/** RFC 9457 document. `type` is `urn:partyshard:problem:` and the code. */
+export type ProblemDocument = {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+};
+
+export function problemDocument(code: ProblemCode, detail: string): ProblemDocument {
+  const [status, title] = problemTable[code];
+  return { type: `urn:partyshard:problem:${code}`, title, status, detail };
+}
+
+export function isProblemCode(code: string): code is ProblemCode {
+  return Object.hasOwn(problemTable, code);
+}

@@ -1,0 +1,115 @@
+/**
+ * The registry: the directory of rooms that have clients, and what is known of their shards' load.
+ * Owns placement tables; knows nothing of messages. Only which rooms there are is written to
+ * storage; loads live in memory and are learned again by asking the shards.
+ */
+import { Counters } from "../core/counters.ts";
+import type { ObjectPorts } from "../core/ports.ts";
+import { shardsOf, type Rooms, type RoomType } from "../core/rooms.ts";
+import type { AnyReply, RequestTo, ShardLoad } from "../protocol/calls.ts";
+import { isRoomId, roomOfShard, type RoomId, type ShardId } from "../protocol/names.ts";
+import { failure, success, type Result } from "../protocol/result.ts";
+import { renderMetrics } from "./metrics.ts";
+
+type RoomEntry = {
+  readonly loads: Map<ShardId, ShardLoad>;
+  /** Settled once every shard has been asked, after this object lost its memory. */
+  learned: Promise<void>;
+};
+
+export class Registry {
+  readonly #rooms: Rooms;
+  readonly #ports: ObjectPorts;
+  readonly #entries = new Map<RoomId, RoomEntry>();
+  /** Rooms that a former life of the object knew, and whose shards have not been asked yet. */
+  readonly #remembered = new Set<RoomId>();
+  readonly #counters = new Counters();
+
+  private constructor(rooms: Rooms, ports: ObjectPorts) {
+    this.#rooms = rooms;
+    this.#ports = ports;
+  }
+
+  static async start(rooms: Rooms, ports: ObjectPorts): Promise<Registry> {
+    const registry = new Registry(rooms, ports);
+    for (const key of (await ports.storage.list("room/")).keys()) {
+      const room = key.slice("room/".length);
+      if (isRoomId(room)) registry.#remembered.add(room);
+    }
+    return registry;
+  }
+
+  async handle(request: RequestTo<"registry">): Promise<Result<AnyReply<"registry">>> {
+    switch (request.type) {
+      case "table":
+        this.#counters.add(request.counters);
+        return this.#table(request.room);
+      case "report":
+        this.#counters.add(request.counters);
+        return this.#report(request.shard, request.connections);
+      case "sweep":
+        return success({ rooms: [...new Set([...this.#entries.keys(), ...this.#remembered])] });
+      case "metrics":
+        return success({ text: renderMetrics(this.#counters.entries(), this.#totals()) });
+    }
+  }
+
+  async #table(room: RoomId): Promise<Result<AnyReply<"registry">>> {
+    const type = this.#rooms.typeOf(room);
+    if (type === undefined) return failure("unknown-room-type", `no room type for "${room}"`);
+    const entry = this.#entries.get(room) ?? this.#enter(room, type);
+    await entry.learned;
+    return success({ shards: [...entry.loads.values()] });
+  }
+
+  #report(shard: ShardId, connections: number): Result<AnyReply<"registry">> {
+    const room = roomOfShard(shard);
+    const type = this.#rooms.typeOf(room);
+    if (type === undefined) return failure("unknown-room-type", `no room type for "${room}"`);
+    const entry = this.#entries.get(room) ?? this.#enter(room, type);
+    const load = entry.loads.get(shard);
+    if (load === undefined) return failure("not-found", `"${room}" has no shard "${shard}"`);
+    entry.loads.set(shard, { ...load, connections, reportedAt: this.#ports.clock.now() });
+    const isEmpty = [...entry.loads.values()].every((each) => each.connections === 0);
+    if (isEmpty) this.#forget(room);
+    return success(null);
+  }
+
+  #enter(room: RoomId, type: RoomType): RoomEntry {
+    const loads = new Map<ShardId, ShardLoad>();
+    for (const id of shardsOf(room, type)) {
+      const state = { connections: 0, capacity: type.capacity, generation: 1, reportedAt: 0 };
+      loads.set(id, { id, status: "online", ...state });
+    }
+    const entry: RoomEntry = { loads, learned: Promise.resolve() };
+    this.#entries.set(room, entry);
+    if (this.#remembered.delete(room)) entry.learned = this.#learn(entry);
+    else this.#ports.storage.put({ [`room/${room}`]: true });
+    return entry;
+  }
+
+  /** Asks every shard; one that does not answer counts as empty until it reports. */
+  async #learn(entry: RoomEntry): Promise<void> {
+    const asked = [...entry.loads.values()].map(async (load) => {
+      const reply = await this.#ports.calls.call({ role: "shard", id: load.id }, { type: "load" });
+      const known = entry.loads.get(load.id);
+      if (!reply.ok || known === undefined || known.reportedAt > 0) return;
+      const { connections } = reply.value;
+      entry.loads.set(load.id, { ...known, connections, reportedAt: this.#ports.clock.now() });
+    });
+    await Promise.all(asked);
+  }
+
+  #forget(room: RoomId): void {
+    this.#entries.delete(room);
+    this.#ports.storage.delete([`room/${room}`]);
+  }
+
+  #totals(): { rooms: number; connections: number } {
+    let connections = 0;
+    for (const { loads } of this.#entries.values()) {
+      for (const load of loads.values()) connections += load.connections;
+    }
+    return { rooms: this.#entries.size + this.#remembered.size, connections };
+  }
+}

@@ -1,0 +1,8 @@
+/** This deployment's room types: the first file to edit. `game:k3x9` is a room of type `game`. */
+import { defineRooms } from "./index.ts";
+
+export const rooms = defineRooms({
+  default: { shards: 5 },
+  wide: { shards: 10 },
+  game: { shards: 1 },
+});

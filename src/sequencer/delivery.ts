@@ -1,0 +1,378 @@
+/**
+ * Delivery to one subscribed shard: the link to it, what it was sent, what it has acknowledged, and
+ * the retries. Knows nothing of other shards, of rows, or of who publishes.
+ *
+ * The sequencer dials, so that the shard, which holds the clients' sockets, can hibernate; it hangs
+ * up after some idle seconds, so that it can sleep itself.
+ */
+import { backoffMs } from "../core/backoff.ts";
+import type { DeliveryLog } from "../core/delivery-log.ts";
+import type { Clock, Dialer, Entropy, Socket } from "../core/ports.ts";
+import { closeCodes } from "../protocol/close-codes.ts";
+import {
+  encodeFrame,
+  FrameAssembler,
+  parseFrameToSequencer,
+  splitFrame,
+  type FrameToSequencer,
+  type Position,
+} from "../protocol/link.ts";
+import type { ShardId } from "../protocol/names.ts";
+import type { Payload } from "../protocol/payload.ts";
+
+/** A link that has carried nothing for so long is closed. */
+const idleMs = 5_000;
+/** A dial, a hello or an acknowledgement that takes longer is given up. */
+const answerTimeoutMs = 10_000;
+const retryBounds = { baseMs: 100, maxMs: 30_000 };
+/** For so long the log waits for a shard that fails; then the shard may lose continuity. */
+const holdLogMs = 60_000;
+/** UTF-16 units sent and not acknowledged, past which the shard is sent nothing more. */
+const windowUnits = 1024 * 1024;
+/** Volatile messages that wait for a link to open; older ones are dropped. */
+const maxWaitingVolatile = 64;
+
+type Phase =
+  | { readonly name: "idle" }
+  | { readonly name: "waiting"; readonly until: number }
+  | { readonly name: "dialing"; readonly until: number }
+  | { readonly name: "greeting"; readonly until: number; readonly socket: Socket }
+  | { readonly name: "open"; readonly socket: Socket };
+
+/** What a delivery needs of its sequencer. */
+export type DeliveryOwner = {
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly dialer: Dialer;
+  readonly log: DeliveryLog;
+  readonly epoch: () => string;
+  /** The shard has acknowledged what it had not before. */
+  readonly onAcknowledged: (before: number, acked: number) => void;
+  /** The shard has no clients. */
+  readonly onNoClients: (delivery: Delivery) => void;
+  /** Ask for `wake()` at this time or earlier. */
+  readonly wakeAt: (at: number) => void;
+  /** Something is owed that no open link carries: wake even after a crash. */
+  readonly wakeDurably: () => void;
+};
+
+export class Delivery {
+  readonly shard: ShardId;
+  /** Replaced whenever the shard subscribes anew. */
+  subscription: string;
+  readonly #owner: DeliveryOwner;
+  #dialedSubscription = "";
+  #phase: Phase = { name: "idle" };
+  #acked: number;
+  #sent: number;
+  #outstanding: { readonly through: number; readonly units: number }[] = [];
+  #outstandingUnits = 0;
+  #lastHeardAt = 0;
+  #lastUsedAt = 0;
+  #failures = 0;
+  #failingSince: number | null = null;
+  #waitingVolatile: Payload[] = [];
+
+  constructor(shard: ShardId, subscription: string, acked: number, owner: DeliveryOwner) {
+    this.shard = shard;
+    this.subscription = subscription;
+    this.#acked = acked;
+    this.#sent = acked;
+    this.#owner = owner;
+  }
+
+  /** The shard has every message up to this one. */
+  get acked(): number {
+    return this.#acked;
+  }
+
+  get isSettled(): boolean {
+    return this.#phase.name === "idle" && this.#acked === this.#owner.log.head;
+  }
+
+  /** Whether the log must keep what this shard has not acknowledged. */
+  holdsLog(now: number): boolean {
+    return this.#failingSince === null || now - this.#failingSince < holdLogMs;
+  }
+
+  /**
+   * A batch was just appended to the log. `frame` also holds its volatile messages. Returns whether
+   * it went out at once, so that an acknowledgement is to be expected.
+   */
+  offer(frame: readonly string[], units: number, after: number, volatile: Payload[]): boolean {
+    const isCurrent = this.#sent === after && this.#outstandingUnits < windowUnits;
+    if (this.#phase.name === "open" && isCurrent) {
+      this.#transmit(this.#phase.socket, frame, units, this.#owner.log.head);
+      return true;
+    }
+    if (this.#phase.name !== "open") this.#keepVolatile(volatile);
+    this.pump();
+    return false;
+  }
+
+  /** Moves on whatever can move: dials when something is owed, sends what the window allows. */
+  pump(): void {
+    if (this.#phase.name === "open") this.#sendFromLog(this.#phase.socket);
+    else if (this.#hasWork) {
+      this.#owner.wakeDurably();
+      if (this.#phase.name === "idle") this.#dial();
+    }
+  }
+
+  /** Time has passed. */
+  wake(now: number): void {
+    const at = this.nextDeadline();
+    if (at === null || at > now) return;
+    const phase = this.#phase;
+    switch (phase.name) {
+      case "idle":
+        return;
+      case "waiting":
+        this.#phase = { name: "idle" };
+        this.pump();
+        return;
+      case "dialing":
+        this.#fail();
+        return;
+      case "greeting":
+        this.#giveUp(phase.socket);
+        return;
+      case "open":
+        if (this.#outstanding.length > 0) this.#giveUp(phase.socket);
+        else this.#hangUp(phase.socket);
+        return;
+    }
+  }
+
+  nextDeadline(): number | null {
+    switch (this.#phase.name) {
+      case "idle":
+        return null;
+      case "waiting":
+      case "dialing":
+      case "greeting":
+        return this.#phase.until;
+      case "open":
+        return this.#outstanding.length > 0
+          ? Math.max(this.#lastHeardAt, this.#lastUsedAt) + answerTimeoutMs
+          : this.#lastUsedAt + idleMs;
+    }
+  }
+
+  /** The shard is no subscriber any more. */
+  end(): void {
+    if (this.#phase.name === "open" || this.#phase.name === "greeting") {
+      hangUp(this.#phase.socket);
+    }
+    this.#phase = { name: "idle" };
+  }
+
+  /** The shard subscribed anew and says what it has; what it lacks of the log is sent again. */
+  resubscribe(subscription: string, position: Position | null): void {
+    this.subscription = subscription;
+    if (position?.epoch === this.#owner.epoch() && position.seq < this.#acked) {
+      this.#acked = position.seq;
+    }
+    this.pump();
+  }
+
+  get #hasWork(): boolean {
+    return this.#acked < this.#owner.log.head || this.#waitingVolatile.length > 0;
+  }
+
+  #dial(): void {
+    const until = this.#owner.clock.now() + answerTimeoutMs;
+    const dialing: Phase = { name: "dialing", until };
+    this.#dialedSubscription = this.subscription;
+    this.#enter(dialing, until);
+    const assembler = new FrameAssembler();
+    let link: Socket | null = null;
+    const isCurrent = (): boolean =>
+      link !== null && "socket" in this.#phase && this.#phase.socket === link;
+    const events = {
+      message: (text: string): void => {
+        if (isCurrent()) this.#handleMessage(assembler, text);
+      },
+      close: (code: number): void => {
+        if (isCurrent()) this.#handleClose(code);
+      },
+    };
+    void this.#owner.dialer.dial(this.shard, events).then((result) => {
+      if (this.#phase !== dialing) {
+        if (result.ok) result.value.close(closeCodes.replaced, "too late");
+        return;
+      }
+      if (!result.ok) {
+        this.#fail();
+        return;
+      }
+      link = result.value;
+      const greetingUntil = this.#owner.clock.now() + answerTimeoutMs;
+      this.#enter({ name: "greeting", until: greetingUntil, socket: link }, greetingUntil);
+    });
+  }
+
+  #enter(phase: Phase, wakeAt: number): void {
+    this.#phase = phase;
+    this.#owner.wakeAt(wakeAt);
+  }
+
+  #handleMessage(assembler: FrameAssembler, text: string): void {
+    const whole = assembler.push(text);
+    const parsed = whole.ok && whole.value !== null ? parseFrameToSequencer(whole.value) : whole;
+    if (parsed.ok && parsed.value === null) return;
+    if (parsed.ok && typeof parsed.value === "object" && this.#accept(parsed.value)) return;
+    this.#giveUp("socket" in this.#phase ? this.#phase.socket : null, closeCodes.malformedFrame);
+  }
+
+  /** False when the frame is not possible here. */
+  #accept(frame: FrameToSequencer | null): boolean {
+    const phase = this.#phase;
+    if (frame === null) return false;
+    this.#lastHeardAt = this.#owner.clock.now();
+    if (frame.type === "hello") {
+      if (phase.name !== "greeting") return false;
+      this.#greet(phase.socket, frame.position);
+      return true;
+    }
+    if (phase.name !== "open" || frame.epoch !== this.#owner.epoch()) return phase.name === "open";
+    if (frame.seq > this.#sent) return false;
+    this.#acknowledge(frame.seq);
+    this.#sendFromLog(phase.socket);
+    return true;
+  }
+
+  #greet(socket: Socket, position: Position | null): void {
+    this.#phase = { name: "open", socket };
+    this.#lastUsedAt = this.#lastHeardAt;
+    this.#owner.wakeAt(this.#lastUsedAt + idleMs);
+    this.#clearOutstanding();
+    const { log } = this.#owner;
+    if (position !== null) {
+      const isKnown = position.epoch === this.#owner.epoch() && position.seq <= log.head;
+      if (!isKnown) {
+        this.#reset(socket);
+        return;
+      }
+      // What the shard says it has is the truth, also when it is less than was acknowledged.
+      if (position.seq > this.#acked) this.#acknowledge(position.seq);
+      this.#acked = position.seq;
+    }
+    this.#sent = this.#acked;
+    if (this.#acked === log.head) this.#succeed();
+    this.#sendFromLog(socket);
+    this.#sendWaitingVolatile(socket);
+  }
+
+  #acknowledge(seq: number): void {
+    const before = this.#acked;
+    if (seq <= before) return;
+    this.#acked = seq;
+    while (this.#outstanding[0] !== undefined && this.#outstanding[0].through <= seq) {
+      this.#outstandingUnits -= this.#outstanding[0].units;
+      this.#outstanding.shift();
+    }
+    this.#succeed();
+    this.#owner.onAcknowledged(before, seq);
+  }
+
+  #sendFromLog(socket: Socket): void {
+    if (this.#sent === this.#owner.log.head) return;
+    const batches = this.#owner.log.since(this.#sent);
+    if (batches === null) {
+      this.#reset(socket);
+      return;
+    }
+    for (const batch of batches) {
+      if (this.#outstandingUnits >= windowUnits) return;
+      const { frame, through } = batch;
+      this.#transmit(socket, splitFrame(frame), frame.length, through);
+    }
+  }
+
+  /** The log no longer holds what the shard lacks: it starts anew from the head. */
+  #reset(socket: Socket): void {
+    const { head } = this.#owner.log;
+    const frame = encodeFrame({ type: "reset", epoch: this.#owner.epoch(), seq: head });
+    this.#transmit(socket, [frame], frame.length, head);
+  }
+
+  #transmit(socket: Socket, parts: readonly string[], units: number, through: number): void {
+    for (const part of parts) socket.send(part);
+    this.#lastUsedAt = this.#owner.clock.now();
+    if (through > this.#acked) {
+      this.#outstanding.push({ through, units });
+      this.#outstandingUnits += units;
+    }
+    this.#sent = through;
+  }
+
+  #keepVolatile(messages: readonly Payload[]): void {
+    this.#waitingVolatile.push(...messages);
+    const extra = this.#waitingVolatile.length - maxWaitingVolatile;
+    if (extra > 0) this.#waitingVolatile.splice(0, extra);
+  }
+
+  #sendWaitingVolatile(socket: Socket): void {
+    const entries = this.#waitingVolatile;
+    if (entries.length === 0) return;
+    this.#waitingVolatile = [];
+    if (this.#sent !== this.#owner.log.head) return;
+    const frame = encodeFrame({
+      type: "batch",
+      epoch: this.#owner.epoch(),
+      after: this.#sent,
+      through: this.#sent,
+      at: this.#owner.clock.now(),
+      entries,
+      volatile: [...entries.keys()],
+    });
+    this.#transmit(socket, splitFrame(frame), frame.length, this.#sent);
+  }
+
+  #handleClose(code: number): void {
+    // A shard that has subscribed since the dial has clients, whatever it said of the time before.
+    if (code === closeCodes.noClients && this.#dialedSubscription === this.subscription) {
+      this.#phase = { name: "idle" };
+      this.#owner.onNoClients(this);
+      return;
+    }
+    this.#fail();
+  }
+
+  #hangUp(socket: Socket): void {
+    this.#phase = { name: "idle" };
+    hangUp(socket);
+    this.pump();
+  }
+
+  #giveUp(socket: Socket | null, code: number = closeCodes.unresponsive): void {
+    this.#fail();
+    socket?.close(code, "starting anew");
+  }
+
+  #succeed(): void {
+    this.#failures = 0;
+    this.#failingSince = null;
+  }
+
+  #fail(): void {
+    const now = this.#owner.clock.now();
+    this.#failures += 1;
+    this.#failingSince ??= now;
+    this.#clearOutstanding();
+    const until = now + backoffMs(this.#failures, this.#owner.entropy.random(), retryBounds);
+    this.#enter({ name: "waiting", until }, until);
+    if (this.#hasWork) this.#owner.wakeDurably();
+  }
+
+  #clearOutstanding(): void {
+    this.#outstanding = [];
+    this.#outstandingUnits = 0;
+  }
+}
+
+function hangUp(socket: Socket): void {
+  socket.send(encodeFrame({ type: "bye" }));
+  socket.close(closeCodes.idle, "idle");
+}

@@ -1,0 +1,336 @@
+/**
+ * The sequencer of one room: gives every write its place in the room's one order, makes it durable,
+ * and owes it to every subscribed shard. Owns the epoch, the delivery log, the idempotency keys and
+ * the subscribers. Knows nothing of clients' sockets or of placement.
+ */
+import { DeliveryLog } from "../core/delivery-log.ts";
+import { fingerprint, IdempotencyWindow } from "../core/idempotency.ts";
+import type { Dialer, ObjectPorts } from "../core/ports.ts";
+import type { RoomType } from "../core/rooms.ts";
+import type {
+  AnyReply,
+  DeliveryCount,
+  Published,
+  PublishRequest,
+  RequestTo,
+  SequencerStatus,
+  Subscribed,
+} from "../protocol/calls.ts";
+import { splitFrame, type Position } from "../protocol/link.ts";
+import type { ShardId } from "../protocol/names.ts";
+import { payloadUnits, type Payload } from "../protocol/payload.ts";
+import { failure, success, type Result } from "../protocol/result.ts";
+import { BatchBuilder, type Committed } from "./batch-builder.ts";
+import { CommitQueue } from "./commit-queue.ts";
+import { Delivery, type DeliveryOwner } from "./delivery.ts";
+import { DeliveryWaiters } from "./delivery-waiters.ts";
+import { Journal, type JournaledBatch } from "./journal.ts";
+
+/** UTF-16 units of frames that a room keeps as history, and for shards that are behind. */
+const historyUnits = 4 * 1024 * 1024;
+const backlogUnits = 16 * 1024 * 1024;
+/** After a crash the room is woken this long after something was owed, to deliver it. */
+const recoveryMs = 10_000;
+/** Units that a write costs beside its text: names, quotes, the key's record. */
+const overheadUnits = 64;
+
+type Write = {
+  readonly messages: readonly Payload[];
+  readonly isVolatile: boolean;
+  readonly units: number;
+  readonly key: { readonly key: string; readonly fingerprint: string } | null;
+  readonly committed: Promise<Committed>;
+  readonly commit: (committed: Committed) => void;
+};
+
+export type SequencerPorts = ObjectPorts & { readonly dialer: Dialer };
+
+type Reply = Result<AnyReply<"sequencer">>;
+
+export class Sequencer {
+  readonly #ports: SequencerPorts;
+  readonly #journal: Journal;
+  readonly #log: DeliveryLog<JournaledBatch>;
+  readonly #keys = new IdempotencyWindow();
+  readonly #queue = new CommitQueue<Write>();
+  readonly #waitingKeys = new Map<string, Write>();
+  readonly #deliveries = new Map<ShardId, Delivery>();
+  readonly #waiters: DeliveryWaiters;
+  readonly #deliveryOwner: DeliveryOwner;
+  #epoch = "";
+  #isEpochStored = false;
+  #settled = 0;
+  #wakeAt: number | null = null;
+  #durableWakeAt = 0;
+
+  private constructor(type: RoomType, ports: SequencerPorts, journal: Journal) {
+    this.#ports = ports;
+    this.#journal = journal;
+    const bounds = { ...type.history, units: historyUnits, backlogUnits };
+    this.#log = new DeliveryLog(bounds);
+    this.#waiters = new DeliveryWaiters((seq) => this.#count(seq));
+    this.#deliveryOwner = {
+      clock: ports.clock,
+      entropy: ports.entropy,
+      dialer: ports.dialer,
+      log: this.#log,
+      epoch: () => this.#epoch,
+      onAcknowledged: (before, acked) => this.#handleAcknowledged(before, acked),
+      onNoClients: (delivery) => this.#drop(delivery),
+      wakeAt: (at) => this.#wakeNoLaterThan(at),
+      wakeDurably: () => this.#wakeDurably(),
+    };
+  }
+
+  /** Reads what a former life of the object left, and goes on delivering what it owed. */
+  static async start(type: RoomType, ports: SequencerPorts): Promise<Sequencer> {
+    const journal = new Journal(ports.storage);
+    const sequencer = new Sequencer(type, ports, journal);
+    await sequencer.#restore();
+    return sequencer;
+  }
+
+  async handle(request: RequestTo<"sequencer">): Promise<Reply> {
+    this.#storeEpoch();
+    switch (request.type) {
+      case "publish":
+        return this.#publish(request);
+      case "subscribe":
+        return success(this.#subscribe(request.shard, request.position));
+      case "unsubscribe":
+        this.#unsubscribe(request.shard, request.subscription);
+        return success(null);
+      case "status":
+        return success(await this.#status());
+      case "wake":
+        return success(null);
+    }
+  }
+
+  /** Time has passed. */
+  wake(): void {
+    const now = this.#ports.clock.now();
+    this.#wakeAt = null;
+    for (const delivery of this.#deliveries.values()) delivery.wake(now);
+    this.#waiters.expire(now);
+    this.#commitNext();
+    this.#settle();
+    this.#armWake();
+  }
+
+  async #restore(): Promise<void> {
+    const contents = await this.#journal.load();
+    this.#isEpochStored = contents.epoch !== null;
+    this.#epoch = contents.epoch ?? this.#newEpoch();
+    this.#settled = contents.settled;
+    this.#log.restore(contents.batches, contents.head);
+    for (const use of contents.keys) this.#keys.add(use);
+    for (const [shard, row] of contents.subscribers) {
+      const acked = Math.min(Math.max(row.seq, contents.settled), this.#log.head);
+      this.#deliveries.set(
+        shard,
+        new Delivery(shard, row.subscription, acked, this.#deliveryOwner),
+      );
+    }
+    for (const delivery of this.#deliveries.values()) delivery.pump();
+  }
+
+  /** Later lives of a room sort after earlier ones. */
+  #newEpoch(): string {
+    return `${this.#ports.clock.now().toString(36).padStart(9, "0")}.${this.#ports.entropy.id()}`;
+  }
+
+  #storeEpoch(): void {
+    if (this.#isEpochStored) return;
+    this.#isEpochStored = true;
+    this.#journal.writeEpoch(this.#epoch);
+  }
+
+  async #publish(request: PublishRequest): Promise<Reply> {
+    const { messages, key, waitDelivered } = request;
+    const used = key === undefined ? null : { key, fingerprint: fingerprint(messages) };
+    const known = used === null ? null : this.#find(used);
+    if (known !== null && !known.ok) return known;
+    const committed = known?.value ?? this.#enqueue(messages, request.volatile, used);
+    if ("ok" in committed) return committed;
+    const place = await committed;
+    const shards = waitDelivered ? await this.#waitDelivered(place.seq) : this.#count(place.seq);
+    return success<Published>({ epoch: this.#epoch, ...place, shards });
+  }
+
+  /** The place of the write that this key was used for, or `null` when it is new. */
+  #find(used: {
+    key: string;
+    fingerprint: string;
+  }): Result<Promise<Committed> | Committed, "idempotency-key-reused"> | null {
+    this.#keys.expire(this.#ports.clock.now());
+    const past = this.#keys.find(used.key);
+    const waiting = this.#waitingKeys.get(used.key);
+    const known = past?.fingerprint ?? waiting?.key?.fingerprint;
+    if (known === undefined) return null;
+    if (known !== used.fingerprint) {
+      return failure("idempotency-key-reused", "the idempotency key was used for another message");
+    }
+    if (past !== undefined) return success({ first: past.first, seq: past.seq });
+    return waiting === undefined ? null : success(waiting.committed);
+  }
+
+  #enqueue(
+    messages: readonly Payload[],
+    isVolatile: boolean,
+    key: Write["key"],
+  ): Promise<Committed> | Result<never> {
+    if (this.#queue.isFull) return failure("overloaded", "too many writes wait in this room");
+    if (key !== null && this.#keys.isFull) {
+      return failure("overloaded", "too many idempotency keys were used within five minutes");
+    }
+    let units = overheadUnits + (key?.key.length ?? 0);
+    for (const message of messages) units += payloadUnits(message);
+    const { promise, resolve } = Promise.withResolvers<Committed>();
+    const write: Write = { messages, isVolatile, units, key, committed: promise, commit: resolve };
+    if (key !== null) this.#waitingKeys.set(key.key, write);
+    this.#queue.add(write);
+    this.#commitNext();
+    return promise;
+  }
+
+  #commitNext(): void {
+    const now = this.#ports.clock.now();
+    if (this.#queue.canStart(now)) this.#commit(this.#queue.take(), now);
+    const deadline = this.#queue.nextDeadline();
+    if (deadline !== null) this.#wakeNoLaterThan(deadline);
+  }
+
+  /**
+   * Gives the writes their numbers, appends them to the log and sends them. Nothing that is sent or
+   * answered here leaves the object before the log row is durable: the output gate holds it.
+   */
+  #commit(writes: readonly Write[], now: number): void {
+    const batch = new BatchBuilder(this.#epoch, this.#log.head, now);
+    const answers = writes.map((write) => [write, batch.add(write)] as const);
+    const isLogged = batch.through > batch.after;
+    const frames = batch.encode();
+    if (isLogged) this.#append(batch, frames.logged, now);
+    const parts = splitFrame(frames.sent);
+    let sent = 0;
+    for (const delivery of this.#deliveries.values()) {
+      if (delivery.offer(parts, frames.sent.length, batch.after, batch.volatile)) sent += 1;
+    }
+    for (const [write, place] of answers) {
+      if (write.key !== null) this.#waitingKeys.delete(write.key.key);
+      write.commit(place);
+    }
+    if (isLogged) this.#queue.sent(batch.through, now, sent);
+    else this.#queue.sentVolatile(now);
+    void this.#ports.storage.sync().then(() => {
+      this.#queue.stored();
+      this.#commitNext();
+    });
+  }
+
+  #append(batch: BatchBuilder, frame: string, now: number): void {
+    for (const use of batch.keys) this.#keys.add(use);
+    const { after, through, keys } = batch;
+    this.#log.append(this.#journal.append({ after, through, at: now, frame }, keys));
+    this.#journal.release(this.#log.trim(now, this.#settledThrough(now)), now);
+  }
+
+  /** Every shard that the log waits for has acknowledged the messages up to this one. */
+  #settledThrough(now: number): number {
+    let settled = this.#log.head;
+    for (const delivery of this.#deliveries.values()) {
+      if (delivery.acked < settled && delivery.holdsLog(now)) settled = delivery.acked;
+    }
+    return settled;
+  }
+
+  #subscribe(shard: ShardId, position: Position | null): Subscribed {
+    const { head } = this.#log;
+    const subscription = this.#ports.entropy.id();
+    const known = this.#deliveries.get(shard);
+    // What a shard has of another life is met by the link, which resets it.
+    const isHere = position?.epoch === this.#epoch && position.seq <= head;
+    const acked = known?.acked ?? (isHere ? position.seq : position === null ? head : 0);
+    this.#journal.writeSubscriber(shard, { subscription, seq: acked });
+    if (known === undefined) {
+      const delivery = new Delivery(shard, subscription, acked, this.#deliveryOwner);
+      this.#deliveries.set(shard, delivery);
+      delivery.pump();
+    } else {
+      known.resubscribe(subscription, position);
+    }
+    return { epoch: this.#epoch, seq: head, subscription };
+  }
+
+  #unsubscribe(shard: ShardId, subscription: string): void {
+    const delivery = this.#deliveries.get(shard);
+    if (delivery?.subscription === subscription) this.#drop(delivery);
+  }
+
+  #drop(delivery: Delivery): void {
+    if (this.#deliveries.get(delivery.shard) !== delivery) return;
+    this.#deliveries.delete(delivery.shard);
+    this.#journal.deleteSubscriber(delivery.shard);
+    delivery.end();
+    this.#waiters.check();
+  }
+
+  #handleAcknowledged(before: number, acked: number): void {
+    this.#queue.acknowledged(before, acked);
+    this.#waiters.check();
+    this.#commitNext();
+  }
+
+  #count(seq: number): DeliveryCount {
+    let delivered = 0;
+    for (const delivery of this.#deliveries.values()) if (delivery.acked >= seq) delivered += 1;
+    return { delivered, pending: this.#deliveries.size - delivered };
+  }
+
+  #waitDelivered(seq: number): Promise<DeliveryCount> {
+    const waiting = this.#waiters.wait(seq, this.#ports.clock.now());
+    this.#wakeNoLaterThan(waiting.until);
+    return waiting.count;
+  }
+
+  async #status(): Promise<SequencerStatus> {
+    const subscribers = await Promise.all(
+      [...this.#deliveries.values()].map(async ({ shard, acked }) => {
+        const load = await this.#ports.calls.call({ role: "shard", id: shard }, { type: "load" });
+        return { shard, acked, connections: load.ok ? load.value.connections : null };
+      }),
+    );
+    const history = this.#log.history(this.#ports.clock.now());
+    return { epoch: this.#epoch, seq: this.#log.head, history, subscribers };
+  }
+
+  /** Once all links are closed and nothing is owed, a later life need not ask the shards again. */
+  #settle(): void {
+    if (this.#settled === this.#log.head) return;
+    for (const delivery of this.#deliveries.values()) if (!delivery.isSettled) return;
+    this.#settled = this.#log.head;
+    this.#journal.writeSettled(this.#settled);
+  }
+
+  #wakeNoLaterThan(at: number): void {
+    if (this.#wakeAt !== null && this.#wakeAt <= at) return;
+    this.#wakeAt = at;
+    this.#ports.wakeups.soon(at);
+  }
+
+  #armWake(): void {
+    for (const delivery of this.#deliveries.values()) {
+      const at = delivery.nextDeadline();
+      if (at !== null) this.#wakeNoLaterThan(at);
+    }
+    const waiting = this.#waiters.nextDeadline();
+    if (waiting !== null) this.#wakeNoLaterThan(waiting);
+  }
+
+  #wakeDurably(): void {
+    const now = this.#ports.clock.now();
+    if (this.#durableWakeAt > now) return;
+    this.#durableWakeAt = now + recoveryMs;
+    this.#ports.wakeups.durable(this.#durableWakeAt);
+  }
+}

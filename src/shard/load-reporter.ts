@@ -1,0 +1,74 @@
+/**
+ * Tells the registry this shard's load: a second after it changed, and as a lease while the shard is
+ * in use. Keeps no timer running on an idle shard, which would keep it from hibernating.
+ */
+import { backoffMs } from "../core/backoff.ts";
+import type { Caller, Clock, Entropy } from "../core/ports.ts";
+import type { ShardId } from "../protocol/names.ts";
+
+/** At most one report in this time. */
+export const reportIntervalMs = 1_000;
+const retryBounds = { baseMs: 2_000, maxMs: 60_000 };
+
+export type LoadReporterOwner = {
+  readonly shard: ShardId;
+  readonly registry: string;
+  readonly leaseIntervalMs: number;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly calls: Caller;
+  readonly connections: () => number;
+  /** Takes what was counted since the last call. */
+  readonly takeCounters: () => Record<string, number>;
+  readonly wakeAt: (at: number) => void;
+};
+
+export class LoadReporter {
+  readonly #owner: LoadReporterOwner;
+  #nextAt: number | null = null;
+  #lastAt = 0;
+  #failures = 0;
+
+  constructor(owner: LoadReporterOwner) {
+    this.#owner = owner;
+  }
+
+  /** The number of connections has changed. */
+  changed(): void {
+    if (this.#nextAt !== null) return;
+    this.#nextAt = this.#owner.clock.now() + reportIntervalMs;
+    this.#owner.wakeAt(this.#nextAt);
+  }
+
+  /** The shard is in use: renews the lease when its time has come. */
+  used(): void {
+    if (this.#owner.clock.now() - this.#lastAt >= this.#owner.leaseIntervalMs) this.changed();
+  }
+
+  nextDeadline(): number | null {
+    return this.#nextAt;
+  }
+
+  wake(now: number): void {
+    if (this.#nextAt === null || this.#nextAt > now) return;
+    this.#nextAt = null;
+    void this.#report(now);
+  }
+
+  async #report(now: number): Promise<void> {
+    const { shard, registry, calls } = this.#owner;
+    this.#lastAt = now;
+    const connections = this.#owner.connections();
+    const counters = this.#owner.takeCounters();
+    const request = { type: "report", shard, connections, counters } as const;
+    const result = await calls.call({ role: "registry", id: registry }, request);
+    if (result.ok) {
+      this.#failures = 0;
+      return;
+    }
+    this.#failures += 1;
+    const delay = backoffMs(this.#failures, this.#owner.entropy.random(), retryBounds);
+    this.#nextAt ??= this.#owner.clock.now() + reportIntervalMs + delay;
+    this.#owner.wakeAt(this.#nextAt);
+  }
+}
