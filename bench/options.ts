@@ -41,7 +41,10 @@ export function parseOptions(args: readonly string[]): Options | string | undefi
     return "--ours-only and --naive-only leave nothing to measure";
   }
   return {
-    only: (parsed.only ?? "").toUpperCase().split(",").filter((id) => id !== ""),
+    only: (parsed.only ?? "")
+      .toUpperCase()
+      .split(",")
+      .filter((id) => id !== ""),
     isQuick,
     isOursOnly: parsed["ours-only"] === true,
     isNaiveOnly: parsed["naive-only"] === true,

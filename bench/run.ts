@@ -42,7 +42,9 @@ if (options === undefined || typeof options === "string") {
 async function bench(chosen: Options): Promise<number> {
   const selected = workloads.filter(({ id }) => isSelected(id, chosen.only));
   if (selected.length === 0) {
-    process.stdout.write(`no such workload; there are ${workloads.map(({ id }) => id).join(", ")}\n`);
+    process.stdout.write(
+      `no such workload; there are ${workloads.map(({ id }) => id).join(", ")}\n`,
+    );
     return 2;
   }
   const interruption = new AbortController();
@@ -54,7 +56,6 @@ async function bench(chosen: Options): Promise<number> {
     const bundles = await bundleSides(chosen, directory);
     const context = { options: chosen, bundles, directory, signal: interruption.signal };
     for (const workload of selected) {
-      // oxlint-disable-next-line no-await-in-loop -- measurements must not overlap
       results.push(await measureWorkload(workload, context));
     }
   } finally {
@@ -105,10 +106,11 @@ async function measureWorkload(workload: Workload, context: Bench): Promise<Work
         continue;
       }
       try {
-        // oxlint-disable-next-line no-await-in-loop -- measurements must not overlap
         const measurement = await measureSide({ workload, side, bundle, round }, context);
         runs[side].push(measurement);
-        process.stdout.write(`  ${round} ${side.padEnd(6)} ${formatProgress(workload, measurement)}\n`);
+        process.stdout.write(
+          `  ${round} ${side.padEnd(6)} ${formatProgress(workload, measurement)}\n`,
+        );
       } catch (error) {
         failures.push(error instanceof Error ? error.message : String(error));
         process.stdout.write(`  ${round} ${side.padEnd(6)} failed\n`);
@@ -144,6 +146,8 @@ async function measureSide(turn: Turn, context: Bench): Promise<Measurement> {
 function formatProgress(workload: Workload, { metrics }: Measurement): string {
   return workload.rows
     .filter(({ metric, target }) => target?.kind !== "zero" || metrics[metric] !== 0)
-    .map(({ metric, label, digits }) => `${label} ${(metrics[metric] ?? Number.NaN).toFixed(digits)}`)
+    .map(
+      ({ metric, label, digits }) => `${label} ${(metrics[metric] ?? Number.NaN).toFixed(digits)}`,
+    )
     .join(" · ");
 }

@@ -40,7 +40,6 @@ export async function openAudience(options: AudienceOptions): Promise<Audience> 
         index,
         sink: options.sink,
       });
-      // oxlint-disable-next-line no-await-in-loop -- this loop is one of the concurrent ones
       await socket.opened();
       sockets.push(socket);
     }

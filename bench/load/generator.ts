@@ -23,6 +23,9 @@ async function run(message: unknown): Promise<JobResult> {
   try {
     return { ok: true, measurement: await workload.measure(message) };
   } catch (error) {
-    return { ok: false, reason: error instanceof Error ? (error.stack ?? error.message) : String(error) };
+    return {
+      ok: false,
+      reason: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    };
   }
 }

@@ -21,10 +21,12 @@ export interface Measurement {
   readonly complaints: readonly string[];
 }
 
-export type JobResult = { readonly ok: true; readonly measurement: Measurement } | {
-  readonly ok: false;
-  readonly reason: string;
-};
+export type JobResult =
+  | { readonly ok: true; readonly measurement: Measurement }
+  | {
+      readonly ok: false;
+      readonly reason: string;
+    };
 
 export function isJob(value: unknown): value is Job {
   return (

@@ -41,7 +41,6 @@ export class Publisher {
     await Promise.all(
       this.#lanes.map(async (_, lane) => {
         while (performance.now() < endMs) {
-          // oxlint-disable-next-line no-await-in-loop -- one POST at a time is what a lane is
           await this.publish(lane);
         }
       }),
@@ -54,7 +53,6 @@ export class Publisher {
     const pending: Promise<void>[] = [];
     const lastOfLane = this.#lanes.map(() => Promise.resolve());
     for (let index = 0; index < count; index += 1) {
-      // oxlint-disable-next-line no-await-in-loop -- the loop is the clock
       await sleepUntil(startMs + index * intervalMs);
       const lane = index % this.#lanes.length;
       const publishing = (lastOfLane[lane] ?? Promise.resolve()).then(() => this.publish(lane));

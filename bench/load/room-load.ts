@@ -91,7 +91,6 @@ async function drain(publisher: Publisher, receipts: Receipts, sockets: number):
   const endMs = performance.now() + drainLimitMs;
   const expected = (publisher.published - publisher.refused.size) * sockets;
   while (receipts.delivered < expected && performance.now() < endMs) {
-    // oxlint-disable-next-line no-await-in-loop -- polling is cheaper here than a call per delivery
     await sleep(drainPollMs);
   }
 }

@@ -38,7 +38,6 @@ async function measure({ port, serverPid, room, isQuick }: Job): Promise<Measure
   // The first wave warms up: it creates the objects and lets the runtime compile.
   for (let wave = 0; wave <= waves; wave += 1) {
     const window = new UsageWindow(serverPid);
-    // oxlint-disable-next-line no-await-in-loop -- waves follow one another
     const audience = await openAudience({
       port,
       room,
@@ -53,9 +52,7 @@ async function measure({ port, serverPid, room, isQuick }: Job): Promise<Measure
       serverCpuMs += usage.serverCpuMs;
       generatorMs += usage.generatorShare * usage.elapsedMs;
     }
-    // oxlint-disable-next-line no-await-in-loop -- waves follow one another
     await audience.close();
-    // oxlint-disable-next-line no-await-in-loop -- waves follow one another
     await sleep(settleMs);
   }
   const count = sockets * waves;

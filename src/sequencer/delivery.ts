@@ -1,6 +1,6 @@
 /**
- * Delivery to one subscribed shard: the link to it, what it was sent, what it has acknowledged, and
- * the retries. Knows nothing of other shards, of rows, or of who publishes.
+ * Delivery to one subscribed shard: the link to it, what goes out on it and when, and the retries.
+ * Knows nothing of other shards, of rows, or of who publishes.
  *
  * The sequencer dials, so that the shard, which holds the clients' sockets, can hibernate; it hangs
  * up after some idle seconds, so that it can sleep itself.
@@ -19,6 +19,7 @@ import {
 } from "../protocol/link.ts";
 import type { ShardId } from "../protocol/names.ts";
 import type { Payload } from "../protocol/payload.ts";
+import { SendWindow } from "./send-window.ts";
 
 /** A link that has carried nothing for so long is closed. */
 const idleMs = 5_000;
@@ -27,8 +28,6 @@ const answerTimeoutMs = 10_000;
 const retryBounds = { baseMs: 100, maxMs: 30_000 };
 /** For so long the log waits for a shard that fails; then the shard may lose continuity. */
 const holdLogMs = 60_000;
-/** UTF-16 units sent and not acknowledged, past which the shard is sent nothing more. */
-const windowUnits = 1024 * 1024;
 /** Volatile messages that wait for a link to open; older ones are dropped. */
 const maxWaitingVolatile = 64;
 
@@ -61,12 +60,9 @@ export class Delivery {
   /** Replaced whenever the shard subscribes anew. */
   subscription: string;
   readonly #owner: DeliveryOwner;
+  readonly #window: SendWindow;
   #dialedSubscription = "";
   #phase: Phase = { name: "idle" };
-  #acked: number;
-  #sent: number;
-  #outstanding: { readonly through: number; readonly units: number }[] = [];
-  #outstandingUnits = 0;
   #lastHeardAt = 0;
   #lastUsedAt = 0;
   #failures = 0;
@@ -76,18 +72,17 @@ export class Delivery {
   constructor(shard: ShardId, subscription: string, acked: number, owner: DeliveryOwner) {
     this.shard = shard;
     this.subscription = subscription;
-    this.#acked = acked;
-    this.#sent = acked;
+    this.#window = new SendWindow(acked);
     this.#owner = owner;
   }
 
   /** The shard has every message up to this one. */
   get acked(): number {
-    return this.#acked;
+    return this.#window.acked;
   }
 
   get isSettled(): boolean {
-    return this.#phase.name === "idle" && this.#acked === this.#owner.log.head;
+    return this.#phase.name === "idle" && this.acked === this.#owner.log.head;
   }
 
   /** Whether the log must keep what this shard has not acknowledged. */
@@ -100,7 +95,7 @@ export class Delivery {
    * it went out at once, so that an acknowledgement is to be expected.
    */
   offer(frame: readonly string[], units: number, after: number, volatile: Payload[]): boolean {
-    const isCurrent = this.#sent === after && this.#outstandingUnits < windowUnits;
+    const isCurrent = this.#window.sent === after && !this.#window.isFull;
     if (this.#phase.name === "open" && isCurrent) {
       this.#transmit(this.#phase.socket, frame, units, this.#owner.log.head);
       return true;
@@ -138,7 +133,7 @@ export class Delivery {
         this.#giveUp(phase.socket);
         return;
       case "open":
-        if (this.#outstanding.length > 0) this.#giveUp(phase.socket);
+        if (this.#window.isOwedAnswer) this.#giveUp(phase.socket);
         else this.#hangUp(phase.socket);
         return;
     }
@@ -153,7 +148,7 @@ export class Delivery {
       case "greeting":
         return this.#phase.until;
       case "open":
-        return this.#outstanding.length > 0
+        return this.#window.isOwedAnswer
           ? Math.max(this.#lastHeardAt, this.#lastUsedAt) + answerTimeoutMs
           : this.#lastUsedAt + idleMs;
     }
@@ -167,17 +162,14 @@ export class Delivery {
     this.#phase = { name: "idle" };
   }
 
-  /** The shard subscribed anew and says what it has; what it lacks of the log is sent again. */
-  resubscribe(subscription: string, position: Position | null): void {
+  /** The shard subscribed anew; what it has is told by the next link. */
+  resubscribe(subscription: string): void {
     this.subscription = subscription;
-    if (position?.epoch === this.#owner.epoch() && position.seq < this.#acked) {
-      this.#acked = position.seq;
-    }
     this.pump();
   }
 
   get #hasWork(): boolean {
-    return this.#acked < this.#owner.log.head || this.#waitingVolatile.length > 0;
+    return this.acked < this.#owner.log.head || this.#waitingVolatile.length > 0;
   }
 
   #dial(): void {
@@ -236,7 +228,7 @@ export class Delivery {
       return true;
     }
     if (phase.name !== "open" || frame.epoch !== this.#owner.epoch()) return phase.name === "open";
-    if (frame.seq > this.#sent) return false;
+    if (frame.seq > this.#window.sent) return false;
     this.#acknowledge(frame.seq);
     this.#sendFromLog(phase.socket);
     return true;
@@ -246,45 +238,37 @@ export class Delivery {
     this.#phase = { name: "open", socket };
     this.#lastUsedAt = this.#lastHeardAt;
     this.#owner.wakeAt(this.#lastUsedAt + idleMs);
-    this.#clearOutstanding();
     const { log } = this.#owner;
-    if (position !== null) {
-      const isKnown = position.epoch === this.#owner.epoch() && position.seq <= log.head;
-      if (!isKnown) {
-        this.#reset(socket);
-        return;
-      }
-      // What the shard says it has is the truth, also when it is less than was acknowledged.
-      if (position.seq > this.#acked) this.#acknowledge(position.seq);
-      this.#acked = position.seq;
+    const known = position ?? { epoch: this.#owner.epoch(), seq: this.acked };
+    if (known.epoch !== this.#owner.epoch() || known.seq > log.head) {
+      this.#window.restart(this.acked);
+      this.#reset(socket);
+      return;
     }
-    this.#sent = this.#acked;
-    if (this.#acked === log.head) this.#succeed();
+    // What the shard says it has is the truth, also when it is less than was acknowledged.
+    this.#acknowledge(known.seq);
+    this.#window.restart(known.seq);
+    if (known.seq === log.head) this.#succeed();
     this.#sendFromLog(socket);
     this.#sendWaitingVolatile(socket);
   }
 
   #acknowledge(seq: number): void {
-    const before = this.#acked;
-    if (seq <= before) return;
-    this.#acked = seq;
-    while (this.#outstanding[0] !== undefined && this.#outstanding[0].through <= seq) {
-      this.#outstandingUnits -= this.#outstanding[0].units;
-      this.#outstanding.shift();
-    }
+    const before = this.acked;
+    if (!this.#window.acknowledge(seq)) return;
     this.#succeed();
     this.#owner.onAcknowledged(before, seq);
   }
 
   #sendFromLog(socket: Socket): void {
-    if (this.#sent === this.#owner.log.head) return;
-    const batches = this.#owner.log.since(this.#sent);
+    if (this.#window.sent === this.#owner.log.head) return;
+    const batches = this.#owner.log.since(this.#window.sent);
     if (batches === null) {
       this.#reset(socket);
       return;
     }
     for (const batch of batches) {
-      if (this.#outstandingUnits >= windowUnits) return;
+      if (this.#window.isFull) return;
       const { frame, through } = batch;
       this.#transmit(socket, splitFrame(frame), frame.length, through);
     }
@@ -300,11 +284,7 @@ export class Delivery {
   #transmit(socket: Socket, parts: readonly string[], units: number, through: number): void {
     for (const part of parts) socket.send(part);
     this.#lastUsedAt = this.#owner.clock.now();
-    if (through > this.#acked) {
-      this.#outstanding.push({ through, units });
-      this.#outstandingUnits += units;
-    }
-    this.#sent = through;
+    this.#window.send(through, units);
   }
 
   #keepVolatile(messages: readonly Payload[]): void {
@@ -317,17 +297,18 @@ export class Delivery {
     const entries = this.#waitingVolatile;
     if (entries.length === 0) return;
     this.#waitingVolatile = [];
-    if (this.#sent !== this.#owner.log.head) return;
+    const { sent } = this.#window;
+    if (sent !== this.#owner.log.head) return;
     const frame = encodeFrame({
       type: "batch",
       epoch: this.#owner.epoch(),
-      after: this.#sent,
-      through: this.#sent,
+      after: sent,
+      through: sent,
       at: this.#owner.clock.now(),
       entries,
       volatile: [...entries.keys()],
     });
-    this.#transmit(socket, splitFrame(frame), frame.length, this.#sent);
+    this.#transmit(socket, splitFrame(frame), frame.length, sent);
   }
 
   #handleClose(code: number): void {
@@ -360,15 +341,10 @@ export class Delivery {
     const now = this.#owner.clock.now();
     this.#failures += 1;
     this.#failingSince ??= now;
-    this.#clearOutstanding();
+    this.#window.restart(this.acked);
     const until = now + backoffMs(this.#failures, this.#owner.entropy.random(), retryBounds);
     this.#enter({ name: "waiting", until }, until);
     if (this.#hasWork) this.#owner.wakeDurably();
-  }
-
-  #clearOutstanding(): void {
-    this.#outstanding = [];
-    this.#outstandingUnits = 0;
   }
 }
 

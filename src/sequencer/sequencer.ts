@@ -14,17 +14,15 @@ import type {
   PublishRequest,
   RequestTo,
   SequencerStatus,
-  Subscribed,
 } from "../protocol/calls.ts";
-import { splitFrame, type Position } from "../protocol/link.ts";
-import type { ShardId } from "../protocol/names.ts";
+import { splitFrame } from "../protocol/link.ts";
 import { payloadUnits, type Payload } from "../protocol/payload.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
 import { BatchBuilder, type Committed } from "./batch-builder.ts";
 import { CommitQueue } from "./commit-queue.ts";
-import { Delivery, type DeliveryOwner } from "./delivery.ts";
 import { DeliveryWaiters } from "./delivery-waiters.ts";
 import { Journal, type JournaledBatch } from "./journal.ts";
+import { Subscribers } from "./subscribers.ts";
 
 /** UTF-16 units of frames that a room keeps as history, and for shards that are behind. */
 const historyUnits = 4 * 1024 * 1024;
@@ -54,9 +52,8 @@ export class Sequencer {
   readonly #keys = new IdempotencyWindow();
   readonly #queue = new CommitQueue<Write>();
   readonly #waitingKeys = new Map<string, Write>();
-  readonly #deliveries = new Map<ShardId, Delivery>();
+  readonly #subscribers: Subscribers;
   readonly #waiters: DeliveryWaiters;
-  readonly #deliveryOwner: DeliveryOwner;
   #epoch = "";
   #isEpochStored = false;
   #settled = 0;
@@ -68,18 +65,19 @@ export class Sequencer {
     this.#journal = journal;
     const bounds = { ...type.history, units: historyUnits, backlogUnits };
     this.#log = new DeliveryLog(bounds);
-    this.#waiters = new DeliveryWaiters((seq) => this.#count(seq));
-    this.#deliveryOwner = {
+    this.#waiters = new DeliveryWaiters((seq) => this.#subscribers.count(seq));
+    this.#subscribers = new Subscribers({
       clock: ports.clock,
       entropy: ports.entropy,
       dialer: ports.dialer,
+      journal,
       log: this.#log,
       epoch: () => this.#epoch,
       onAcknowledged: (before, acked) => this.#handleAcknowledged(before, acked),
-      onNoClients: (delivery) => this.#drop(delivery),
+      onGone: () => this.#waiters.check(),
       wakeAt: (at) => this.#wakeNoLaterThan(at),
       wakeDurably: () => this.#wakeDurably(),
-    };
+    });
   }
 
   /** Reads what a former life of the object left, and goes on delivering what it owed. */
@@ -96,9 +94,9 @@ export class Sequencer {
       case "publish":
         return this.#publish(request);
       case "subscribe":
-        return success(this.#subscribe(request.shard, request.position));
+        return success(this.#subscribers.subscribe(request.shard, request.position));
       case "unsubscribe":
-        this.#unsubscribe(request.shard, request.subscription);
+        this.#subscribers.unsubscribe(request.shard, request.subscription);
         return success(null);
       case "status":
         return success(await this.#status());
@@ -111,7 +109,7 @@ export class Sequencer {
   wake(): void {
     const now = this.#ports.clock.now();
     this.#wakeAt = null;
-    for (const delivery of this.#deliveries.values()) delivery.wake(now);
+    for (const delivery of this.#subscribers) delivery.wake(now);
     this.#waiters.expire(now);
     this.#commitNext();
     this.#settle();
@@ -125,14 +123,7 @@ export class Sequencer {
     this.#settled = contents.settled;
     this.#log.restore(contents.batches, contents.head);
     for (const use of contents.keys) this.#keys.add(use);
-    for (const [shard, row] of contents.subscribers) {
-      const acked = Math.min(Math.max(row.seq, contents.settled), this.#log.head);
-      this.#deliveries.set(
-        shard,
-        new Delivery(shard, row.subscription, acked, this.#deliveryOwner),
-      );
-    }
-    for (const delivery of this.#deliveries.values()) delivery.pump();
+    this.#subscribers.restore(contents.subscribers, contents.settled);
   }
 
   /** Later lives of a room sort after earlier ones. */
@@ -154,7 +145,9 @@ export class Sequencer {
     const committed = known?.value ?? this.#enqueue(messages, request.volatile, used);
     if ("ok" in committed) return committed;
     const place = await committed;
-    const shards = waitDelivered ? await this.#waitDelivered(place.seq) : this.#count(place.seq);
+    const shards = waitDelivered
+      ? await this.#waitDelivered(place.seq)
+      : this.#subscribers.count(place.seq);
     return success<Published>({ epoch: this.#epoch, ...place, shards });
   }
 
@@ -213,7 +206,7 @@ export class Sequencer {
     if (isLogged) this.#append(batch, frames.logged, now);
     const parts = splitFrame(frames.sent);
     let sent = 0;
-    for (const delivery of this.#deliveries.values()) {
+    for (const delivery of this.#subscribers) {
       if (delivery.offer(parts, frames.sent.length, batch.after, batch.volatile)) sent += 1;
     }
     for (const [write, place] of answers) {
@@ -232,59 +225,13 @@ export class Sequencer {
     for (const use of batch.keys) this.#keys.add(use);
     const { after, through, keys } = batch;
     this.#log.append(this.#journal.append({ after, through, at: now, frame }, keys));
-    this.#journal.release(this.#log.trim(now, this.#settledThrough(now)), now);
-  }
-
-  /** Every shard that the log waits for has acknowledged the messages up to this one. */
-  #settledThrough(now: number): number {
-    let settled = this.#log.head;
-    for (const delivery of this.#deliveries.values()) {
-      if (delivery.acked < settled && delivery.holdsLog(now)) settled = delivery.acked;
-    }
-    return settled;
-  }
-
-  #subscribe(shard: ShardId, position: Position | null): Subscribed {
-    const { head } = this.#log;
-    const subscription = this.#ports.entropy.id();
-    const known = this.#deliveries.get(shard);
-    // What a shard has of another life is met by the link, which resets it.
-    const isHere = position?.epoch === this.#epoch && position.seq <= head;
-    const acked = known?.acked ?? (isHere ? position.seq : position === null ? head : 0);
-    this.#journal.writeSubscriber(shard, { subscription, seq: acked });
-    if (known === undefined) {
-      const delivery = new Delivery(shard, subscription, acked, this.#deliveryOwner);
-      this.#deliveries.set(shard, delivery);
-      delivery.pump();
-    } else {
-      known.resubscribe(subscription, position);
-    }
-    return { epoch: this.#epoch, seq: head, subscription };
-  }
-
-  #unsubscribe(shard: ShardId, subscription: string): void {
-    const delivery = this.#deliveries.get(shard);
-    if (delivery?.subscription === subscription) this.#drop(delivery);
-  }
-
-  #drop(delivery: Delivery): void {
-    if (this.#deliveries.get(delivery.shard) !== delivery) return;
-    this.#deliveries.delete(delivery.shard);
-    this.#journal.deleteSubscriber(delivery.shard);
-    delivery.end();
-    this.#waiters.check();
+    this.#journal.release(this.#log.trim(now, this.#subscribers.settledThrough(now)), now);
   }
 
   #handleAcknowledged(before: number, acked: number): void {
     this.#queue.acknowledged(before, acked);
     this.#waiters.check();
     this.#commitNext();
-  }
-
-  #count(seq: number): DeliveryCount {
-    let delivered = 0;
-    for (const delivery of this.#deliveries.values()) if (delivery.acked >= seq) delivered += 1;
-    return { delivered, pending: this.#deliveries.size - delivered };
   }
 
   #waitDelivered(seq: number): Promise<DeliveryCount> {
@@ -294,12 +241,11 @@ export class Sequencer {
   }
 
   async #status(): Promise<SequencerStatus> {
-    const subscribers = await Promise.all(
-      [...this.#deliveries.values()].map(async ({ shard, acked }) => {
-        const load = await this.#ports.calls.call({ role: "shard", id: shard }, { type: "load" });
-        return { shard, acked, connections: load.ok ? load.value.connections : null };
-      }),
-    );
+    const { calls } = this.#ports;
+    const subscribers = await this.#subscribers.status(async (id) => {
+      const load = await calls.call({ role: "shard", id }, { type: "load" });
+      return load.ok ? load.value.connections : null;
+    });
     const history = this.#log.history(this.#ports.clock.now());
     return { epoch: this.#epoch, seq: this.#log.head, history, subscribers };
   }
@@ -307,7 +253,7 @@ export class Sequencer {
   /** Once all links are closed and nothing is owed, a later life need not ask the shards again. */
   #settle(): void {
     if (this.#settled === this.#log.head) return;
-    for (const delivery of this.#deliveries.values()) if (!delivery.isSettled) return;
+    if (!this.#subscribers.areSettled) return;
     this.#settled = this.#log.head;
     this.#journal.writeSettled(this.#settled);
   }
@@ -319,7 +265,7 @@ export class Sequencer {
   }
 
   #armWake(): void {
-    for (const delivery of this.#deliveries.values()) {
+    for (const delivery of this.#subscribers) {
       const at = delivery.nextDeadline();
       if (at !== null) this.#wakeNoLaterThan(at);
     }

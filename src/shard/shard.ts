@@ -23,14 +23,13 @@ import {
 } from "../protocol/link.ts";
 import type { ShardId } from "../protocol/names.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
+import { Admission } from "./admission.ts";
 import { FanOut, type Applied, type BroadcastHook } from "./fan-out.ts";
 import { LoadReporter } from "./load-reporter.ts";
 import { Subscription } from "./subscription.ts";
 
 /** After the last client has left for so long, the shard unsubscribes. */
 const lingerMs = 5_000;
-/** A place kept for a connection that is on its way. */
-const holdMs = 5_000;
 const renewBounds = { baseMs: 200, maxMs: 30_000 };
 
 /** The shard's end of a link. The position kept with it outlives the object's memory. */
@@ -52,15 +51,12 @@ const rowSchema = v.object({ subscription: v.string(), position: positionSchema 
 type Link = { readonly socket: IncomingLink; readonly assembler: FrameAssembler };
 
 export class Shard {
-  readonly #type: RoomType;
   readonly #ports: ShardPorts;
   readonly #fanOut: FanOut;
   readonly #subscription: Subscription;
   readonly #reporter: LoadReporter;
   readonly #counters = new Counters();
-  /** Connections that a place is kept for, and until when. */
-  readonly #holds = new Map<string, number>();
-  #admitting = 0;
+  readonly #admission: Admission;
   #link: Link | null = null;
   /** Links that ended as they should, or whose end has been seen to. */
   readonly #ended = new WeakSet<IncomingLink>();
@@ -71,7 +67,6 @@ export class Shard {
   #renewals = 0;
 
   private constructor(id: ShardId, type: RoomType, ports: ShardPorts) {
-    this.#type = type;
     this.#ports = ports;
     this.#fanOut = new FanOut({
       ...(ports.onBroadcast === undefined ? {} : { onBroadcast: ports.onBroadcast }),
@@ -80,6 +75,7 @@ export class Shard {
         ports.onHookError(error);
       },
     });
+    this.#admission = new Admission(type.capacity, () => this.connections);
     this.#subscription = new Subscription(id, ports.calls, (subscribed) =>
       this.#handleSubscribed(subscribed),
     );
@@ -115,16 +111,14 @@ export class Shard {
 
   handle(request: RequestTo<"shard">): Result<AnyReply<"shard">> {
     if (request.type === "load") return success({ connections: this.connections });
-    if (!this.#hasPlace()) return failure("full", "the shard is full");
-    this.#holds.set(request.connection, this.#ports.clock.now() + holdMs);
-    return success(null);
+    const isHeld = this.#admission.hold(request.connection, this.#ports.clock.now());
+    return isHeld ? success(null) : failure("full", "the shard is full");
   }
 
   /** Takes one of the shard's places, and subscribes before the first client is welcomed. */
   async admit(connection: string): Promise<Result<null, "full" | "unavailable">> {
-    const wasHeld = this.#holds.delete(connection);
-    if (!wasHeld && !this.#hasPlace()) return failure("full", "the shard is full");
-    this.#admitting += 1;
+    const hasEntered = this.#admission.enter(connection, this.#ports.clock.now());
+    if (!hasEntered) return failure("full", "the shard is full");
     const subscribed = await this.#subscription.ensure();
     if (subscribed.ok) return success(null);
     this.release();
@@ -133,13 +127,13 @@ export class Shard {
 
   /** Gives an admitted place back. */
   release(): void {
-    this.#admitting -= 1;
+    this.#admission.entered();
     this.#lingerIfEmpty();
   }
 
   /** The admitted socket is open: from here on it misses nothing. */
   welcome(socket: Socket): void {
-    this.#admitting -= 1;
+    this.#admission.entered();
     this.#fanOut.clients.add(socket);
     this.#lingerUntil = null;
     this.#reporter.changed();
@@ -153,7 +147,7 @@ export class Shard {
   }
 
   handleLinkOpen(socket: IncomingLink): void {
-    if (this.#isUnused && this.#subscription.isNone) {
+    if (this.#admission.isEmpty && this.#subscription.isNone) {
       socket.close(closeCodes.noClients, "no clients");
       return;
     }
@@ -199,7 +193,7 @@ export class Shard {
     this.#reporter.wake(now);
     if (this.#lingerUntil !== null && this.#lingerUntil <= now) {
       this.#lingerUntil = null;
-      if (this.#isUnused) this.#subscription.end();
+      if (this.#admission.isEmpty) this.#subscription.end();
     }
     if (this.#renewAt !== null && this.#renewAt <= now) {
       this.#renewAt = null;
@@ -222,18 +216,6 @@ export class Shard {
       if (socket.position !== null) this.#fanOut.advance(socket.position);
       this.#link = { socket, assembler: new FrameAssembler() };
     }
-  }
-
-  get #isUnused(): boolean {
-    return this.connections === 0 && this.#admitting === 0;
-  }
-
-  #hasPlace(): boolean {
-    const now = this.#ports.clock.now();
-    for (const [connection, until] of this.#holds) {
-      if (until <= now) this.#holds.delete(connection);
-    }
-    return this.connections + this.#admitting + this.#holds.size < this.#type.capacity;
   }
 
   #handleSubscribed({ epoch, seq }: Subscribed): void {
@@ -306,7 +288,7 @@ export class Shard {
   }
 
   #lingerIfEmpty(): void {
-    if (!this.#isUnused) return;
+    if (!this.#admission.isEmpty) return;
     this.#lingerUntil = this.#ports.clock.now() + lingerMs;
     this.#armWake();
   }

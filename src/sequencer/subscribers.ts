@@ -1,0 +1,114 @@
+/**
+ * The shards that a room's messages are owed to: who they are, durably, and how far each has got.
+ * Knows nothing of writes.
+ */
+import type { DeliveryCount, SequencerStatus, Subscribed } from "../protocol/calls.ts";
+import type { Position } from "../protocol/link.ts";
+import type { ShardId } from "../protocol/names.ts";
+import { Delivery, type DeliveryOwner } from "./delivery.ts";
+import type { Journal, SubscriberRow } from "./journal.ts";
+
+export type SubscribersOwner = Omit<DeliveryOwner, "onNoClients"> & {
+  readonly journal: Journal;
+  /** A shard is no subscriber any more: nobody need wait for it. */
+  readonly onGone: () => void;
+};
+
+export class Subscribers {
+  readonly #deliveries = new Map<ShardId, Delivery>();
+  readonly #owner: SubscribersOwner;
+  readonly #deliveryOwner: DeliveryOwner;
+
+  constructor(owner: SubscribersOwner) {
+    this.#owner = owner;
+    this.#deliveryOwner = { ...owner, onNoClients: (delivery) => this.#drop(delivery) };
+  }
+
+  [Symbol.iterator](): Iterator<Delivery> {
+    return this.#deliveries.values();
+  }
+
+  /** Goes on with what a former life owed; messages up to `settled` every shard has. */
+  restore(rows: ReadonlyMap<ShardId, SubscriberRow>, settled: number): void {
+    for (const [shard, row] of rows) {
+      const acked = Math.min(Math.max(row.seq, settled), this.#owner.log.head);
+      this.#add(shard, row.subscription, acked);
+    }
+    for (const delivery of this) delivery.pump();
+  }
+
+  /**
+   * Everything after the answer's `seq` is owed from now on. `position` is what a shard with clients
+   * has; without any it starts here.
+   */
+  subscribe(shard: ShardId, position: Position | null): Subscribed {
+    const { log, journal, entropy } = this.#owner;
+    const epoch = this.#owner.epoch();
+    const subscription = entropy.id();
+    const known = this.#deliveries.get(shard);
+    const acked = known?.acked ?? this.#startOf(position);
+    journal.writeSubscriber(shard, { subscription, seq: acked });
+    if (known === undefined) this.#add(shard, subscription, acked).pump();
+    else known.resubscribe(subscription);
+    return { epoch, seq: log.head, subscription };
+  }
+
+  /** Only if that subscription is still the shard's. */
+  unsubscribe(shard: ShardId, subscription: string): void {
+    const delivery = this.#deliveries.get(shard);
+    if (delivery?.subscription === subscription) this.#drop(delivery);
+  }
+
+  /** Messages up to here every shard has that the log waits for. */
+  settledThrough(now: number): number {
+    let settled = this.#owner.log.head;
+    for (const delivery of this) {
+      if (delivery.acked < settled && delivery.holdsLog(now)) settled = delivery.acked;
+    }
+    return settled;
+  }
+
+  /** Whether every shard has everything and every link is closed. */
+  get areSettled(): boolean {
+    for (const delivery of this) if (!delivery.isSettled) return false;
+    return true;
+  }
+
+  count(seq: number): DeliveryCount {
+    let delivered = 0;
+    for (const delivery of this) if (delivery.acked >= seq) delivered += 1;
+    return { delivered, pending: this.#deliveries.size - delivered };
+  }
+
+  /** Asks every shard for the number of its clients. */
+  status(
+    connections: (shard: ShardId) => Promise<number | null>,
+  ): Promise<SequencerStatus["subscribers"]> {
+    return Promise.all(
+      Array.from(this, async ({ shard, acked }) => {
+        return { shard, acked, connections: await connections(shard) };
+      }),
+    );
+  }
+
+  #add(shard: ShardId, subscription: string, acked: number): Delivery {
+    const delivery = new Delivery(shard, subscription, acked, this.#deliveryOwner);
+    this.#deliveries.set(shard, delivery);
+    return delivery;
+  }
+
+  /** What a shard has of another life of the room is met by its link, which resets it. */
+  #startOf(position: Position | null): number {
+    const { head } = this.#owner.log;
+    if (position === null) return head;
+    return position.epoch === this.#owner.epoch() && position.seq <= head ? position.seq : 0;
+  }
+
+  #drop(delivery: Delivery): void {
+    if (this.#deliveries.get(delivery.shard) !== delivery) return;
+    this.#deliveries.delete(delivery.shard);
+    this.#owner.journal.deleteSubscriber(delivery.shard);
+    delivery.end();
+    this.#owner.onGone();
+  }
+}
