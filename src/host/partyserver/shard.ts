@@ -134,6 +134,7 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
       await this.__unsafe_ensureInitialized();
       const { 0: theirs, 1: ours } = new WebSocketPair();
       this.ctx.acceptWebSocket(ours, [linkTag]);
+      ours.serializeAttachment({ partyshardLink: null } satisfies LinkAttachment);
       const link = incomingLink(ours);
       this.#links.set(ours, link);
       this.#role.handleLinkOpen(link);
@@ -142,8 +143,7 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
 
     /** Whether the socket was a link. One that closed while the object slept may be new to it. */
     #endLink(socket: WebSocket): boolean {
-      const isLink = this.#links.has(socket) || this.ctx.getTags(socket).includes(linkTag);
-      if (!isLink) return false;
+      if (!this.#links.has(socket) && !isLinkAttachment(socket.deserializeAttachment())) return false;
       this.#role.handleLinkClose(this.#links.get(socket) ?? incomingLink(socket));
       this.#links.delete(socket);
       return true;
@@ -181,9 +181,14 @@ function identify(ctx: DurableObjectState, rooms: Rooms): [ShardId, RoomType] {
   return [name, type];
 }
 
+/** Tags would tell too, but not of a socket that closed while the object slept (workerd, 2026-09). */
+function isLinkAttachment(attachment: unknown): attachment is LinkAttachment {
+  return typeof attachment === "object" && attachment !== null && "partyshardLink" in attachment;
+}
+
 function incomingLink(socket: WebSocket): IncomingLink {
-  const attachment = socket.deserializeAttachment() as LinkAttachment | null;
-  let position = attachment?.partyshardLink ?? null;
+  const attachment: unknown = socket.deserializeAttachment();
+  let position = isLinkAttachment(attachment) ? attachment.partyshardLink : null;
   return {
     ...openSocket(socket),
     get position() {
