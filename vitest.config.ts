@@ -18,10 +18,27 @@ export default defineConfig({
         },
       },
       {
-        plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.jsonc" } })],
+        plugins: [
+          cloudflareTest({
+            wrangler: { configPath: "./wrangler.jsonc" },
+            miniflare: { bindings: { PARTYSHARD_ADMIN_TOKEN: "test-admin-token" } },
+          }),
+        ],
         test: {
           name: "workerd",
-          include: ["test/workerd/**/*.test.ts"],
+          include: ["test/workerd/*.test.ts"],
+          testTimeout: 30_000,
+        },
+      },
+      {
+        plugins: [
+          cloudflareTest({
+            wrangler: { configPath: "./test/support/apps/workers/wrangler.jsonc" },
+          }),
+        ],
+        test: {
+          name: "workerd-test-app",
+          include: ["test/workerd/apps/*.test.ts"],
           testTimeout: 30_000,
         },
       },

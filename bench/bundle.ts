@@ -6,16 +6,28 @@
  * measured is byte for byte what a deployment uploads, with wrangler's aliases and polyfills.
  */
 import { execFile } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
-import { unstable_readConfig as readWranglerConfig } from "wrangler";
+import ts from "typescript";
+import * as v from "valibot";
 
 const require = createRequire(import.meta.url);
 const bundlingLimitMs = 120_000;
 
-export interface DurableObjectBinding {
+/** What a bundle needs to know of a wrangler configuration. */
+const WranglerConfig = v.object({
+  main: v.string(),
+  compatibility_date: v.string(),
+  compatibility_flags: v.optional(v.array(v.string()), []),
+  durable_objects: v.object({
+    bindings: v.array(v.object({ name: v.string(), class_name: v.string() })),
+  }),
+  vars: v.optional(v.record(v.string(), v.string()), {}),
+});
+
+interface DurableObjectBinding {
   readonly name: string;
   readonly className: string;
 }
@@ -41,11 +53,8 @@ export interface BundleOptions {
 
 /** Bundles the Worker of a wrangler configuration. Throws with wrangler's output when it fails. */
 export async function bundleWorker(options: BundleOptions): Promise<Bundle> {
-  const config = readWranglerConfig({ config: options.configPath });
+  const config = readWranglerConfig(options.configPath);
   const compatibilityDate = options.compatibilityDate ?? config.compatibility_date;
-  if (compatibilityDate === undefined) {
-    throw new Error(`${options.configPath} names no compatibility_date`);
-  }
   await runWrangler([
     "deploy",
     "--dry-run",
@@ -65,8 +74,14 @@ export async function bundleWorker(options: BundleOptions): Promise<Bundle> {
       name: binding.name,
       className: binding.class_name,
     })),
-    variables: textVariables(config.vars),
+    variables: config.vars,
   };
+}
+
+/** TypeScript's reader of configuration files knows comments and trailing commas. */
+function readWranglerConfig(path: string): v.InferOutput<typeof WranglerConfig> {
+  const read: { config?: unknown } = ts.parseConfigFileTextToJson(path, readFileSync(path, "utf8"));
+  return v.parse(WranglerConfig, read.config);
 }
 
 async function runWrangler(args: readonly string[]): Promise<void> {
@@ -78,20 +93,11 @@ async function runWrangler(args: readonly string[]): Promise<void> {
 }
 
 /** The entry has the name of the configuration's `main`; other scripts are modules beside it. */
-function modulesIn(directory: string, main: string | undefined): readonly string[] {
-  const entry = `${(main ?? "worker").replace(/^.*[\\/]/u, "").replace(/\.[cm]?[jt]sx?$/u, "")}.js`;
+function modulesIn(directory: string, main: string): readonly string[] {
+  const entry = `${main.replace(/^.*[\\/]/u, "").replace(/\.[cm]?[jt]sx?$/u, "")}.js`;
   const scripts = readdirSync(directory).filter((name) => /\.m?js$/u.test(name));
   if (!scripts.includes(entry)) {
     throw new Error(`the bundle has no ${entry}, only ${scripts.join(", ")}`);
   }
   return [entry, ...scripts.filter((name) => name !== entry)];
-}
-
-function textVariables(vars: Readonly<Record<string, unknown>>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(vars).map(([name, value]) => [
-      name,
-      typeof value === "string" ? value : JSON.stringify(value),
-    ]),
-  );
 }

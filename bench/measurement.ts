@@ -46,14 +46,14 @@ export async function measureOnce(request: MeasurementRequest): Promise<Measurem
 async function generate(job: Job, signal: AbortSignal): Promise<Measurement> {
   const child = fork(join(import.meta.dirname, "load", "generator.ts"));
   try {
-    const answer = once(child, "message", { signal });
+    const answer = once(child, "message", { signal }).then(([message]): unknown => message);
     const ended = once(child, "exit", { signal }).then(([status]) => {
       throw new Error(`the generator ended with status ${String(status)} and no answer`);
     });
     answer.catch(() => undefined);
     ended.catch(() => undefined);
     child.send(job);
-    const [result]: unknown[] = await Promise.race([answer, ended]);
+    const result = await Promise.race([answer, ended]);
     if (!isJobResult(result)) {
       throw new Error("the generator gave an answer that is none");
     }

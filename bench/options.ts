@@ -9,18 +9,21 @@ export interface Options {
   readonly isNaiveOnly: boolean;
   /** Measurements of each side and workload. */
   readonly rounds: number;
+  /** Whether the figures are to be kept with the sources. */
+  readonly isSaved: boolean;
 }
 
 export const usage = `npm run bench -- [options]
   --only W1,W3    these workloads only; W2 means W2a and W2c
   --quick         shorter, and one round: to see that everything works, not to quote
-  --rounds N      measurements of each side (default 3, at most 20)
+  --rounds N      measurements of each side (default 5, at most 20)
   --ours-only     without the naive design, so without ratios
   --naive-only    the naive design alone
+  --save          write the figures to bench/results/, not to its git-ignored raw/
   --help
 `;
 
-const defaultRounds = 3;
+const defaultRounds = 5;
 const maxRounds = 20;
 
 /** Returns a sentence where the arguments make no sense, `undefined` when help is asked for. */
@@ -49,6 +52,7 @@ export function parseOptions(args: readonly string[]): Options | string | undefi
     isOursOnly: parsed["ours-only"] === true,
     isNaiveOnly: parsed["naive-only"] === true,
     rounds,
+    isSaved: parsed.save === true,
   };
 }
 
@@ -56,6 +60,7 @@ interface Flags {
   only?: string;
   rounds?: string;
   quick?: boolean;
+  save?: boolean;
   help?: boolean;
   "ours-only"?: boolean;
   "naive-only"?: boolean;
@@ -71,6 +76,7 @@ function parse(args: readonly string[]): Flags | string {
         quick: { type: "boolean" },
         "ours-only": { type: "boolean" },
         "naive-only": { type: "boolean" },
+        save: { type: "boolean" },
         help: { type: "boolean" },
       },
     }).values;

@@ -22,3 +22,11 @@ export function residentBytesOf(pid: number): number {
   }
   return Number(kilobytes) * 1_024;
 }
+
+/** What all processes of the machine used since it started, user, system and interrupts, in milliseconds. */
+export function machineCpuMs(): number {
+  const fields = readFileSync("/proc/stat", "latin1").split("\n", 1)[0]?.split(/\s+/u) ?? [];
+  // cpu user nice system idle iowait irq softirq …
+  const busy = [1, 2, 3, 6, 7].reduce((sum, field) => sum + Number(fields[field]), 0);
+  return (busy * 1_000) / ticksPerSecond;
+}

@@ -3,6 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { arch, cpus, platform, totalmem } from "node:os";
 import { join } from "node:path";
 import type { Options } from "./options.ts";
+import { disturbingShare } from "./quiet.ts";
 import { workerdVersion } from "./server.ts";
 import { type Figure, type Line, shareOf, summarize, type WorkloadRuns } from "./summary.ts";
 import type { Target } from "./workloads/workload.ts";
@@ -13,7 +14,11 @@ const header = ["workload", "metric", "naive", "ours", "ratio", "target", "met"]
 
 /** The table, one line per figure, and below it who used how much of a core. */
 export function formatReport(results: readonly WorkloadRuns[]): string {
-  const rows = results.flatMap((result) => summarize(result).map(cellsOf));
+  const rows = results.flatMap((result) =>
+    summarize(result)
+      .filter(({ naive, ours }) => naive !== undefined || ours !== undefined)
+      .map(cellsOf),
+  );
   const widths = header.map((title, column) =>
     Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)),
   );
@@ -32,7 +37,7 @@ export function formatReport(results: readonly WorkloadRuns[]): string {
     rule,
     ...rows.map(line),
     "",
-    "Share of one core (server, load generator), median:",
+    "Share of one core (server, load generator, everything else on the machine), median:",
     ...shares,
     ...section("Failed measurements:", failures),
     ...section("Complaints:", complaints.slice(0, 20)),
@@ -125,13 +130,15 @@ function sharesOf({ workload, runs }: WorkloadRuns): readonly string[] {
   return (["naive", "ours"] as const).flatMap((side) => {
     const server = shareOf(runs[side], "serverShare");
     const generator = shareOf(runs[side], "generatorShare");
-    if (server === undefined || generator === undefined) {
+    const others = shareOf(runs[side], "othersShare");
+    if (server === undefined || generator === undefined || others === undefined) {
       return [];
     }
     const isLimiting = generator > saturatedShare && generator > server;
     return [
-      `  ${workload.id.padEnd(4)} ${side.padEnd(6)} ${percent(server)} ${percent(generator)}` +
-        (isLimiting ? "  the load generator, not the server, limits this figure" : ""),
+      `  ${workload.id.padEnd(4)} ${side.padEnd(6)} ${percent(server)} ${percent(generator)} ${percent(others)}` +
+        (isLimiting ? "  the load generator, not the server, limits this figure" : "") +
+        (others > disturbingShare ? "  something else was running: measure again" : ""),
     ];
   });
 }

@@ -8,11 +8,12 @@
  */
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { type Bundle, bundleWorker } from "./bundle.ts";
 import type { Measurement, Side } from "./load/job.ts";
 import { measureOnce } from "./measurement.ts";
 import { type Options, parseOptions, usage } from "./options.ts";
+import { Patience } from "./quiet.ts";
 import { formatReport, isSound, writeReport } from "./report.ts";
 import type { WorkloadRuns } from "./summary.ts";
 import { workloads } from "./workloads/catalogue.ts";
@@ -22,6 +23,9 @@ const ourConfig = join(import.meta.dirname, "..", "wrangler.jsonc");
 const naiveConfig = join(import.meta.dirname, "naive", "wrangler.jsonc");
 const resultsDirectory = join(import.meta.dirname, "results");
 
+/** How often a disturbed measurement is repeated. */
+const maxRepeats = 2;
+
 type Bundles = Readonly<Partial<Record<Side, Bundle>>>;
 
 interface Bench {
@@ -29,6 +33,7 @@ interface Bench {
   readonly bundles: Bundles;
   readonly directory: string;
   readonly signal: AbortSignal;
+  readonly patience: Patience;
 }
 
 const options = parseOptions(process.argv.slice(2));
@@ -54,9 +59,17 @@ async function bench(chosen: Options): Promise<number> {
   const results: WorkloadRuns[] = [];
   try {
     const bundles = await bundleSides(chosen, directory);
-    const context = { options: chosen, bundles, directory, signal: interruption.signal };
+    const context = {
+      options: chosen,
+      bundles,
+      directory,
+      signal: interruption.signal,
+      patience: new Patience(),
+    };
     for (const workload of selected) {
-      results.push(await measureWorkload(workload, context));
+      if (!interruption.signal.aborted) {
+        results.push(await measureWorkload(workload, context));
+      }
     }
   } finally {
     rmSync(directory, { recursive: true, force: true });
@@ -66,7 +79,12 @@ async function bench(chosen: Options): Promise<number> {
   if (interruption.signal.aborted) {
     return 130;
   }
-  writeReport(resultsDirectory, results, chosen);
+  const path = writeReport(
+    chosen.isSaved ? resultsDirectory : join(resultsDirectory, "raw"),
+    results,
+    chosen,
+  );
+  process.stdout.write(`figures: ${relative(process.cwd(), path)}\n`);
   return isSound(results) ? 0 : 1;
 }
 
@@ -106,18 +124,40 @@ async function measureWorkload(workload: Workload, context: Bench): Promise<Work
         continue;
       }
       try {
-        const measurement = await measureSide({ workload, side, bundle, round }, context);
+        const measurement = await measureUndisturbed({ workload, side, bundle, round }, context);
         runs[side].push(measurement);
         process.stdout.write(
           `  ${round} ${side.padEnd(6)} ${formatProgress(workload, measurement)}\n`,
         );
       } catch (error) {
+        if (context.signal.aborted) {
+          break;
+        }
         failures.push(error instanceof Error ? error.message : String(error));
         process.stdout.write(`  ${round} ${side.padEnd(6)} failed\n`);
       }
     }
   }
   return { workload, runs, failures };
+}
+
+/** Measures again, a few times, what something else on the machine disturbed; keeps the calmest. */
+async function measureUndisturbed(turn: Turn, context: Bench): Promise<Measurement> {
+  await context.patience.untilQuiet(context.signal);
+  let calmest = await measureSide(turn, 0, context);
+  for (let attempt = 1; attempt <= maxRepeats; attempt += 1) {
+    if (!context.patience.shouldRepeat(othersShareOf(calmest))) {
+      break;
+    }
+    await context.patience.untilQuiet(context.signal);
+    const again = await measureSide(turn, attempt, context);
+    calmest = othersShareOf(again) < othersShareOf(calmest) ? again : calmest;
+  }
+  return calmest;
+}
+
+function othersShareOf({ metrics }: Measurement): number {
+  return metrics["othersShare"] ?? 0;
 }
 
 interface Turn {
@@ -127,9 +167,9 @@ interface Turn {
   readonly round: number;
 }
 
-async function measureSide(turn: Turn, context: Bench): Promise<Measurement> {
+async function measureSide(turn: Turn, attempt: number, context: Bench): Promise<Measurement> {
   const { workload, side, bundle, round } = turn;
-  const name = `${workload.id.toLowerCase()}-${round}`;
+  const name = `${workload.id.toLowerCase()}-${round}-${attempt}`;
   return measureOnce({
     bundle,
     directory: join(context.directory, `server-${side}-${name}`),

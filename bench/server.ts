@@ -42,8 +42,12 @@ export async function startServer(bundle: Bundle, directory: string): Promise<Se
   child.stderr?.setEncoding("utf8").on("data", (chunk: string) => {
     errors = (errors + chunk).slice(-keptErrorCharacters);
   });
+  // For the ways out that run no `finally`, e.g. an uncaught exception.
+  const killNow = (): boolean => child.kill("SIGKILL");
+  process.once("exit", killNow);
   const stop = async (): Promise<void> => {
     await endProcess(child);
+    process.off("exit", killNow);
     rmSync(directory, { recursive: true, force: true });
   };
   try {

@@ -54,7 +54,7 @@ export function shareOf(runs: readonly Measurement[], metric: string): number | 
   return figureOf(runs, metric, false)?.median;
 }
 
-export function median(values: readonly number[]): number {
+function median(values: readonly number[]): number {
   const sorted = values.toSorted((left, right) => left - right);
   const upper = sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
   const lower = sorted[Math.ceil(sorted.length / 2) - 1] ?? Number.NaN;

@@ -13,7 +13,7 @@ export interface Job {
 }
 
 /** Figures by name; names carry their units. */
-export type Metrics = Readonly<Record<string, number>>;
+type Metrics = Readonly<Record<string, number>>;
 
 export interface Measurement {
   readonly metrics: Metrics;

@@ -1,5 +1,5 @@
 /** Owns measuring a stretch of time: its length, what the server used and what this process used. */
-import { cpuMsOf } from "../process-usage.ts";
+import { cpuMsOf, machineCpuMs } from "../process-usage.ts";
 
 export interface Usage {
   readonly elapsedMs: number;
@@ -7,6 +7,8 @@ export interface Usage {
   /** Of one core. */
   readonly serverShare: number;
   readonly generatorShare: number;
+  /** What other processes took meanwhile: much of it makes a figure worthless. */
+  readonly othersShare: number;
 }
 
 export class UsageWindow {
@@ -14,6 +16,7 @@ export class UsageWindow {
   readonly #startMs = performance.now();
   readonly #serverStartMs: number;
   readonly #ownStart = process.cpuUsage();
+  readonly #machineStartMs = machineCpuMs();
 
   /** Opens the window now. */
   constructor(serverPid: number) {
@@ -26,11 +29,14 @@ export class UsageWindow {
     const elapsedMs = endMs - this.#startMs;
     const serverCpuMs = cpuMsOf(this.#serverPid) - this.#serverStartMs;
     const own = process.cpuUsage(this.#ownStart);
+    const ownCpuMs = (own.user + own.system) / 1_000;
+    const machineMs = machineCpuMs() - this.#machineStartMs;
     return {
       elapsedMs,
       serverCpuMs,
       serverShare: serverCpuMs / elapsedMs,
-      generatorShare: (own.user + own.system) / 1_000 / elapsedMs,
+      generatorShare: ownCpuMs / elapsedMs,
+      othersShare: Math.max(0, machineMs - serverCpuMs - ownCpuMs) / elapsedMs,
     };
   }
 }

@@ -35,6 +35,7 @@ async function measure({ port, serverPid, room, isQuick }: Job): Promise<Measure
   let elapsedMs = 0;
   let serverCpuMs = 0;
   let generatorMs = 0;
+  let othersMs = 0;
   // The first wave warms up: it creates the objects and lets the runtime compile.
   for (let wave = 0; wave <= waves; wave += 1) {
     const window = new UsageWindow(serverPid);
@@ -51,6 +52,7 @@ async function measure({ port, serverPid, room, isQuick }: Job): Promise<Measure
       elapsedMs += usage.elapsedMs;
       serverCpuMs += usage.serverCpuMs;
       generatorMs += usage.generatorShare * usage.elapsedMs;
+      othersMs += usage.othersShare * usage.elapsedMs;
     }
     await audience.close();
     await sleep(settleMs);
@@ -65,6 +67,7 @@ async function measure({ port, serverPid, room, isQuick }: Job): Promise<Measure
       serverCpuMs,
       serverShare: serverCpuMs / elapsedMs,
       generatorShare: generatorMs / elapsedMs,
+      othersShare: othersMs / elapsedMs,
     },
     complaints: receipts.strayReasons,
   };

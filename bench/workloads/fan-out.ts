@@ -30,8 +30,8 @@ async function measure({ port, serverPid, room, isQuick }: Job): Promise<Measure
     sockets,
     lanes: postsInFlight,
     messagesPerPost: 1,
-    warmUp: (publisher) => publisher.publishFor(isQuick ? 1_000 : 2_000),
-    measured: (publisher) => publisher.publishFor(isQuick ? 2_500 : 6_000),
+    warmUp: (publisher) => publisher.publishFor(isQuick ? 1_000 : 1_500),
+    measured: (publisher) => publisher.publishFor(isQuick ? 2_500 : 4_000),
   });
   const { usage, deliveries } = result;
   return {

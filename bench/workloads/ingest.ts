@@ -52,8 +52,8 @@ async function measure(job: Job, messagesPerPost: number): Promise<Measurement> 
     sockets,
     lanes: postsInFlight,
     messagesPerPost,
-    warmUp: (publisher) => publisher.publishFor(isQuick ? 1_000 : 2_000),
-    measured: (publisher) => publisher.publishFor(isQuick ? 2_500 : 6_000),
+    warmUp: (publisher) => publisher.publishFor(isQuick ? 1_000 : 1_500),
+    measured: (publisher) => publisher.publishFor(isQuick ? 2_500 : 4_000),
   });
   const { usage, posts, messages, deliveries } = result;
   return {

@@ -41,7 +41,7 @@ async function measure({ port, serverPid, room }: Job): Promise<Measurement> {
   const rest = await openAudience({ ...options, count: sockets, firstIndex: warmUpSockets });
   await sleep(idleMs);
   const residentBytes = residentBytesOf(serverPid);
-  const { serverShare, generatorShare } = window.read();
+  const { serverShare, generatorShare, othersShare } = window.read();
 
   await Promise.all([first.close(), rest.close()]);
   return {
@@ -52,6 +52,7 @@ async function measure({ port, serverPid, room }: Job): Promise<Measurement> {
       faults: receipts.verdict(0, new Set()).strays,
       serverShare,
       generatorShare,
+      othersShare,
     },
     complaints: receipts.strayReasons,
   };

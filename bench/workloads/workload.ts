@@ -43,6 +43,7 @@ export function roomMetrics(result: RoomLoadResult): Record<string, number> {
     serverCpuMs: usage.serverCpuMs,
     serverShare: usage.serverShare,
     generatorShare: usage.generatorShare,
+    othersShare: usage.othersShare,
     posts: result.posts,
     messages: result.messages,
     deliveries: result.deliveries,

@@ -17,7 +17,7 @@ const choiceMemoryMs = 5_000;
 
 export class PlacementTable {
   #shards: readonly ShardLoad[];
-  #updatedAt = 0;
+  #answeredAt = 0;
   #freshUntil = 0;
   #refreshingUntil = 0;
   #placed = 0;
@@ -41,24 +41,17 @@ export class PlacementTable {
 
   update(shards: readonly ShardLoad[], now: number): void {
     this.#shards = shards;
-    this.#updatedAt = now;
-    this.#freshUntil = now + tableLifetimeMs;
-    this.#refreshingUntil = 0;
-    for (const times of this.#choices.values()) {
-      const kept = times.findIndex((at) => at > now - choiceMemoryMs);
-      times.splice(0, kept === -1 ? times.length : kept);
-    }
+    this.#endRefresh(now);
   }
 
   /** The registry did not answer: what is known serves until the next try, a lifetime later. */
   refreshFailed(now: number): void {
-    this.#refreshingUntil = 0;
-    this.#freshUntil = now + tableLifetimeMs;
+    this.#endRefresh(now);
   }
 
   /** What is known has proved wrong: ask again soon, but not for every refusal in a full room. */
   distrust(): void {
-    this.#freshUntil = Math.min(this.#freshUntil, this.#updatedAt + distrustedLifetimeMs);
+    this.#freshUntil = Math.min(this.#freshUntil, this.#answeredAt + distrustedLifetimeMs);
   }
 
   isUnusedSince(time: number): boolean {
@@ -87,6 +80,16 @@ export class PlacementTable {
   /** A choice that came to nothing is not counted. */
   forget(shard: ShardId): void {
     this.#choices.get(shard)?.pop();
+  }
+
+  #endRefresh(now: number): void {
+    this.#answeredAt = now;
+    this.#freshUntil = now + tableLifetimeMs;
+    this.#refreshingUntil = 0;
+    for (const times of this.#choices.values()) {
+      const kept = times.findIndex((at) => at > now - choiceMemoryMs);
+      times.splice(0, kept === -1 ? times.length : kept);
+    }
   }
 
   /** Shards that take sockets; those known to be full only when there is no other. */

@@ -55,7 +55,12 @@ function wholeNumber(name: string, min: number, max: number, unset: number) {
 
 const strategyList = `placement must be one of ${Object.keys(strategies).join(", ")}, or a function`;
 
-const optionsSchema = v.strictObject({
+/** An object of these options and no others. */
+function options<const Entries extends v.ObjectEntries>(what: string, entries: Entries) {
+  return v.strictObject(entries, `${what} is an object of ${Object.keys(entries).join(", ")}`);
+}
+
+const optionsSchema = options("a room type", {
   shards: wholeNumber("shards", 1, 1_000, 1),
   capacity: wholeNumber("capacity", 1, 32_000, 1_000),
   placement: v.optional(
@@ -69,7 +74,7 @@ const optionsSchema = v.strictObject({
     "least-connections",
   ),
   history: v.optional(
-    v.strictObject({
+    options("history", {
       messages: wholeNumber("history.messages", 0, 100_000, 1_000),
       seconds: wholeNumber("history.seconds", 0, 86_400, 300),
     }),
@@ -111,13 +116,13 @@ export class Rooms {
  */
 export function defineRooms(types: Readonly<Record<string, RoomTypeOptions>>): Rooms {
   const complete = new Map<string, RoomType>();
-  for (const [name, options] of Object.entries({ [defaultRoomType]: {}, ...types })) {
+  for (const [name, given] of Object.entries({ [defaultRoomType]: {}, ...types })) {
     if (!typeNamePattern.test(name)) {
       throw new TypeError(
         `Room type "${name}" is impossible: use 1 to 64 characters of A–Z a–z 0–9 . _ ~ -`,
       );
     }
-    const parsed = v.safeParse(optionsSchema, options);
+    const parsed = v.safeParse(optionsSchema, given);
     if (!parsed.success) {
       throw new TypeError(`Room type "${name}": ${v.summarize(parsed.issues)}`);
     }

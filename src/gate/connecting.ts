@@ -93,23 +93,20 @@ type Target = { readonly ok: true; readonly connection: string; readonly query: 
 
 /** The client's own query goes on to the room class, with the connection's id made sure of. */
 function parseTarget(url: URL, ports: GatePorts): Target | Refusal {
-  const query = new URLSearchParams(url.search);
-  const connection = query.get("_pk") ?? ports.entropy.id();
-  if (!isConnectionId(connection)) {
-    return refusal(
-      "malformed-query",
-      "_pk must be 1 to 128 printable ASCII characters other than ~",
-    );
+  const given = url.searchParams.get("_pk");
+  if (given !== null && !isConnectionId(given)) {
+    return refusal("malformed-query", "_pk must be 1 to 128 printable ASCII characters, no ~");
   }
-  if (query.has("protocol")) {
+  if (url.searchParams.has("protocol")) {
     return refusal("malformed-query", "protocol is not known here: leave it out");
   }
-  query.set("_pk", connection);
-  const text = query.toString();
-  if (text.length > ports.maxQueryLength) {
+  const connection = given ?? ports.entropy.id();
+  if (given === null) url.searchParams.set("_pk", connection);
+  const query = url.search.slice(1);
+  if (query.length > ports.maxQueryLength) {
     return refusal("uri-too-long", `the query must not exceed ${ports.maxQueryLength} characters`);
   }
-  return { ok: true, connection, query: text };
+  return { ok: true, connection, query };
 }
 
 /**

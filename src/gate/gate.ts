@@ -40,14 +40,14 @@ export class Gate {
   }
 
   async #route(request: Request, ports: GatePorts): Promise<Response | Refusal> {
-    if (headerLength(request.headers) > maxHeaderLength) {
-      return refusal("headers-too-large", `headers must not exceed ${maxHeaderLength} characters`);
-    }
     const url = new URL(request.url);
     const [, prefix, party, name, ...rest] = url.pathname.split("/");
     const path = rest.join("/");
     if (prefix === "party" || (prefix === "parties" && party === "main")) {
       return refusal("forbidden", "shards are reached through /parties/router/ROOM");
+    }
+    if (headerLength(request.headers) > maxHeaderLength) {
+      return refusal("headers-too-large", `headers must not exceed ${maxHeaderLength} characters`);
     }
     if (prefix === "parties" && name !== undefined) {
       if (party === "router") return this.#routeRoom(name, path, request, url, ports);

@@ -6,7 +6,10 @@ export const clock: Clock = { now: () => Date.now() };
 
 export const entropy: Entropy = { random: () => Math.random(), id: () => nanoid() };
 
-/** Path of an object at which it takes a link; objects cannot be reached from outside. */
+/**
+ * Path of a shard at which it takes a link. Nothing from outside reaches an object as it came, so
+ * nobody else can name it.
+ */
 export const linkPath = "~link";
 
 /** Environment variable that opens the admin API. */
@@ -46,11 +49,15 @@ export class WakeTimer {
  * to set `x-partykit-props`, for one, which partyserver hands to `onStart`.
  */
 export function outsideHeaders(headers: Headers): Headers {
+  const trusted = [...headers.keys()].filter(isTrusted);
+  if (trusted.length === 0) return headers;
   const kept = new Headers(headers);
-  for (const name of headers.keys()) {
-    if (name.startsWith("x-partykit-") || name.startsWith("x-partyshard-")) kept.delete(name);
-  }
+  for (const name of trusted) kept.delete(name);
   return kept;
+}
+
+function isTrusted(name: string): boolean {
+  return name.startsWith("x-partykit-") || name.startsWith("x-partyshard-");
 }
 
 /** The write as a class with `onRequest` and no `onBroadcast` gets it. */

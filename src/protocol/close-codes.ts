@@ -16,6 +16,8 @@ export const closeCodes = {
   unavailable: 4003,
   /** The room class failed while it took this socket in. */
   roomFailed: 4004,
+  /** The client did not keep up; come back and resume. */
+  tooSlow: 4005,
   /** Link only: the shard has no clients and wants nothing sent. */
   noClients: 4010,
   /** Link only: a newer link took this one's place. */

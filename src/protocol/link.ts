@@ -27,6 +27,8 @@ const batchSchema = v.strictObject({
   entries: v.array(payloadSchema),
   /** Indices into `entries`, ascending, of those that are volatile. */
   volatile: v.optional(v.array(sequenceSchema)),
+  /** The topic of each entry, `null` for none; left out when none has one. */
+  topics: v.optional(v.array(v.nullable(v.string()))),
 });
 export type BatchFrame = v.InferOutput<typeof batchSchema>;
 
@@ -85,6 +87,7 @@ export function parseFrameToShard(text: string): Parsed<FrameToShard> {
 function isConsistent(batch: BatchFrame): boolean {
   const volatileCount = batch.volatile?.length ?? 0;
   if (batch.through - batch.after !== batch.entries.length - volatileCount) return false;
+  if (batch.topics !== undefined && batch.topics.length !== batch.entries.length) return false;
   let previous = -1;
   for (const index of batch.volatile ?? []) {
     if (index <= previous || index >= batch.entries.length) return false;

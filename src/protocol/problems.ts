@@ -15,7 +15,6 @@ const problemTable = {
   "payload-too-large": [413, "The body is too large"],
   "uri-too-long": [414, "The address is too long"],
   "idempotency-key-reused": [422, "The idempotency key was used for another message"],
-  "upgrade-required": [426, "A WebSocket upgrade is required"],
   "headers-too-large": [431, "The headers are too large"],
   "room-full": [503, "Every shard of the room is full"],
   overloaded: [503, "The room takes no more writes at the moment"],

@@ -62,7 +62,7 @@ export class Registry {
     return success({ shards: [...entry.loads.values()] });
   }
 
-  #report(shard: ShardId, connections: number): Result<AnyReply<"registry">> {
+  async #report(shard: ShardId, connections: number): Promise<Result<AnyReply<"registry">>> {
     const room = roomOfShard(shard);
     const type = this.#rooms.typeOf(room);
     if (type === undefined) return failure("unknown-room-type", `no room type for "${room}"`);
@@ -70,8 +70,10 @@ export class Registry {
     const load = entry.loads.get(shard);
     if (load === undefined) return failure("not-found", `"${room}" has no shard "${shard}"`);
     entry.loads.set(shard, { ...load, connections, reportedAt: this.#ports.clock.now() });
+    // The other shards of a room that was remembered may have clients.
+    await entry.learned;
     const isEmpty = [...entry.loads.values()].every((each) => each.connections === 0);
-    if (isEmpty) this.#forget(room);
+    if (isEmpty && this.#entries.get(room) === entry) this.#forget(room);
     return success(null);
   }
 

@@ -53,8 +53,10 @@ export class CommitQueue<Write extends { readonly units: number }> {
     const oldest = this.#open[0];
     if (this.#waiting.length === 0 || this.#isStoring) return null;
     if (newest === undefined || oldest === undefined) return this.#notBefore;
-    if (this.#open.length < maxOpenBatches) return newest.startedAt + pipelineMs;
-    return oldest.startedAt + openBatchMs;
+    const paced = Math.max(this.#notBefore, newest.startedAt + pipelineMs);
+    return this.#open.length < maxOpenBatches
+      ? paced
+      : Math.max(paced, oldest.startedAt + openBatchMs);
   }
 
   /** Takes out the writes of the next batch, in order of arrival. */

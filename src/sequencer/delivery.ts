@@ -245,10 +245,12 @@ export class Delivery {
       this.#reset(socket);
       return;
     }
-    // What the shard says it has is the truth, also when it is less than was acknowledged.
-    this.#acknowledge(known.seq);
+    // What the shard says it has is the truth, also when it is less than was acknowledged. The window
+    // is set first: who hears of the acknowledgement may offer the next batch at once.
+    const before = this.acked;
     this.#window.restart(known.seq);
-    if (known.seq === log.head) this.#succeed();
+    if (known.seq > before || known.seq === log.head) this.#succeed();
+    if (known.seq > before) this.#owner.onAcknowledged(before, known.seq);
     this.#sendFromLog(socket);
     this.#sendWaitingVolatile(socket);
   }

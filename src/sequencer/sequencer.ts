@@ -56,7 +56,6 @@ export class Sequencer {
   readonly #waiters: DeliveryWaiters;
   #epoch = "";
   #isEpochStored = false;
-  #settled = 0;
   #wakeAt: number | null = null;
   #durableWakeAt = 0;
 
@@ -112,7 +111,7 @@ export class Sequencer {
     for (const delivery of this.#subscribers) delivery.wake(now);
     this.#waiters.expire(now);
     this.#commitNext();
-    this.#settle();
+    this.#subscribers.settle();
     this.#armWake();
   }
 
@@ -120,7 +119,6 @@ export class Sequencer {
     const contents = await this.#journal.load();
     this.#isEpochStored = contents.epoch !== null;
     this.#epoch = contents.epoch ?? this.#newEpoch();
-    this.#settled = contents.settled;
     this.#log.restore(contents.batches, contents.head);
     for (const use of contents.keys) this.#keys.add(use);
     this.#subscribers.restore(contents.subscribers, contents.settled);
@@ -248,14 +246,6 @@ export class Sequencer {
     });
     const history = this.#log.history(this.#ports.clock.now());
     return { epoch: this.#epoch, seq: this.#log.head, history, subscribers };
-  }
-
-  /** Once all links are closed and nothing is owed, a later life need not ask the shards again. */
-  #settle(): void {
-    if (this.#settled === this.#log.head) return;
-    if (!this.#subscribers.areSettled) return;
-    this.#settled = this.#log.head;
-    this.#journal.writeSettled(this.#settled);
   }
 
   #wakeNoLaterThan(at: number): void {

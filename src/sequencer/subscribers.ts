@@ -18,6 +18,8 @@ export class Subscribers {
   readonly #deliveries = new Map<ShardId, Delivery>();
   readonly #owner: SubscribersOwner;
   readonly #deliveryOwner: DeliveryOwner;
+  /** As written: a later life need not ask any shard about messages up to here. */
+  #settled = 0;
 
   constructor(owner: SubscribersOwner) {
     this.#owner = owner;
@@ -30,6 +32,7 @@ export class Subscribers {
 
   /** Goes on with what a former life owed; messages up to `settled` every shard has. */
   restore(rows: ReadonlyMap<ShardId, SubscriberRow>, settled: number): void {
+    this.#settled = settled;
     for (const [shard, row] of rows) {
       const acked = Math.min(Math.max(row.seq, settled), this.#owner.log.head);
       this.#add(shard, row.subscription, acked);
@@ -48,6 +51,7 @@ export class Subscribers {
     const known = this.#deliveries.get(shard);
     const acked = known?.acked ?? this.#startOf(position);
     journal.writeSubscriber(shard, { subscription, seq: acked });
+    if (acked < this.#settled) this.#writeSettled(acked);
     if (known === undefined) this.#add(shard, subscription, acked).pump();
     else known.resubscribe(subscription);
     return { epoch, seq: log.head, subscription };
@@ -68,10 +72,12 @@ export class Subscribers {
     return settled;
   }
 
-  /** Whether every shard has everything and every link is closed. */
-  get areSettled(): boolean {
-    for (const delivery of this) if (!delivery.isSettled) return false;
-    return true;
+  /** Once every shard has everything and every link is closed, a later life need not ask again. */
+  settle(): void {
+    const { head } = this.#owner.log;
+    if (this.#settled === head) return;
+    for (const delivery of this) if (!delivery.isSettled) return;
+    this.#writeSettled(head);
   }
 
   count(seq: number): DeliveryCount {
@@ -95,6 +101,11 @@ export class Subscribers {
     const delivery = new Delivery(shard, subscription, acked, this.#deliveryOwner);
     this.#deliveries.set(shard, delivery);
     return delivery;
+  }
+
+  #writeSettled(seq: number): void {
+    this.#settled = seq;
+    this.#owner.journal.writeSettled(seq);
   }
 
   /** What a shard has of another life of the room is met by its link, which resets it. */

@@ -103,6 +103,7 @@ export class FanOut {
 
   async #applyWith(hook: BroadcastHook, messages: readonly BroadcastMessage[]): Promise<Applied> {
     for (const message of messages) {
+      if (this.#has(message)) continue;
       let data: MessageData | null = null;
       try {
         const result = hook(message);
@@ -110,11 +111,18 @@ export class FanOut {
       } catch (error) {
         this.#owner.onHookError(error);
       }
-      if (message.seq !== null) this.#position = { epoch: message.epoch, seq: message.seq };
+      // While the hook was at work, everybody may have left and others been welcomed further on.
+      if (this.#has(message)) continue;
+      if (message.seq !== null) this.advance({ epoch: message.epoch, seq: message.seq });
       if (data === null) continue;
       for (const client of this.clients) send(client, data);
     }
     return "applied";
+  }
+
+  /** Whether the position is at this message or past it. */
+  #has({ epoch, seq }: BroadcastMessage): boolean {
+    return seq !== null && this.#position !== null && !isBehind(this.#position, { epoch, seq });
   }
 }
 

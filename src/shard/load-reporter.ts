@@ -3,6 +3,7 @@
  * in use. Keeps no timer running on an idle shard, which would keep it from hibernating.
  */
 import { backoffMs } from "../core/backoff.ts";
+import type { Counters } from "../core/counters.ts";
 import type { Caller, Clock, Entropy } from "../core/ports.ts";
 import type { ShardId } from "../protocol/names.ts";
 
@@ -18,8 +19,8 @@ export type LoadReporterOwner = {
   readonly entropy: Entropy;
   readonly calls: Caller;
   readonly connections: () => number;
-  /** Takes what was counted since the last call. */
-  readonly takeCounters: () => Record<string, number>;
+  /** What was counted since the last report that arrived. */
+  readonly counters: Counters;
   readonly wakeAt: (at: number) => void;
 };
 
@@ -59,13 +60,14 @@ export class LoadReporter {
     const { shard, registry, calls } = this.#owner;
     this.#lastAt = now;
     const connections = this.#owner.connections();
-    const counters = this.#owner.takeCounters();
+    const counters = this.#owner.counters.take();
     const request = { type: "report", shard, connections, counters } as const;
     const result = await calls.call({ role: "registry", id: registry }, request);
     if (result.ok) {
       this.#failures = 0;
       return;
     }
+    this.#owner.counters.add(counters);
     this.#failures += 1;
     const delay = backoffMs(this.#failures, this.#owner.entropy.random(), retryBounds);
     this.#nextAt ??= this.#owner.clock.now() + reportIntervalMs + delay;

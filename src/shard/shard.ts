@@ -87,7 +87,7 @@ export class Shard {
       entropy: ports.entropy,
       calls: ports.calls,
       connections: () => this.connections,
-      takeCounters: () => this.#counters.take(),
+      counters: this.#counters,
       wakeAt: () => this.#armWake(),
     });
   }
@@ -266,7 +266,13 @@ export class Shard {
 
   #answer(link: Link, applied: Applied): void {
     const { position } = this.#fanOut;
-    if (position === null || this.#link !== link) return;
+    if (position === null) return;
+    if (this.#link !== link) {
+      // The link ended while the room class was at work; what clients got since must not be lost.
+      if (this.#link === null) this.#store();
+      else this.#link.socket.keep(position);
+      return;
+    }
     if (applied === "applied") {
       link.socket.keep(position);
       link.socket.send(encodeFrame({ type: "ack", ...position }));

@@ -38,7 +38,9 @@ function createGatePorts(lobby: Party.Lobby): GatePorts {
     connect: async (shard, request, query) => {
       try {
         const headers = outsideHeaders(request.headers);
-        return await stub(lobby.parties, "shard", shard).fetch(`/?${query}`, { headers });
+        const response = await stub(lobby.parties, "shard", shard).fetch(`/?${query}`, { headers });
+        // A shard whose class cannot start answers an upgrade with an ordinary 500.
+        return response.status === 101 ? response : { ok: false, code: "unreachable" };
       } catch {
         return { ok: false, code: "unreachable" };
       }

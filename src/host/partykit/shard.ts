@@ -72,7 +72,7 @@ export function shard(Room: RoomClass, rooms: Rooms) {
       const ports = {
         ...createObjectPorts(this.#room, this.#timer),
         registry: registryName,
-        onHookError: (error: unknown) => console.error(`${id}: the room class threw:`, error),
+        onHookError: (error: unknown) => this.#report(error),
         ...this.#broadcastHook(),
       };
       await super.onStart?.();
@@ -118,7 +118,8 @@ export function shard(Room: RoomClass, rooms: Rooms) {
       } catch (error) {
         this.#role.leave(connection);
         connection.close(closeCodes.roomFailed, "the room failed to take the connection in");
-        throw error;
+        // Thrown on, it would have the platform answer with a socket that closes with 1011.
+        this.#report(error);
       }
     }
 
@@ -132,6 +133,7 @@ export function shard(Room: RoomClass, rooms: Rooms) {
     }
 
     override onClose(connection: Party.Connection): void | Promise<void> {
+      finishClosing(connection);
       if (this.#endLink(connection)) return;
       this.#role.leave(connection);
       return super.onClose?.(connection);
@@ -152,6 +154,10 @@ export function shard(Room: RoomClass, rooms: Rooms) {
     get #role(): Shard {
       if (this.#shard === undefined) throw new Error("the shard has not started");
       return this.#shard;
+    }
+
+    #report(error: unknown): void {
+      console.error(`${this.#room.id}: the room class threw:`, error);
     }
 
     /** Whether the connection was a link. One that closed while the object slept may be new to it. */
@@ -187,6 +193,14 @@ async function sweep(parties: Party.Context["parties"]): Promise<void> {
   for (const id of known.value.rooms) {
     await calls.call({ role: "sequencer", id }, { type: "wake" });
   }
+}
+
+/**
+ * The answer to the other end's close, which this runtime (July 2024) leaves to the object: without
+ * it that end waits until it loses patience.
+ */
+function finishClosing(connection: Party.Connection): void {
+  openSocket(connection).close(1000, "");
 }
 
 /** The URL of the upgrade stays with the connection, also while the object sleeps. */

@@ -14,7 +14,7 @@ import type { ReplyTo, RequestTo, Role } from "../../protocol/calls.ts";
 import type { ShardId } from "../../protocol/names.ts";
 import type { MessageData } from "../../protocol/payload.ts";
 import { failure, success, type Failure, type Result } from "../../protocol/result.ts";
-import { clock, entropy, linkPath, type WakeTimer } from "../platform.ts";
+import { clock, entropy, type WakeTimer } from "../platform.ts";
 
 /** The method of every object that takes calls; RPC is not reachable from outside. */
 export interface Callable extends Rpc.DurableObjectBranded {
@@ -27,6 +27,9 @@ export type Bindings = {
   readonly Router: DurableObjectNamespace<Callable>;
   readonly Registry: DurableObjectNamespace<Callable>;
 };
+
+/** Header of a link's upgrade; the gate takes it off every request from outside. */
+export const linkHeader = "x-partyshard-link";
 
 /** A value of 2 MB holds a million two-byte units; the rest is for the key and the form. */
 const maxTextUnits = 900_000;
@@ -88,8 +91,8 @@ export async function dialShard(
   events: LinkEvents,
 ): Promise<Result<Socket>> {
   try {
-    const url = `https://partyshard.internal/parties/main/${shard}/${linkPath}`;
-    const headers = { Upgrade: "websocket" };
+    const url = `https://partyshard.internal/parties/main/${shard}`;
+    const headers = { Upgrade: "websocket", [linkHeader]: "1" };
     const { webSocket } = await namespace.getByName(shard).fetch(url, { headers });
     if (webSocket === null) return failure("unreachable", "the shard took no link");
     webSocket.addEventListener("message", ({ data }) => {

@@ -90,8 +90,8 @@ function createGatePorts(env: Bindings): GatePorts {
       const upgrade = new Request(url, { headers: outsideHeaders(request.headers) });
       try {
         const response = await env.Main.getByName(shard).fetch(upgrade);
-        const refused = response.headers.get(refusedHeader);
-        return refused === null ? response : { ok: false, code: refused };
+        if (response.status === 101) return response;
+        return { ok: false, code: response.headers.get(refusedHeader) ?? "unreachable" };
       } catch (error) {
         return callFailure(error);
       }

@@ -10,8 +10,8 @@ import { isShardId, roomOfShard, type ShardId } from "../../protocol/names.ts";
 import type { Position } from "../../protocol/link.ts";
 import { Shard, type IncomingLink } from "../../shard/shard.ts";
 import type { BroadcastHook } from "../../shard/fan-out.ts";
-import { broadcastRequest, linkPath, registryName, WakeTimer } from "../platform.ts";
-import { createObjectPorts, openSocket, type Bindings } from "./ports.ts";
+import { broadcastRequest, registryName, WakeTimer } from "../platform.ts";
+import { createObjectPorts, linkHeader, openSocket, type Bindings } from "./ports.ts";
 
 type RoomClass = typeof Server<Bindings & Cloudflare.Env>;
 
@@ -65,10 +65,9 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
     override async fetch(request: Request): Promise<Response> {
       if (request.headers.get("Upgrade")?.toLowerCase() !== "websocket")
         return super.fetch(request);
-      const url = new URL(request.url);
-      if (url.pathname.endsWith(`/${linkPath}`)) return this.#acceptLink();
-      await this.__unsafe_ensureInitialized();
-      const admission = await this.#role.admit(url.searchParams.get("_pk") ?? "");
+      if (request.headers.has(linkHeader)) return this.#acceptLink();
+      // Places are held only where an upgrade cannot be refused, so the id is not needed.
+      const admission = await this.#role.admit("");
       if (!admission.ok) {
         return new Response(null, { status: 503, headers: { [refusedHeader]: admission.code } });
       }
@@ -86,7 +85,8 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
       } catch (error) {
         this.#role.leave(connection);
         connection.close(closeCodes.roomFailed, "the room failed to take the connection in");
-        throw error;
+        // Thrown on, it would have the framework answer with a socket that closes with 1011.
+        await this.onException(error);
       }
     }
 
@@ -143,7 +143,8 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
 
     /** Whether the socket was a link. One that closed while the object slept may be new to it. */
     #endLink(socket: WebSocket): boolean {
-      if (!this.#links.has(socket) && !isLinkAttachment(socket.deserializeAttachment())) return false;
+      if (!this.#links.has(socket) && !isLinkAttachment(socket.deserializeAttachment()))
+        return false;
       this.#role.handleLinkClose(this.#links.get(socket) ?? incomingLink(socket));
       this.#links.delete(socket);
       return true;

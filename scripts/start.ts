@@ -1,0 +1,71 @@
+/**
+ * `npm start`: the app under `partykit dev`, on PORT or 1999, with an admin token made for this run,
+ * and the addresses and commands to try it with. Ends as partykit ends.
+ */
+import { spawn, type ChildProcess } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { constants } from "node:os";
+import { join } from "node:path";
+import { isPortFree, root, untilReady } from "../test/support/partykit-dev.ts";
+
+const port = Number(process.env["PORT"] ?? 1999);
+const adminToken = randomBytes(24).toString("base64url");
+
+function banner(): string {
+  const host = `127.0.0.1:${port}`;
+  const room = `${host}/parties/router/my-room`;
+  return `
+  WebSocket    ws://${room}
+  HTTP         http://${room}
+
+  Broadcast to every client of the room:
+    curl 'http://${room}?wait=delivered' -d 'hello'
+  Read its status:
+    curl 'http://${room}'
+
+  Admin token  ${adminToken}
+  Read the metrics:
+    curl 'http://${host}/parties/registry/default/metrics' -H 'Authorization: Bearer ${adminToken}'
+`;
+}
+
+function startPartykit(): ChildProcess {
+  const args = ["dev", "--port", String(port), "--var", `PARTYSHARD_ADMIN_TOKEN=${adminToken}`];
+  // Its hot keys need a terminal.
+  if (!process.stdin.isTTY) args.push("--no-hotkeys");
+  return spawn(join(root, "node_modules/.bin/partykit"), args, { cwd: root, stdio: "inherit" });
+}
+
+/** The status of the child, or what a shell makes of the signal that ended it. */
+function statusOf(child: ChildProcess): number {
+  if (child.signalCode !== null) return 128 + constants.signals[child.signalCode];
+  return child.exitCode ?? 1;
+}
+
+async function main(): Promise<number> {
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    console.error("PORT must be a whole number from 1 to 65535");
+    return 1;
+  }
+  if (!(await isPortFree(port))) {
+    console.error(`Port ${port} is taken: set PORT to another one`);
+    return 1;
+  }
+  const child = startPartykit();
+  const ended = once(child, "exit");
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, () => child.kill(signal));
+  }
+  untilReady(child, port).then(
+    () => console.log(banner()),
+    (error: unknown) => {
+      console.error(error instanceof Error ? error.message : error);
+      child.kill();
+    },
+  );
+  await ended;
+  return statusOf(child);
+}
+
+process.exitCode = await main();

@@ -1,0 +1,95 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import type { Payload } from "../protocol/payload.ts";
+import {
+  fingerprint,
+  IdempotencyWindow,
+  isAlive,
+  keyLifetimeMs,
+  maxKeys,
+  type KeyUse,
+} from "./idempotency.ts";
+
+const use = (key: string, at = 0): KeyUse => ({ key, fingerprint: "f", first: 1, seq: 1, at });
+
+test("DL4 a key is known for five minutes after its write, and then no more", () => {
+  const window = new IdempotencyWindow();
+  window.add(use("a", 1_000));
+  window.expire(1_000 + 300_000 - 1);
+  expect(window.find("a")).toEqual(use("a", 1_000));
+  window.expire(1_000 + 300_000);
+  expect(window.find("a")).toBeUndefined();
+});
+
+test("DL4 keys expire each at its own time", () => {
+  const gaps = fc.array(fc.nat(60_000), { minLength: 1, maxLength: 30 });
+  fc.assert(
+    fc.property(gaps, fc.nat(900_000), (times, now) => {
+      const window = new IdempotencyWindow();
+      let at = 0;
+      const uses = times.map((gap, index) => use(`key-${index}`, (at += gap)));
+      for (const each of uses) window.add(each);
+      window.expire(now);
+      for (const each of uses) expect(window.find(each.key) !== undefined).toBe(isAlive(each, now));
+    }),
+  );
+});
+
+test("DL4 a key that is used again after it expired is known by its new use", () => {
+  const window = new IdempotencyWindow();
+  window.add(use("a", 0));
+  window.add(use("b", 1));
+  window.add({ ...use("a", keyLifetimeMs + 5), seq: 9 });
+  window.expire(keyLifetimeMs + 5);
+  expect(window.find("a")?.seq).toBe(9);
+  expect(window.find("b")).toBeUndefined();
+});
+
+test("DL12 the window is full at its bound, and has place again when keys expire", () => {
+  const window = new IdempotencyWindow();
+  for (let index = 0; index < maxKeys - 1; index += 1) window.add(use(`${index}`));
+  expect(window.isFull).toBe(false);
+  window.add(use("last", 1));
+  expect(window.isFull).toBe(true);
+  window.expire(keyLifetimeMs);
+  expect(window.isFull).toBe(false);
+});
+
+const payloads: fc.Arbitrary<Payload> = fc.oneof(
+  fc.string({ maxLength: 4 }),
+  fc.base64String({ maxLength: 8 }).map((base64) => ({ base64 })),
+);
+const bodies = fc.array(payloads, { minLength: 1, maxLength: 4 });
+
+test("DL4 a fingerprint is the same for the same messages and differs for others", () => {
+  fc.assert(
+    fc.property(bodies, bodies, (one, other) => {
+      const isSame = JSON.stringify(one) === JSON.stringify(other);
+      expect(fingerprint(one) === fingerprint(other)).toBe(isSame);
+      expect(fingerprint(structuredClone(one))).toBe(fingerprint(one));
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+test("DL4 messages that look alike have fingerprints of their own", () => {
+  const alike: Payload[][] = [
+    ["ab"],
+    ["a", "b"],
+    ["b", "a"],
+    ["", "ab"],
+    ["ab", ""],
+    ["AAAA"],
+    [{ base64: "AAAA" }],
+    ["ab "],
+    ["Ab"],
+    ["a".repeat(1_000)],
+    ["a".repeat(1_001)],
+  ];
+  expect(new Set(alike.map(fingerprint)).size).toBe(alike.length);
+});
+
+test("DL4 a hundred thousand bodies have as many fingerprints", () => {
+  const prints = Array.from({ length: 100_000 }, (_, n) => fingerprint([`{"n":${n}}`]));
+  expect(new Set(prints).size).toBe(prints.length);
+});

@@ -1,0 +1,193 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { FakeEntropy } from "../../test/support/fake-entropy.ts";
+import type { ShardLoad } from "../protocol/calls.ts";
+import { shardId, type RoomId, type ShardId } from "../protocol/names.ts";
+import { leastConnections, roundRobin, type PlacementStrategy } from "./placement.ts";
+import { PlacementTable } from "./placement-table.ts";
+
+const none: ReadonlySet<ShardId> = new Set();
+const shard = (number: number): ShardId => shardId("room" as RoomId, number);
+
+function load(number: number, more: Partial<ShardLoad> = {}): ShardLoad {
+  const state = { connections: 0, capacity: 1_000, generation: 1, reportedAt: 0 };
+  return { id: shard(number), status: "online", ...state, ...more };
+}
+
+const loads = (count: number): ShardLoad[] => Array.from({ length: count }, (_, n) => load(n + 1));
+
+type Placing = { now?: number; strategy?: PlacementStrategy; excluded?: ReadonlySet<ShardId> };
+
+const entropy = new FakeEntropy();
+function place(table: PlacementTable, placing: Placing = {}): ShardId | undefined {
+  const { now = 0, strategy = leastConnections, excluded = none } = placing;
+  return table.place(strategy, () => entropy.random(), now, excluded)?.id;
+}
+
+/** The largest shard, against the mean of all. */
+function imbalance(counts: ReadonlyMap<ShardId, number>, shards: number): number {
+  const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
+  return Math.max(...counts.values()) / (total / shards);
+}
+
+const increment = (counts: Map<ShardId, number>, id: ShardId | undefined): void => {
+  if (id !== undefined) counts.set(id, (counts.get(id) ?? 0) + 1);
+};
+
+test("PL4 1,000 sockets that come at once leave no shard above 1.05 times the mean", () => {
+  const table = new PlacementTable(loads(10));
+  const counts = new Map<ShardId, number>();
+  for (let n = 0; n < 1_000; n += 1) increment(counts, place(table));
+  expect(imbalance(counts, 10)).toBeLessThanOrEqual(1.05);
+});
+
+/** Gates place; shards report once a second, each at its own time; gates read once a second. */
+function placeOverTime(gates: number, lastsMs: number, phases: readonly number[]) {
+  const tables = Array.from({ length: gates }, () => new PlacementTable(loads(10)));
+  const counts = new Map<ShardId, number>();
+  let reported = loads(10);
+  for (let n = 0; n < 1_000; n += 1) {
+    const now = 10_000 + Math.floor((n * lastsMs) / 1_000);
+    reported = reported.map((known, index) => {
+      const isDue = now - known.reportedAt >= 1_000 && now % 1_000 >= (phases[index] ?? 0);
+      const connections = counts.get(known.id) ?? 0;
+      return isDue ? { ...known, connections, reportedAt: now } : known;
+    });
+    const table = tables[n % gates];
+    if (table?.startRefresh(now) === true) table.update(reported, now);
+    if (table !== undefined) increment(counts, place(table, { now }));
+  }
+  return imbalance(counts, 10);
+}
+
+test("PL4 reports that arrive in between, each at its own time, keep one gate's choices even", () => {
+  const phases = fc.array(fc.nat(900), { minLength: 10, maxLength: 10 });
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 10_000 }), phases, (lastsMs, each) => {
+      expect(placeOverTime(1, lastsMs, each)).toBeLessThanOrEqual(1.05);
+    }),
+  );
+});
+
+test("PL4 several gates that know nothing of each other place a burst evenly", () => {
+  for (const gates of [2, 5, 10]) {
+    const together = Array.from({ length: 10 }, () => 0);
+    expect(placeOverTime(gates, 900, together)).toBeLessThanOrEqual(1.05);
+  }
+});
+
+test("PL4 a report takes the place of the choices that came before it, and of no others", () => {
+  const table = new PlacementTable(loads(2));
+  for (let n = 0; n < 4; n += 1) place(table, { now: 100 });
+  place(table, { now: 300, excluded: new Set([shard(2)]) });
+  // Of the first shard's three, the report knows the two before it.
+  table.update(
+    [load(1, { connections: 2, reportedAt: 200 }), load(2, { connections: 2, reportedAt: 200 })],
+    400,
+  );
+  expect(place(table, { now: 400 })).toBe(shard(2));
+  expect(new Set([place(table, { now: 400 }), place(table, { now: 400 })]).size).toBe(2);
+});
+
+test("PL4 a choice that came to nothing is not counted", () => {
+  const table = new PlacementTable(loads(2));
+  const first = place(table);
+  if (first === undefined) throw new Error("no choice");
+  table.forget(first);
+  const counts = new Map<ShardId, number>();
+  for (let n = 0; n < 10; n += 1) increment(counts, place(table));
+  expect([...counts.values()]).toEqual([5, 5]);
+});
+
+type Step = { afterMs: number; outcome: "answered" | "failed" | "silent"; isRefused: boolean };
+const steps: fc.Arbitrary<Step[]> = fc.array(
+  fc.record({
+    afterMs: fc.oneof({ weight: 5, arbitrary: fc.nat(3) }, fc.nat(700)),
+    outcome: fc.constantFrom("answered", "failed", "silent"),
+    isRefused: fc.boolean(),
+  }),
+  { minLength: 5, maxLength: 300 },
+);
+
+function askTimes(all: readonly Step[], refusals: boolean): { times: number[]; now: number } {
+  const table = new PlacementTable(loads(3));
+  const times: number[] = [];
+  let now = 1_000_000;
+  for (const { afterMs, outcome, isRefused } of all) {
+    now += afterMs;
+    if (table.startRefresh(now)) {
+      times.push(now);
+      if (outcome === "answered") table.update(loads(3), now);
+      if (outcome === "failed") table.refreshFailed(now);
+    }
+    if (refusals && isRefused) table.distrust();
+  }
+  return { times, now };
+}
+
+test("PL5 whatever the number of connects and the registry's answers, a second lies between questions", () => {
+  fc.assert(
+    fc.property(steps, (all) => {
+      const { times } = askTimes(all, false);
+      for (const [index, at] of times.slice(1).entries()) {
+        expect(at - (times[index] ?? 0)).toBeGreaterThanOrEqual(1_000);
+      }
+    }),
+  );
+});
+
+test("PL5 shards that refuse make a gate ask sooner, but not more than five times a second", () => {
+  fc.assert(
+    fc.property(steps, (all) => {
+      const { times } = askTimes(all, true);
+      for (const [index, at] of times.slice(1).entries()) {
+        expect(at - (times[index] ?? 0)).toBeGreaterThanOrEqual(200);
+      }
+    }),
+  );
+});
+
+test("PL5 a question is asked once at a time, and again when it got no answer", () => {
+  const table = new PlacementTable(loads(3));
+  expect([table.startRefresh(1_000), table.startRefresh(1_000)]).toEqual([true, false]);
+  expect(table.startRefresh(2_999)).toBe(false);
+  expect(table.startRefresh(3_000)).toBe(true);
+});
+
+test("PL5 a table is asked for again when it is a second old", () => {
+  const table = new PlacementTable(loads(3));
+  table.startRefresh(1_000);
+  table.update(loads(3), 1_000);
+  expect([table.startRefresh(1_999), table.startRefresh(2_000)]).toEqual([false, true]);
+});
+
+test("PL6 a shard that is known to be full is chosen only when there is no other", () => {
+  const shards = fc.array(fc.record({ connections: fc.nat(4), capacity: fc.nat(4) }), {
+    minLength: 1,
+    maxLength: 6,
+  });
+  fc.assert(
+    fc.property(shards, fc.nat(10), (states, placed) => {
+      const table = new PlacementTable(states.map((state, index) => load(index + 1, state)));
+      for (let n = 0; n <= placed; n += 1) {
+        const chosen = table.place(roundRobin, () => 0, 0, none);
+        const free = states.reduce((sum, s) => sum + Math.max(0, s.capacity - s.connections), 0);
+        const isFull = chosen === undefined || chosen.connections >= chosen.capacity;
+        expect(isFull).toBe(n >= free);
+      }
+    }),
+  );
+});
+
+test("PL6 a shard that is not online, or has refused, is not chosen", () => {
+  const table = new PlacementTable([load(1, { status: "draining" }), load(2), load(3)]);
+  expect(place(table, { excluded: new Set([shard(2)]) })).toBe(shard(3));
+  expect(place(table, { excluded: new Set([shard(2), shard(3)]) })).toBeUndefined();
+});
+
+test("a table is unused once it has been stale since then", () => {
+  const table = new PlacementTable(loads(1));
+  table.startRefresh(5_000);
+  table.update(loads(1), 5_000);
+  expect([table.isUnusedSince(6_000), table.isUnusedSince(6_001)]).toEqual([false, true]);
+});

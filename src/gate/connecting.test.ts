@@ -1,0 +1,171 @@
+import { expect, test } from "vitest";
+import { lost } from "../../test/support/fake-calls.ts";
+import { GateRig, problemOf } from "../../test/support/gate-rig.ts";
+
+const full = { ok: false, code: "full" } as const;
+const shardsOf = (rig: GateRig): string[] => rig.connects.map(({ shard }) => shard);
+
+test("NM4 a client's own connection id goes on with its query, untouched", async () => {
+  const rig = new GateRig();
+  const answer = await rig.upgrade("?_pk=me&name=a%20b&name=c+d");
+  expect(await answer.text()).toBe("taken");
+  expect(rig.connects).toMatchObject([{ connection: "me", query: "_pk=me&name=a%20b&name=c+d" }]);
+});
+
+test("NM4 a client that brings no id is given one", async () => {
+  const rig = new GateRig();
+  await rig.upgrade("?a=b");
+  await rig.upgrade("");
+  expect(rig.connects).toMatchObject([
+    { connection: "id-1", query: "a=b&_pk=id-1" },
+    { connection: "id-2", query: "_pk=id-2" },
+  ]);
+});
+
+test.each([
+  "?_pk=",
+  "?_pk=a~b",
+  "?_pk=%20",
+  "?_pk=%C3%A4",
+  `?_pk=${"a".repeat(129)}`,
+  "?protocol=x",
+])("HT4, NM4 an upgrade with %s is refused, and reaches no shard", async (query) => {
+  const rig = new GateRig();
+  expect(await problemOf(await rig.upgrade(query))).toBe("400 malformed-query");
+  expect(rig.connects).toEqual([]);
+});
+
+test("HT4 a query too long for a shard to keep is refused with 414", async () => {
+  const rig = new GateRig();
+  const query = (units: number): string => `?_pk=me&a=${"x".repeat(units - "_pk=me&a=".length)}`;
+  expect((await rig.upgrade(query(1_024))).status).toBe(200);
+  expect(await problemOf(await rig.upgrade(query(1_025)))).toBe("414 uri-too-long");
+});
+
+test("PL1 a socket goes to the shard with the fewest connections", async () => {
+  const rig = new GateRig();
+  rig.loads = rig.loads.map((load, index) => ({ ...load, connections: index === 2 ? 1 : 9 }));
+  await rig.upgrade();
+  expect(shardsOf(rig)).toEqual(["lobby-3"]);
+});
+
+test("PL4 1,000 sockets through one gate leave no shard above 1.05 times the mean", async () => {
+  const rig = new GateRig({ shards: 10 });
+  await Promise.all(Array.from({ length: 1_000 }, () => rig.upgrade()));
+  const counts = Map.groupBy(rig.connects, ({ shard }) => shard);
+  expect(counts.size).toBe(10);
+  expect(Math.max(...[...counts.values()].map((each) => each.length))).toBeLessThanOrEqual(105);
+});
+
+test("PL5 a burst of connects asks the registry once, and later ones once a second", async () => {
+  const rig = new GateRig();
+  await Promise.all(Array.from({ length: 200 }, () => rig.upgrade()));
+  expect(rig.calls.of("table")).toHaveLength(1);
+  for (let n = 0; n < 100; n += 1) {
+    await rig.upgrade();
+    rig.clock.advance(50);
+  }
+  expect(rig.calls.of("table")).toHaveLength(5);
+});
+
+test("PL5 a registry that is down is asked no more often, and sockets are placed all the same", async () => {
+  const rig = new GateRig();
+  rig.calls.answer = () => lost;
+  for (let n = 0; n < 100; n += 1) {
+    expect((await rig.upgrade()).status).toBe(200);
+    rig.clock.advance(50);
+  }
+  expect(rig.calls.of("table")).toHaveLength(5);
+  expect(new Set(shardsOf(rig)).size).toBe(4);
+});
+
+test("PL5 when the shards refuse too, the registry is asked at most five times a second", async () => {
+  const rig = new GateRig();
+  rig.calls.answer = () => lost;
+  rig.connect = () => full;
+  for (let n = 0; n < 100; n += 1) {
+    await rig.upgrade();
+    rig.clock.advance(10);
+  }
+  expect(rig.calls.of("table").length).toBeLessThanOrEqual(5);
+});
+
+test("PL5 each room has a table of its own", async () => {
+  const rig = new GateRig();
+  await rig.upgrade("", "one");
+  await rig.upgrade("", "other");
+  expect(rig.calls.of("table").map(({ room }) => room)).toEqual(["one", "other"]);
+});
+
+test("PL6 a shard that is known to be full is tried last", async () => {
+  const rig = new GateRig({ capacity: 5 });
+  rig.loads = rig.loads.map((load, index) => ({ ...load, connections: index === 3 ? 4 : 5 }));
+  await rig.upgrade();
+  rig.connect = () => full;
+  await rig.upgrade();
+  expect(shardsOf(rig)[0]).toBe("lobby-4");
+  expect(rig.connects).toHaveLength(4);
+});
+
+test("AD2 a client that a shard refuses is tried on two others, each once", async () => {
+  const rig = new GateRig();
+  rig.connect = () => (rig.connects.length < 3 ? full : new Response("taken"));
+  expect(await (await rig.upgrade("?_pk=me")).text()).toBe("taken");
+  expect(new Set(shardsOf(rig)).size).toBe(3);
+  expect(new Set(rig.connects.map(({ connection }) => connection))).toEqual(new Set(["me"]));
+});
+
+test.each([
+  ["full", ["full", "full", "full"], "503 room-full"],
+  ["full and unreachable", ["unreachable", "full", "unreachable"], "503 room-full"],
+  ["unreachable", ["unreachable", "unavailable", "overloaded"], "503 unavailable"],
+])(
+  "AD2 when three shards are %s, the client is told when to come back",
+  async (_, codes, problem) => {
+    const rig = new GateRig();
+    rig.connect = () => ({ ok: false, code: codes[rig.connects.length - 1] ?? "" });
+    const answer = await rig.upgrade();
+    expect(answer.headers.get("retry-after")).toBe("2");
+    expect(await problemOf(answer)).toBe(problem);
+    expect(rig.connects).toHaveLength(3);
+  },
+);
+
+test("AD2 a room of one shard has nothing else to try", async () => {
+  const rig = new GateRig({ shards: 1 });
+  rig.connect = () => full;
+  expect(await problemOf(await rig.upgrade())).toBe("503 room-full");
+  expect(rig.connects).toHaveLength(1);
+});
+
+test("AD2, PL4 a refusal is not counted as a placement", async () => {
+  const rig = new GateRig({ shards: 2 });
+  rig.connect = (shard) => (shard === "lobby-1" ? full : new Response("taken"));
+  for (let n = 0; n < 10; n += 1) await rig.upgrade();
+  // Had the refusals been counted, the shard that refuses would look as loaded as the other.
+  expect(shardsOf(rig).filter((shard) => shard === "lobby-1").length).toBeGreaterThanOrEqual(9);
+});
+
+test("AD4 where upgrades cannot be refused, a nearly full shard is asked for a place first", async () => {
+  const rig = new GateRig({ shards: 1, capacity: 100 }, { canRefuseUpgrades: false });
+  rig.loads = rig.loads.map((load) => ({ ...load, connections: 83 }));
+  await rig.upgrade("?_pk=a");
+  expect(rig.calls.of("hold")).toEqual([]);
+  await rig.upgrade("?_pk=b");
+  expect(rig.calls.of("hold")).toEqual([{ type: "hold", connection: "b" }]);
+  expect(rig.connects.map(({ connection }) => connection)).toEqual(["a", "b"]);
+});
+
+test("AD4 a shard that has no place to hold is not connected to, and others are asked", async () => {
+  const rig = new GateRig({ shards: 4, capacity: 10 }, { canRefuseUpgrades: false });
+  rig.calls.answer = (call) =>
+    call.request.type === "hold" ? { ...full, detail: "" } : rig.answer(call);
+  expect(await problemOf(await rig.upgrade())).toBe("503 room-full");
+  expect([rig.calls.of("hold").length, rig.connects.length]).toEqual([3, 0]);
+});
+
+test("AD4 where upgrades can be refused, no place is asked for", async () => {
+  const rig = new GateRig({ shards: 1, capacity: 1 });
+  await rig.upgrade();
+  expect(rig.calls.of("hold")).toEqual([]);
+});

@@ -1,0 +1,46 @@
+import { expect, test } from "vitest";
+import { isProblemCode, problemDocument, type ProblemCode } from "./problems.ts";
+
+/** Codes and statuses as clients know them: a change here is a change of the protocol. */
+const statuses: Record<ProblemCode, number> = {
+  "malformed-name": 400,
+  "malformed-query": 400,
+  "malformed-header": 400,
+  "malformed-body": 400,
+  unauthorized: 401,
+  forbidden: 403,
+  "not-found": 404,
+  "unknown-room-type": 404,
+  "method-not-allowed": 405,
+  "payload-too-large": 413,
+  "uri-too-long": 414,
+  "idempotency-key-reused": 422,
+  "headers-too-large": 431,
+  "room-full": 503,
+  overloaded: 503,
+  unavailable: 503,
+};
+const codes = Object.keys(statuses).filter(isProblemCode);
+
+test.each(codes)("HT7 %s is a problem document with a stable type and status", (code) => {
+  expect(problemDocument(code, "why")).toEqual({
+    type: `urn:partyshard:problem:${code}`,
+    title: expect.stringMatching(/^\S.{5,}[^.]$/),
+    status: statuses[code],
+    detail: "why",
+  });
+});
+
+test("HT7 no two problems share a type or a title", () => {
+  const documents = codes.map((code) => problemDocument(code, ""));
+  expect(codes).toHaveLength(16);
+  expect(new Set(documents.map(({ type }) => type)).size).toBe(codes.length);
+  expect(new Set(documents.map(({ title }) => title)).size).toBe(codes.length);
+});
+
+test.each(["", "full", "unreachable", "toString", "__proto__", "constructor"])(
+  "HT7 %j is no problem's code",
+  (code) => {
+    expect(isProblemCode(code)).toBe(false);
+  },
+);

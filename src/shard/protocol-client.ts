@@ -1,0 +1,116 @@
+/**
+ * One client that speaks protocol 1: what it was sent, what it has acknowledged, and whether it
+ * keeps up. Knows nothing of other clients or of the log.
+ */
+import type { Socket } from "../core/ports.ts";
+import type { TopicFilters } from "../core/topics.ts";
+import { encodeServerFrame, type ServerFrame } from "../protocol/client.ts";
+import { encodeMessages } from "./messages.ts";
+
+/**
+ * UTF-16 units sent and not acknowledged, past which a client is sent nothing more. A thousand
+ * stalled clients then hold some 64 MB, half of an isolate's memory.
+ */
+const windowUnits = 64 * 1024;
+/** The same, in messages. */
+const windowMessages = 1_024;
+
+export class ProtocolClient {
+  readonly id: string;
+  readonly socket: Socket;
+  filters: TopicFilters;
+  /** Since when the client has not kept up, epoch milliseconds; `null` while it does. */
+  behindSince: number | null = null;
+  #sent: number;
+  #told: number;
+  #outstanding: { through: number; units: number; messages: number }[] = [];
+  #units = 0;
+  #messages = 0;
+
+  /** `sent` is where the client starts: it has every message up to this one. */
+  constructor(id: string, socket: Socket, filters: TopicFilters, sent: number) {
+    this.id = id;
+    this.socket = socket;
+    this.filters = filters;
+    this.#sent = sent;
+    this.#told = sent;
+  }
+
+  /** Everything up to here was sent, or was not for this client. */
+  get sent(): number {
+    return this.#sent;
+  }
+
+  get hasRoom(): boolean {
+    return this.#units < windowUnits && this.#messages < windowMessages;
+  }
+
+  /** Sends a frame of so many messages, after which the client has everything up to `through`. */
+  deliver(frame: string, through: number, messages: number): void {
+    this.#outstanding.push({ through, units: frame.length, messages });
+    this.#units += frame.length;
+    this.#messages += messages;
+    this.#sent = through;
+    this.#told = through;
+    this.#transmit(frame);
+  }
+
+  /** Nothing up to `through` was for the client. */
+  skip(through: number): void {
+    this.#sent = through;
+  }
+
+  /** Tells a client that was left out of something how far it is, or the next frame were a gap. */
+  tellPosition(): void {
+    if (this.#told === this.#sent) return;
+    this.#transmit(encodeMessages(this.#told, this.#sent, []));
+    this.#told = this.#sent;
+  }
+
+  send(frame: ServerFrame): void {
+    this.#transmit(encodeServerFrame(frame));
+  }
+
+  /** Sends a frame that is encoded already and that nobody acknowledges. */
+  sendEncoded(frame: string): void {
+    this.#transmit(frame);
+  }
+
+  /** False when the client acknowledges what it was never sent. */
+  acknowledge(seq: number): boolean {
+    if (seq > this.#sent) return false;
+    for (;;) {
+      const oldest = this.#outstanding[0];
+      if (oldest === undefined || oldest.through > seq) return true;
+      this.#units -= oldest.units;
+      this.#messages -= oldest.messages;
+      this.#outstanding.shift();
+    }
+  }
+
+  /** Continuity is lost: the client goes on from here. */
+  restart(seq: number): void {
+    this.#sent = seq;
+    this.#told = seq;
+    this.#outstanding = [];
+    this.#units = 0;
+    this.#messages = 0;
+    this.behindSince = null;
+  }
+
+  close(code: number, reason: string): void {
+    try {
+      this.socket.close(code, reason);
+    } catch {
+      // It has closed already.
+    }
+  }
+
+  #transmit(text: string): void {
+    try {
+      this.socket.send(text);
+    } catch {
+      // It is closing; its event is on the way.
+    }
+  }
+}

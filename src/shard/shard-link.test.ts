@@ -1,0 +1,198 @@
+/** The shard's end of a link, and what outlives the object's memory. */
+import { expect, test } from "vitest";
+import { FakeLink, FakeSocket } from "../../test/support/fake-socket.ts";
+import { epoch, ShardRig } from "../../test/support/shard-rig.ts";
+import { turns } from "../../test/support/turns.ts";
+import { closeCodes } from "../protocol/close-codes.ts";
+
+/** A shard with one client and an open link, whose position is the sequencer's head. */
+async function linked(head = 0) {
+  const rig = await ShardRig.start();
+  rig.head = head;
+  const client = await rig.join();
+  return { rig, client, link: rig.openLink() };
+}
+
+test("LK1 the shard speaks first and says what it has", async () => {
+  const { link } = await linked(4);
+  expect(link.frames).toEqual([{ type: "hello", position: { epoch, seq: 4 } }]);
+});
+
+test("LK1 a shard whose first client is still on its way has nothing yet", async () => {
+  const rig = await ShardRig.start();
+  const admitted = rig.shard.admit("a");
+  const link = rig.openLink();
+  expect(link.frames).toEqual([{ type: "hello", position: null }]);
+  await admitted;
+});
+
+test("LK2 what was sent to the clients is acknowledged, once a batch", async () => {
+  const { rig, client, link } = await linked();
+  await rig.batch(link, 0, "a", "b");
+  await rig.batch(link, 2, "c");
+  expect(client.sent).toEqual(["a", "b", "c"]);
+  expect(link.frames.slice(1)).toEqual([
+    { type: "ack", epoch, seq: 2 },
+    { type: "ack", epoch, seq: 3 },
+  ]);
+});
+
+test("LK4 a shard without clients answers a dial by closing it with code 4010", async () => {
+  const rig = await ShardRig.start();
+  expect(rig.openLink()).toMatchObject({ closedWith: 4010, sent: [] });
+});
+
+test("LK4 a shard whose clients have just left takes the dial, since some may come", async () => {
+  const rig = await ShardRig.start();
+  rig.shard.leave(await rig.join());
+  expect(rig.openLink().closedWith).toBeNull();
+  await rig.pass(5_000);
+  expect(rig.openLink().closedWith).toBe(4010);
+});
+
+test("LK5 a batch that is sent again reaches no client, and is acknowledged", async () => {
+  const { rig, client, link } = await linked();
+  await rig.batch(link, 0, "a");
+  await rig.batch(link, 0, "a");
+  expect(client.sent).toEqual(["a"]);
+  expect(link.frames.slice(1)).toEqual([
+    { type: "ack", epoch, seq: 1 },
+    { type: "ack", epoch, seq: 1 },
+  ]);
+});
+
+test("DL3 a batch that does not follow closes the link, and the next one begins with what is there", async () => {
+  const { rig, client, link } = await linked();
+  await rig.batch(link, 0, "a");
+  await rig.batch(link, 2, "c");
+  expect([client.sent, link.closedWith]).toEqual([["a"], closeCodes.outOfOrder]);
+  expect(rig.openLink().frames).toEqual([{ type: "hello", position: { epoch, seq: 1 } }]);
+});
+
+test.each(
+  ["{", '{"type":"ack","epoch":"e1","seq":1}', ".{}", "[]", "+", "."].map((text) => [text]),
+)("LK6 the malformed frame %j closes its link, is counted, and loses nothing", async (text) => {
+  const { rig, client, link } = await linked();
+  await rig.batch(link, 0, "a");
+  await rig.shard.handleLinkMessage(link, text);
+  if (text === "+") await rig.batch(link, 1, "b");
+  expect(link.closedWith).toBe(closeCodes.malformedFrame);
+  await rig.batch(link, 1, "b");
+  const next = rig.openLink();
+  await rig.batch(next, 1, "b");
+  expect(client.sent).toEqual(["a", "b"]);
+  await rig.pass(1_000);
+  expect(rig.ports.calls.of("report").at(-1)?.counters).toEqual({ malformed_link_frames: 1 });
+});
+
+test("LK7 a batch in parts is taken when it is whole", async () => {
+  const { rig, client, link } = await linked();
+  const frame = JSON.stringify({
+    ...{ type: "batch", epoch, after: 0, through: 1, at: 7, entries: ["abc"] },
+  });
+  await rig.shard.handleLinkMessage(link, `+${frame.slice(0, 20)}`);
+  expect(client.sent).toEqual([]);
+  await rig.shard.handleLinkMessage(link, `.${frame.slice(20)}`);
+  expect(client.sent).toEqual(["abc"]);
+});
+
+test("LK1 a newer link takes the place of an older one, which then counts no more", async () => {
+  const { rig, client, link } = await linked();
+  const newer = rig.openLink();
+  expect(link.closedWith).toBe(closeCodes.replaced);
+  await rig.batch(link, 0, "old");
+  rig.shard.handleLinkClose(link);
+  await rig.batch(newer, 0, "new");
+  expect(client.sent).toEqual(["new"]);
+  await rig.pass(1_000);
+  expect(rig.ports.calls.of("subscribe")).toHaveLength(1);
+});
+
+test("DL8 a shard that is reset closes its clients, which come back", async () => {
+  const { rig, client, link } = await linked();
+  await rig.batch(link, 0, "a");
+  await rig.say(link, { type: "reset", epoch, seq: 9 });
+  expect([client.closedWith, rig.shard.connections]).toEqual([closeCodes.continuityLost, 0]);
+  expect(link.frames.at(-1)).toEqual({ type: "ack", epoch, seq: 9 });
+  const back = await rig.join();
+  await rig.batch(link, 9, "j");
+  expect(back.sent).toEqual(["j"]);
+  await rig.pass(1_000);
+  expect(rig.ports.calls.of("report").at(-1)).toMatchObject({
+    connections: 1,
+    counters: { continuity_lost: 1 },
+  });
+});
+
+test("RC2 frames are taken one after the other, also when the room class takes its time", async () => {
+  const turn = Promise.withResolvers<void>();
+  const rig = await ShardRig.start({
+    onBroadcast: async ({ data }) => {
+      if (data === "slow") await turn.promise;
+      return data;
+    },
+  });
+  const client = await rig.join();
+  const link = rig.openLink();
+  void rig.batch(link, 0, "slow");
+  void rig.batch(link, 1, "fast");
+  await turns();
+  expect([client.sent, link.frames.length]).toEqual([[], 1]);
+  turn.resolve();
+  await turns();
+  expect(client.sent).toEqual(["slow", "fast"]);
+  expect(link.frames.slice(1)).toMatchObject([{ seq: 1 }, { seq: 2 }]);
+});
+
+/** The same object's next life, in which its sockets are still open. */
+async function wakeAgain(rig: ShardRig, clients: FakeSocket[], links: FakeLink[]) {
+  await turns();
+  const { clock, entropy, calls, wakeups, dialer } = rig.ports;
+  const ports = { clock, entropy, calls, wakeups, dialer, storage: rig.ports.storage.restart() };
+  return ShardRig.start({ ports, clients, links });
+}
+
+test("RC7 a shard that slept goes on with its link where it was", async () => {
+  const { rig, client, link } = await linked();
+  await rig.batch(link, 0, "a", "b");
+  const woken = await wakeAgain(rig, [client], [link]);
+  await woken.batch(link, 0, "a", "b", "c");
+  expect(client.sent).toEqual(["a", "b", "c"]);
+});
+
+test("RC7 a shard that slept after its link ended has kept what its clients have", async () => {
+  const { rig, client, link } = await linked();
+  await rig.batch(link, 0, "a", "b");
+  await rig.say(link, { type: "bye" });
+  rig.shard.handleLinkClose(link);
+  const woken = await wakeAgain(rig, [client], []);
+  const next = woken.openLink();
+  expect(next.frames).toEqual([{ type: "hello", position: { epoch, seq: 2 } }]);
+  await woken.batch(next, 1, "b", "c");
+  expect(client.sent).toEqual(["a", "b", "c"]);
+});
+
+test("RC7, SU4 a link that broke while the shard slept is renewed with what it had", async () => {
+  const { rig, client, link } = await linked();
+  await rig.batch(link, 0, "a", "b");
+  const woken = await wakeAgain(rig, [client], []);
+  woken.shard.handleLinkClose(link);
+  await woken.pass(400);
+  expect(woken.ports.calls.of("subscribe").at(-1)?.position).toEqual({ epoch, seq: 2 });
+});
+
+test("SU2 a shard that slept with clients knows its subscription, and ends it when they leave", async () => {
+  const { rig, client } = await linked();
+  const woken = await wakeAgain(rig, [client], []);
+  woken.shard.leave(client);
+  await woken.pass(5_000);
+  expect(woken.ports.calls.of("unsubscribe")).toMatchObject([{ subscription: "s1" }]);
+});
+
+test("SU1 a shard that wakes without clients begins anew", async () => {
+  const { rig } = await linked();
+  const woken = await wakeAgain(rig, [], []);
+  expect(woken.openLink().closedWith).toBe(4010);
+  await woken.join();
+  expect(woken.ports.calls.of("subscribe")).toHaveLength(2);
+});

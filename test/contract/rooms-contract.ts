@@ -1,0 +1,28 @@
+/**
+ * What both hosts answer alike, seen from outside. `describeRooms` holds for every app with the room
+ * types of the shipped one; `describeRoomClasses` for the app in `test/support/apps`.
+ */
+import { describe } from "vitest";
+import { describeBoundary } from "./boundary-contract.ts";
+import { describeCapacity } from "./capacity-contract.ts";
+import { describeConnecting } from "./connecting-contract.ts";
+import type { RoomsHost } from "./host.ts";
+import { describePublishing } from "./publishing-contract.ts";
+import { describeRefusals } from "./refusals-contract.ts";
+import { describeHooks } from "./room-class-contract.ts";
+
+export function describeRooms(host: RoomsHost): void {
+  describe(`on ${host.name}`, () => {
+    describeConnecting(host);
+    describePublishing(host);
+    describeRefusals(host);
+    describeBoundary(host);
+  });
+}
+
+export function describeRoomClasses(host: RoomsHost): void {
+  describe(`on ${host.name}`, () => {
+    describeCapacity(host);
+    describeHooks(host);
+  });
+}

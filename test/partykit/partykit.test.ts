@@ -1,0 +1,191 @@
+/** Real PartySocket clients of a real `partykit dev`: what they notice of resets and restarts. */
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { WebSocket } from "ws";
+import { TestRoom } from "../contract/test-room.ts";
+import { startPartykitDev, type PartykitDev } from "../support/partykit-dev.ts";
+import { temporaryDirectory } from "../support/temporary-directory.ts";
+import { PartyClient } from "../support/party-client.ts";
+import { partykitHost } from "./partykit-host.ts";
+
+const config = "test/support/apps/partykit/partykit.json";
+const storage = temporaryDirectory();
+const host = partykitHost("the test app", undefined, () => running().port);
+let server: PartykitDev | undefined;
+
+/**
+ * The platform evicts an object that has been idle for ten seconds, and nothing tells when it has;
+ * the link before that is hung up after five.
+ */
+const asleepAfterMs = 18_000;
+
+beforeAll(async () => {
+  server = await startPartykitDev({ config, persist: storage.path });
+});
+
+afterAll(async () => {
+  await server?.stop();
+  storage.remove();
+});
+
+function running(): PartykitDev {
+  if (server === undefined) throw new Error("the server has not started");
+  return server;
+}
+
+/** The whole process group dies, and another one starts on its port and storage. */
+async function crashAndRestart(): Promise<void> {
+  const { port, kill } = running();
+  await kill();
+  server = await startPartykitDev({ config, persist: storage.path, port });
+}
+
+async function join(room: TestRoom, ownWebSocket?: unknown): Promise<PartyClient> {
+  const client = await PartyClient.join(running().port, room.id, ownWebSocket);
+  onTestFinished(() => client.close());
+  return client;
+}
+
+/** `0`, `1`, … `count - 1`, as messages. */
+function numbers(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => String(index));
+}
+
+test("RC1, DL1 unmodified PartySocket clients get every message, in one order", async () => {
+  const room = new TestRoom(host);
+  const clients = await Promise.all([
+    ...Array.from({ length: 10 }, () => join(room)),
+    ...Array.from({ length: 10 }, () => join(room, WebSocket)),
+  ]);
+  expect(await room.status()).toMatchObject({ connections: 20 });
+  await Promise.all(numbers(50).map((text) => room.publish(text)));
+  await room.deliver("end");
+  const [first] = clients;
+  const order = (await first?.receivedThrough("end")) ?? [];
+  expect(order.toSorted()).toEqual([...numbers(50), "end"].toSorted());
+  for (const client of clients) {
+    expect(await client.receivedThrough("end")).toEqual(order);
+    expect(client.opens).toBe(1);
+  }
+});
+
+test("DL3, LK2 a shard that is reset in the middle costs the clients of other shards nothing", async () => {
+  const room = new TestRoom(host);
+  const clients = await Promise.all(Array.from({ length: 20 }, () => join(room)));
+  const places = await Promise.all(clients.map((client) => client.ask("where")));
+  const victim = clients[0];
+  const victims = clients.filter((_, index) => places[index] === places[0]);
+  expect(new Set(places).size).toBe(5);
+
+  const texts = numbers(200);
+  for (let index = 0; index < texts.length; index += 4) {
+    if (index === 100) victim?.send("crash");
+    // Four in flight; their order among themselves is the room's to choose.
+    await Promise.all(texts.slice(index, index + 4).map((text) => room.publish(text)));
+  }
+  await Promise.all(victims.map((client) => client.opened(2)));
+  await room.publish("back");
+  await room.deliver("end");
+
+  const others = clients.filter((client) => !victims.includes(client));
+  const order = (await others[0]?.receivedThrough("end"))?.slice(1) ?? [];
+  expect(order.toSorted()).toEqual([...texts, "back", "end"].toSorted());
+  for (const client of others) {
+    expect((await client.receivedThrough("end")).slice(1)).toEqual(order);
+    expect(client.opens).toBe(1);
+  }
+  for (const client of victims) {
+    await client.receivedThrough("end");
+    const followed = client.messagesSinceOpen;
+    expect(followed.slice(-2)).toEqual(["back", "end"]);
+    // From the moment it is back nothing is missing and nothing is repeated.
+    expect(followed).toEqual(order.slice(order.length - followed.length));
+    const heard = client.messages.slice(1, client.messages.length - followed.length);
+    expect(heard).toEqual(order.slice(0, heard.length));
+  }
+  expect(await room.status()).toMatchObject({ seq: 202, connections: 20 });
+});
+
+test("DL6, SU4, DL3 a sequencer that is reset goes on with what it owes, once", async () => {
+  const room = new TestRoom(host, "waiting");
+  const client = await join(room);
+  const headers = { "idempotency-key": "first" };
+  const before = await room.publish("wait", { headers });
+  expect(before.shards).toEqual({ delivered: 0, pending: 1 });
+  await room.publish("b");
+  const started = `sequencer of ${room.id} started`;
+  expect(running().timesPrinted(started)).toBe(1);
+  client.send("crash the sequencer");
+  await running().printed(started, 2);
+  const repeated = await room.publish("wait", { headers });
+  expect(repeated).toMatchObject({ epoch: before.epoch, seq: 1 });
+  client.send("go");
+  expect(await client.receivedThrough("b")).toEqual(["wait", "b"]);
+  const after = await room.deliver("c");
+  expect(after).toMatchObject({ epoch: before.epoch, seq: 3, shards: { delivered: 1 } });
+  expect(await client.receivedThrough("c")).toEqual(["wait", "b", "c"]);
+  expect(client.opens).toBe(1);
+});
+
+test("RC7, DL3 shards hibernate with their sockets, and the next write reaches every one once", async () => {
+  const room = new TestRoom(host, "talking");
+  const clients = await Promise.all([join(room), join(room), join(room)]);
+  const lives = await Promise.all(clients.map((client) => client.ask("life")));
+  await room.deliver("awake");
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  setTimeout(() => resolve(undefined), asleepAfterMs);
+  await promise;
+  await room.deliver("woken");
+  for (const [index, client] of clients.entries()) {
+    expect(await client.receivedThrough("woken")).toEqual([lives[index], "awake", "woken"]);
+    expect(await client.ask("life")).not.toBe(lives[index]);
+    expect(client.opens).toBe(1);
+  }
+  expect(await room.status()).toMatchObject({ connections: 3, seq: 2 });
+});
+
+test("DL6, DL4 a room goes on where it was when the process is killed and started again", async () => {
+  const room = new TestRoom(host);
+  const clients = await Promise.all(Array.from({ length: 5 }, () => join(room)));
+  const headers = { "idempotency-key": "across" };
+  const before = await room.publish("one", { headers });
+  const large = await room.publish("\u0001".repeat(100_000));
+  expect(large.seq).toBe(2);
+  await room.deliver("two");
+
+  await crashAndRestart();
+  expect(await room.publish("one", { headers })).toMatchObject({ epoch: before.epoch, seq: 1 });
+  expect((await room.post("other", { headers })).status).toBe(422);
+  expect(await room.status()).toMatchObject({
+    epoch: before.epoch,
+    seq: 3,
+    history: { first: 1, last: 3 },
+  });
+  await Promise.all(clients.map((client) => client.opened(2)));
+  expect(await room.deliver("after")).toMatchObject({ epoch: before.epoch, seq: 4 });
+  for (const client of clients) {
+    await client.receivedThrough("after");
+    expect(client.messagesSinceOpen).toEqual(["after"]);
+  }
+  expect(await room.status()).toMatchObject({ connections: 5 });
+});
+
+test("DL6, RG2 the cron sweep makes a room go on that was killed while it owed something", async () => {
+  const room = new TestRoom(host, "waiting");
+  const client = await join(room);
+  const before = await room.publish("wait");
+  expect(before.shards).toEqual({ delivered: 0, pending: 1 });
+  client.close();
+
+  await crashAndRestart();
+  const started = `started ${room.id}-1`;
+  expect(running().timesPrinted(started)).toBe(0);
+  const swept = await host.request("/__scheduled__?cron=partyshard");
+  expect(swept.status).toBe(200);
+  // The sequencer has dialled the shard that it owed the message.
+  await running().printed(started);
+  expect(await room.publish("after")).toMatchObject({
+    epoch: before.epoch,
+    seq: 2,
+    shards: { delivered: 0, pending: 0 },
+  });
+});

@@ -1,0 +1,60 @@
+/** What everything in a simulated world shares: its options, time, chance, network and judge. */
+import type { Caller, Clock, Entropy } from "../../src/core/ports.ts";
+import type { Result } from "../../src/protocol/result.ts";
+import type { FaultRates, Network } from "./network.ts";
+import type { Random } from "./random.ts";
+import type { Timeline } from "./timeline.ts";
+
+/** What the room class does with a message, if anything. */
+export type HookMode = "none" | "direct" | "async" | "throwing";
+
+/** Bugs that the simulator must find; see `planted.test.ts`. */
+export type PlantedBug =
+  | "ack-before-durable"
+  | "welcome-before-subscribe"
+  | "positions-forgotten";
+
+export type WorldOptions = {
+  readonly seed: number;
+  readonly shards: number;
+  readonly capacity: number;
+  readonly history: { readonly messages: number; readonly seconds: number };
+  /** PartyKit has no durable wake-ups but a sweep, and cannot refuse an upgrade. */
+  readonly host: "workers" | "partykit";
+  readonly gates: number;
+  /** Largest text in a row, so that log rows split. */
+  readonly maxTextUnits: number;
+  readonly hook: HookMode;
+  readonly rates: FaultRates;
+  readonly planted?: PlantedBug;
+  /** Keeps what happens, for people to read. */
+  readonly isTraced?: boolean;
+};
+
+/** What a call leaves from: a life of an object, whose output gate it passes. */
+export type Outlet = {
+  busy: number;
+  readonly isOver: boolean;
+  output(run: () => void): void;
+};
+
+/** A rule of SPEC.md was broken. */
+export class Violation extends Error {
+  constructor(rule: string, what: string) {
+    super(`${rule} ${what}`);
+    this.name = "Violation";
+  }
+}
+
+export type Environment = {
+  readonly options: WorldOptions;
+  readonly timeline: Timeline;
+  readonly random: Random;
+  readonly network: Network;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  callerOf(from: string, outlet: Outlet): Caller;
+  /** Something went wrong that must never; the run ends with the first of these. */
+  fail(error: unknown): Result<never>;
+  trace(line: () => string): void;
+};

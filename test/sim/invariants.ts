@@ -1,0 +1,194 @@
+/**
+ * The judge of a simulated world: what must hold after every step, and what must hold once the world
+ * has come to rest. Compares what clients and publishers see with the durable log alone. A breach
+ * throws a `Violation` that begins with the rule.
+ */
+import type { Published, PublishRequest } from "../../src/protocol/calls.ts";
+import type { ShardId } from "../../src/protocol/names.ts";
+import { decodePayload, type MessageData } from "../../src/protocol/payload.ts";
+import type { Client } from "./client.ts";
+import { DurableLog, textOf } from "./durable-log.ts";
+import { Violation } from "./environment.ts";
+import type { Rows } from "./storage.ts";
+
+/** What the judge looks at. */
+export type Scene = {
+  readonly now: () => number;
+  readonly capacity: number;
+  readonly shards: readonly {
+    readonly shard: ShardId;
+    readonly clients: ReadonlySet<Client>;
+    readonly welcomed: ReadonlySet<Client>;
+  }[];
+  /** The sequencer's durable rows. */
+  readonly rows: ReadonlyMap<string, unknown>;
+  /** Whether the room class of this shard lets the message go without sending it. */
+  readonly drops: (shard: ShardId, seq: number) => boolean;
+};
+
+/** What a client has seen so far. */
+type Stream = {
+  /** The log's end when the shard welcomed it: what comes later, it must get. */
+  readonly welcomedAt: number;
+  /** Numbers that its last message may have had; `null` before the first. */
+  positions: Set<number> | null;
+  readonly volatile: Map<string, number>;
+};
+
+/** At least so long between two calls of one caller to the registry, ms. */
+const registryPaceMs = 200;
+
+export class Invariants {
+  readonly log = new DurableLog();
+  readonly #scene: Scene;
+  readonly #streams = new Map<Client, Stream>();
+  /** How often each volatile text reached the sequencer. */
+  readonly #handed = new Map<string, number>();
+  readonly #answersByKey = new Map<string, string>();
+  readonly #registryCalls = new Map<object, number>();
+  readonly #hookCalls = new Set<string>();
+
+  constructor(scene: Scene) {
+    this.#scene = scene;
+  }
+
+  /** After every step. */
+  check(): void {
+    for (const { shard, clients, welcomed } of this.#scene.shards) {
+      let open = 0;
+      for (const client of clients) if (client.isOpenAtShard) open += 1;
+      if (open > this.#scene.capacity) {
+        throw new Violation("AD1", `${shard} holds ${open} clients of ${this.#scene.capacity}`);
+      }
+      const hasWelcomed = [...welcomed].some((client) => client.isOpenAtShard);
+      if (hasWelcomed && !this.#scene.rows.has(`sub/${shard}`)) {
+        throw new Violation("SU1", `${shard} has clients and is no subscriber`);
+      }
+    }
+  }
+
+  stored(puts: readonly Rows[]): void {
+    this.log.read(puts);
+  }
+
+  welcomed(client: Client): void {
+    const welcomedAt = this.log.head;
+    this.#streams.set(client, { welcomedAt, positions: null, volatile: new Map() });
+  }
+
+  received(client: Client, data: MessageData): void {
+    const text = textOf(data);
+    const stream = this.#streams.get(client);
+    if (stream === undefined) throw new Violation("DL3", "a message came before the welcome");
+    if (text.startsWith("v")) this.#takeVolatile(client, stream, text);
+    else this.#take(client, stream, text);
+  }
+
+  hookCalled(shard: ShardId, life: number, seq: number): void {
+    const call = `${shard} ${life} ${seq}`;
+    if (this.#hookCalls.has(call)) {
+      throw new Violation("DL3", `the room class of ${shard} was handed message ${seq} twice`);
+    }
+    this.#hookCalls.add(call);
+  }
+
+  /** A publish has reached the sequencer. */
+  handed(request: PublishRequest): void {
+    if (!request.volatile) return;
+    for (const text of request.messages.map((each) => textOf(decodePayload(each)))) {
+      this.#handed.set(text, (this.#handed.get(text) ?? 0) + 1);
+    }
+  }
+
+  /** The sequencer's answer has reached whoever published. */
+  published(request: PublishRequest, { epoch, first, seq, shards }: Published): void {
+    if (request.volatile) return;
+    const texts = request.messages.map((each) => textOf(decodePayload(each)));
+    for (const [index, text] of texts.entries()) {
+      if (this.log.at(first + index) === text && this.log.epoch === epoch) continue;
+      throw new Violation("DL2", `"${text}" was answered as ${first + index} and is not durable`);
+    }
+    if (seq !== first + texts.length - 1) throw new Violation("DL1", "the numbers have gaps");
+    if (request.waitDelivered && shards.pending === 0) this.#checkDelivered(first, texts);
+    if (request.key === undefined) return;
+    const answer = `${epoch} ${first} ${seq}`;
+    const former = this.#answersByKey.get(request.key);
+    this.#answersByKey.set(request.key, answer);
+    if (former !== undefined && former !== answer) {
+      throw new Violation("DL4", `key ${request.key} was answered ${former} and then ${answer}`);
+    }
+  }
+
+  /** `caller` is one gate, or one life of a shard. */
+  registryCalled(caller: object, what: string): void {
+    const now = this.#scene.now();
+    const since = now - (this.#registryCalls.get(caller) ?? 0);
+    this.#registryCalls.set(caller, now);
+    if (since < registryPaceMs) {
+      throw new Violation("PL1", `one caller asked the registry (${what}) again after ${since} ms`);
+    }
+  }
+
+  /** Everything that could happen has happened. */
+  checkRest(): void {
+    const { head } = this.log;
+    for (const [client, stream] of this.#streams) {
+      if (!client.isOpen) continue;
+      if (!client.isOpenAtShard) throw new Violation("FA1", "a socket ended and was not told");
+      const { positions, welcomedAt } = stream;
+      const last = positions === null ? welcomedAt : Math.max(...positions);
+      const next = this.#after(client.shard, last);
+      if (next <= head) {
+        throw new Violation("DL3", `client ${client.number} lacks message ${next} of ${head}`);
+      }
+    }
+  }
+
+  #takeVolatile(client: Client, stream: Stream, text: string): void {
+    const count = (stream.volatile.get(text) ?? 0) + 1;
+    stream.volatile.set(text, count);
+    if (count > (this.#handed.get(text) ?? 0)) {
+      throw new Violation("DL3", `client ${client.number} got the volatile "${text}" again`);
+    }
+  }
+
+  /** A text may stand for several messages, since a write without a key may be made twice. */
+  #take(client: Client, stream: Stream, text: string): void {
+    const numbers = this.log.numbersOf(text);
+    const { shard, number } = client;
+    if (numbers.length === 0) {
+      throw new Violation("DL2", `client ${number} got "${text}", which is not durable`);
+    }
+    const { positions, welcomedAt } = stream;
+    const possible = numbers.filter((seq) => {
+      if (this.#scene.drops(shard, seq)) return false;
+      if (positions === null) return seq <= this.#after(shard, welcomedAt);
+      return [...positions].some((last) => this.#after(shard, last) === seq);
+    });
+    if (possible.length === 0) {
+      const last = positions === null ? `the welcome at ${welcomedAt}` : [...positions].join("/");
+      const isPast = positions !== null && Math.max(...numbers) <= Math.max(...positions);
+      const rule = isPast ? "DL1" : "DL3";
+      const how = isPast ? "came again or too late" : "came, with others missing before it";
+      throw new Violation(rule, `client ${number}: message ${numbers.join("/")} ${how}: ${last}`);
+    }
+    stream.positions = new Set(possible);
+  }
+
+  #checkDelivered(first: number, texts: readonly string[]): void {
+    for (const [client, stream] of this.#streams) {
+      if (!client.isOpenAtShard || stream.welcomedAt >= first) continue;
+      for (const [index, text] of texts.entries()) {
+        if (this.#scene.drops(client.shard, first + index) || client.sent.includes(text)) continue;
+        throw new Violation("DL5", `"${text}" was not delivered to client ${client.number}`);
+      }
+    }
+  }
+
+  /** Number of the first message after `seq` that clients of this shard get. */
+  #after(shard: ShardId, seq: number): number {
+    let next = seq + 1;
+    while (this.#scene.drops(shard, next)) next += 1;
+    return next;
+  }
+}

@@ -1,0 +1,248 @@
+/**
+ * Those who come from outside, through real gates: publishers that try again, clients that connect,
+ * operators that ask. Judges what they are answered; knows nothing of what happens inside.
+ */
+import type { GatePorts } from "../../src/gate/ports.ts";
+import { Gate } from "../../src/gate/gate.ts";
+import { mayReconnect } from "../../src/protocol/close-codes.ts";
+import type { Client } from "./client.ts";
+import { Violation, type Outlet } from "./environment.ts";
+import { room, type World } from "./world.ts";
+
+export type PublishKind =
+  | "plain"
+  | "binary"
+  | "many"
+  | "volatile"
+  | "delivered"
+  | "keyed"
+  /** Two writes with one key and different messages, at the same time. */
+  | "conflict"
+  /** The last key that was answered, once more. */
+  | "again";
+
+/** A write, and what became of it. */
+type Write = {
+  readonly kind: PublishKind;
+  readonly texts: readonly string[];
+  readonly key: string | null;
+  status: number | null;
+};
+
+/** A gate's isolate; it has no durable writes, so nothing it sends waits. */
+type Isolate = { readonly gate: Gate; readonly ports: GatePorts };
+
+/** An upgrade that a shard took. `Response` itself cannot have the status 101 here. */
+class UpgradeResponse extends Response {
+  readonly client: Client;
+
+  constructor(client: Client) {
+    super(null);
+    this.client = client;
+  }
+}
+
+const address = `http://simulation/parties/router/${room}`;
+/** A key is tried again for less time than it is remembered. */
+const retryForMs = 200_000;
+
+export class Outside {
+  readonly writes: Write[] = [];
+  /** Requests that have not been answered. */
+  unanswered = 0;
+  readonly #world: World;
+  readonly #isolates: Isolate[];
+  #texts = 0;
+  #lastKeyed: { write: Write; until: number } | null = null;
+  /** Clients come back when they are told to. */
+  isReconnecting = true;
+
+  constructor(world: World) {
+    this.#world = world;
+    this.#isolates = Array.from({ length: world.options.gates }, (_, index) =>
+      this.#isolate(`gate/${index + 1}`),
+    );
+    world.onClientClosed = (client, code) => this.#handleClosed(client, code);
+  }
+
+  publish(kind: PublishKind, padding: number): void {
+    if (kind === "again") {
+      const last = this.#lastKeyed;
+      if (last === null || last.until < this.#world.timeline.now) return;
+      this.#start(this.#tryUntilAnswered({ ...last.write, status: null }));
+      return;
+    }
+    const write = this.#write(kind, padding, null);
+    this.#start(write.key === null ? this.#tryOnce(write) : this.#tryUntilAnswered(write));
+    if (kind !== "conflict") return;
+    this.#start(this.#tryUntilAnswered(this.#write(kind, padding, write.key)));
+  }
+
+  connect(): void {
+    this.#start(this.#connect());
+  }
+
+  /** The world is at rest and well: a client must get in exactly when there is a place. */
+  async connectNow(hasPlace: boolean): Promise<void> {
+    const response = await this.#ask(new Request(address, { headers: { upgrade: "websocket" } }));
+    if (response instanceof UpgradeResponse) {
+      response.client.open();
+      return;
+    }
+    if (hasPlace) throw new Violation("AD1", `refused with ${response.status} beside free places`);
+  }
+
+  status(): void {
+    this.#start(
+      this.#ask(new Request(address)).then(async (response) => {
+        if (response.status !== 200) await checkProblem(response, [503]);
+      }),
+    );
+  }
+
+  async statusNow(): Promise<Record<string, unknown>> {
+    const response = await this.#ask(new Request(address));
+    if (response.status !== 200) throw new Violation("FA1", `status answered ${response.status}`);
+    return (await response.json()) as Record<string, unknown>;
+  }
+
+  /** What is inside is refused, with a reason. */
+  probe(): void {
+    const probes = [
+      [403, "/parties/main/room-1"],
+      [403, "/party/room"],
+      [401, "/parties/registry/default/metrics"],
+      [404, "/parties/router/room/~call"],
+      [404, "/parties/other/room"],
+    ] as const;
+    for (const [status, path] of probes) {
+      const request = new Request(`http://simulation${path}`, { method: "POST", body: "x" });
+      this.#start(this.#ask(request).then((response) => checkProblem(response, [status])));
+    }
+  }
+
+  /** Everybody was answered, and what was said is what there is. */
+  checkRest(): void {
+    const { log } = this.#world.invariants;
+    if (this.unanswered > 0) throw new Violation("FA1", `${this.unanswered} requests hang`);
+    for (const { kind, texts, key, status } of this.writes) {
+      if (kind === "volatile") continue;
+      for (const text of texts) {
+        const { length } = log.numbersOf(text);
+        const isIn = status === 200 || status === 202;
+        if (isIn && length === 0) throw new Violation("DL2", `"${text}" was answered and is lost`);
+        if (status === 422 && length > 0) {
+          throw new Violation("DL4", `"${text}" was refused with 422 and is in the log`);
+        }
+        if (key !== null && length > 1) {
+          throw new Violation("DL4", `"${text}" has one key and ${length} places in the log`);
+        }
+      }
+    }
+  }
+
+  #write(kind: PublishKind, padding: number, key: string | null): Write {
+    const count = kind === "many" ? 1 + this.#world.random.below(4) : 1;
+    const texts = Array.from({ length: count }, () => {
+      this.#texts += 1;
+      return `${kind === "volatile" ? "v" : "m"}${this.#texts}${".".repeat(padding)}`;
+    });
+    const isKeyed = kind === "keyed" || kind === "conflict" || kind === "many";
+    const own = isKeyed ? (key ?? `key${this.#texts}`) : null;
+    const write: Write = { kind, texts, key: own, status: null };
+    this.writes.push(write);
+    return write;
+  }
+
+  async #tryOnce(write: Write): Promise<void> {
+    const response = await this.#ask(requestOf(write));
+    await this.#judge(write, response);
+  }
+
+  async #tryUntilAnswered(write: Write): Promise<void> {
+    const { timeline, random } = this.#world;
+    const until = timeline.now + retryForMs;
+    while (timeline.now < until) {
+      const response = await this.#ask(requestOf(write));
+      await this.#judge(write, response);
+      if (response.status !== 503) break;
+      await timeline.sleep(random.between(100, 3_000));
+    }
+    const isFirst = write.status === 200 || write.status === 202;
+    if (isFirst) this.#lastKeyed = { write, until: timeline.now + retryForMs / 4 };
+  }
+
+  async #judge(write: Write, response: Response): Promise<void> {
+    write.status = response.status;
+    const isExpected = response.status === 200 || (write.kind === "delivered" && response.status === 202);
+    if (isExpected) return;
+    await checkProblem(response, write.kind === "conflict" ? [422, 503] : [503]);
+  }
+
+  async #connect(): Promise<void> {
+    const response = await this.#ask(new Request(address, { headers: { upgrade: "websocket" } }));
+    if (response instanceof UpgradeResponse) response.client.open();
+    else await checkProblem(response, [503]);
+  }
+
+  #handleClosed(client: Client, code: number | null): void {
+    if (code === null || !this.isReconnecting) return;
+    if (code < 1000) throw new Violation("FA1", `client ${client.number} was closed with ${code}`);
+    const { timeline, random } = this.#world;
+    if (!mayReconnect(code) || random.chance(0.5)) return;
+    timeline.after(random.between(10, 3_000), () => this.connect());
+  }
+
+  #ask(request: Request): Promise<Response> {
+    const { gate, ports } = this.#isolates[this.#world.random.below(this.#isolates.length)] ?? {};
+    if (gate === undefined || ports === undefined) throw new Error("a world needs a gate");
+    return gate.handle(request, ports);
+  }
+
+  #isolate(name: string): Isolate {
+    const world = this.#world;
+    const outlet: Outlet = { busy: 0, isOver: false, output: (run) => run() };
+    const ports: GatePorts = {
+      clock: world.clock,
+      entropy: world.entropy,
+      calls: world.callerOf(name, outlet),
+      registry: "default",
+      adminToken: undefined,
+      maxQueryLength: 2_000,
+      canRefuseUpgrades: world.options.host === "workers",
+      connect: async (shard, _request, _query, connection) => {
+        const upgraded = await world.upgrade(name, shard, connection);
+        if (upgraded === null) return { ok: false, code: "unreachable" };
+        if ("code" in upgraded) return { ok: false, code: upgraded.code };
+        return new UpgradeResponse(upgraded.client);
+      },
+      onError: (error) => world.fail(error),
+    };
+    return { gate: new Gate(world.rooms), ports };
+  }
+
+  #start(work: Promise<void>): void {
+    this.unanswered += 1;
+    work.then(
+      () => (this.unanswered -= 1),
+      (error: unknown) => this.#world.fail(error),
+    );
+  }
+}
+
+function requestOf({ kind, texts, key }: Write): Request {
+  const query = { volatile: "?volatile=1", delivered: "?wait=delivered" }[kind as string] ?? "";
+  const headers: Record<string, string> = key === null ? {} : { "idempotency-key": key };
+  if (kind === "binary") headers["content-type"] = "application/octet-stream";
+  if (kind === "many") headers["content-type"] = "application/x-ndjson";
+  return new Request(address + query, { method: "POST", headers, body: texts.join("\n") });
+}
+
+async function checkProblem(response: Response, statuses: readonly number[]): Promise<void> {
+  if (!statuses.includes(response.status)) {
+    throw new Violation("FA1", `answered ${response.status} instead of ${statuses.join(" or ")}`);
+  }
+  const problem = (await response.json()) as Record<string, unknown>;
+  if (String(problem["type"]).startsWith("urn:partyshard:problem:")) return;
+  throw new Violation("FA1", `${response.status} came without a problem document`);
+}

@@ -1,0 +1,245 @@
+/**
+ * The host of one shard, as the adapters do it: keeps the sockets that outlive the shard's memory,
+ * hands events on, accepts and welcomes. Knows nothing of messages.
+ */
+import type { MessageData } from "../../src/protocol/payload.ts";
+import type { Socket } from "../../src/core/ports.ts";
+import { parseRequest } from "../../src/protocol/calls.ts";
+import type { ShardId } from "../../src/protocol/names.ts";
+import type { Position } from "../../src/protocol/link.ts";
+import type { Result } from "../../src/protocol/result.ts";
+import type { RoomType } from "../../src/core/rooms.ts";
+import type { BroadcastHook } from "../../src/shard/fan-out.ts";
+import { Shard, type IncomingLink } from "../../src/shard/shard.ts";
+import { Client } from "./client.ts";
+import type { Environment } from "./environment.ts";
+import type { Link } from "./link.ts";
+import type { Answering } from "./network.ts";
+import { WorldObject, type Hosting, type Life } from "./object.ts";
+
+/** Whether the room class of this shard lets a message go without sending it. */
+export type Hook = {
+  drops(shard: ShardId, seq: number): boolean;
+  /** The hook was called in this life of the shard. */
+  called(shard: ShardId, life: number, seq: number): void;
+};
+
+export type ShardHostOptions = {
+  readonly shard: ShardId;
+  readonly type: RoomType;
+  readonly world: Environment;
+  readonly hook: Hook;
+  readonly newClient: (shard: ShardId, left: (client: Client) => void) => Client;
+};
+
+/** What a shard answers to an upgrade. */
+export type Upgraded = { readonly client: Client } | { readonly code: string };
+
+export class ShardHost implements Hosting<Shard> {
+  readonly object: WorldObject<Shard>;
+  /** Sockets whose end the shard has not been told. */
+  readonly clients = new Set<Client>();
+  readonly welcomed = new Set<Client>();
+  readonly #links = new Set<Link>();
+  readonly #options: ShardHostOptions;
+  /** What the shard's present life knows them as. */
+  #sockets = new Map<Client, Socket>();
+  #linkSockets = new Map<Link, IncomingLink>();
+
+  constructor(options: ShardHostOptions) {
+    this.#options = options;
+    this.object = new WorldObject(options.world, `shard/${options.shard}`, this);
+  }
+
+  start(life: Life<Shard>): Promise<Shard> {
+    const { shard, type, world } = this.#options;
+    this.#sockets = new Map();
+    this.#linkSockets = new Map();
+    // Platforms differ in whether the socket whose end wakes the object is still listed.
+    const listsEnding = world.random.chance(0.5);
+    const clients = [...this.clients].filter((each) => listsEnding || each.isOpenAtShard);
+    const links = [...this.#links].filter((each) => listsEnding || each.isHeldBy("shard"));
+    const hook = this.#hook(life);
+    const ports = {
+      ...life.ports(),
+      registry: "default",
+      ...(hook === undefined ? {} : { onBroadcast: hook }),
+      onHookError: () => {},
+    };
+    return Shard.start(
+      shard,
+      type,
+      ports,
+      clients.map((client) => this.#socket(client, life)),
+      links.map((link) => this.#linkSocket(link, life)),
+    );
+  }
+
+  handle(shard: Shard, request: unknown): Result<unknown> {
+    const parsed = parseRequest("shard", request);
+    return parsed.ok ? shard.handle(parsed.value) : parsed;
+  }
+
+  wake(shard: Shard): void {
+    shard.wake();
+  }
+
+  ended(how: "crashed" | "evicted"): void {
+    if (how === "evicted") {
+      if (this.#options.world.options.planted === "positions-forgotten") this.#forgetPositions();
+      return;
+    }
+    for (const client of this.clients) client.die();
+    for (const link of this.#links) link.die("shard");
+    this.clients.clear();
+    this.welcomed.clear();
+    this.#links.clear();
+  }
+
+  stored(): void {}
+
+  /** A link has reached the shard. */
+  acceptLink(link: Link): void {
+    this.#links.add(link);
+    this.object.deliver((shard, life) => shard.handleLinkOpen(this.#linkSocket(link, life)));
+  }
+
+  handleLinkMessage(link: Link, text: string): void {
+    this.object.deliver((shard, life) => {
+      const work = shard.handleLinkMessage(this.#linkSocket(link, life), text);
+      if (work === undefined) return;
+      life.busy += 1;
+      void work.then(
+        () => (life.busy -= 1),
+        (error: unknown) => this.#options.world.fail(error),
+      );
+    });
+  }
+
+  handleLinkClosed(link: Link): void {
+    this.object.deliver((shard, life) => {
+      shard.handleLinkClose(this.#linkSocket(link, life));
+      this.#links.delete(link);
+    });
+  }
+
+  /** An upgrade has reached the shard: admitted, accepted and welcomed in that order. */
+  upgrade(connection: string, answering: Answering<Upgraded>): void {
+    const { world } = this.#options;
+    const answer = (upgraded: Upgraded): void => {
+      answering.answer(upgraded, () => "client" in upgraded && upgraded.client.break());
+    };
+    const abandon = (): void => answering.abandon();
+    this.object.serve<Upgraded>({ answer, abandon }, async (shard, life) => {
+      const admitted = await this.#admit(shard, connection);
+      // Between the two, frameworks run code of their own.
+      if (world.random.chance(0.2)) await world.timeline.sleep(world.random.between(0, 20));
+      if (life.isOver) return { code: "unavailable" };
+      return admitted.ok ? this.#accept(shard, life) : this.#refuse(admitted.code);
+    });
+  }
+
+  async #admit(shard: Shard, connection: string): Promise<Result<null>> {
+    const admitted = shard.admit(connection);
+    if (this.#options.world.options.planted !== "welcome-before-subscribe") return admitted;
+    // The planted bug waits for a refusal that comes at once, and not for the subscription.
+    const soon = async (): Promise<Result<null>> => {
+      for (let turn = 0; turn < 8; turn += 1) await undefined;
+      return { ok: true, value: null };
+    };
+    return Promise.race([admitted, soon()]);
+  }
+
+  #accept(shard: Shard, life: Life<Shard>): Upgraded {
+    const { world } = this.#options;
+    if (world.random.chance(world.network.rates.lostReply / 4)) {
+      shard.release();
+      return { code: "unavailable" };
+    }
+    const client = this.#newClient();
+    this.welcomed.add(client);
+    shard.welcome(this.#socket(client, life));
+    return { client };
+  }
+
+  /** A host that cannot refuse an upgrade accepts it and closes the socket with a code. */
+  #refuse(code: string): Upgraded {
+    if (this.#options.world.options.host === "workers") return { code };
+    const client = this.#newClient();
+    this.clients.delete(client);
+    client.closeAtShard(code === "full" ? 4002 : 4003);
+    return { client };
+  }
+
+  #newClient(): Client {
+    const client = this.#options.newClient(this.#options.shard, (each) => this.#left(each));
+    this.clients.add(client);
+    return client;
+  }
+
+  #left(client: Client): void {
+    if (!this.clients.has(client)) return;
+    this.welcomed.delete(client);
+    this.object.deliver((shard, life) => {
+      const socket = this.#socket(client, life);
+      this.clients.delete(client);
+      shard.leave(socket);
+    });
+  }
+
+  #socket(client: Client, life: Life<Shard>): Socket {
+    let socket = this.#sockets.get(client);
+    if (socket === undefined) {
+      socket = {
+        send: (data: MessageData) => life.output(() => client.send(data)),
+        close: (code) => life.output(() => client.closeAtShard(code)),
+      };
+      this.#sockets.set(client, socket);
+    }
+    return socket;
+  }
+
+  #linkSocket(link: Link, life: Life<Shard>): IncomingLink {
+    let socket = this.#linkSockets.get(link);
+    if (socket === undefined) {
+      socket = {
+        get position() {
+          return link.kept;
+        },
+        keep: (position: Position) => {
+          if (!life.isOver) link.kept = position;
+        },
+        send: (data) => life.output(() => link.send("shard", String(data))),
+        close: (code) => life.output(() => link.close("shard", code)),
+      };
+      this.#linkSockets.set(link, socket);
+    }
+    return socket;
+  }
+
+  #hook(life: Life<Shard>): BroadcastHook | undefined {
+    const { shard, world, hook } = this.#options;
+    const { random, timeline } = world;
+    const mode = world.options.hook;
+    if (mode === "none") return undefined;
+    return ({ data, seq }) => {
+      if (seq !== null) hook.called(shard, life.number, seq);
+      const isDropped = seq !== null && hook.drops(shard, seq);
+      if (isDropped && mode === "throwing") throw new Error("the room class failed");
+      const result = isDropped ? null : data;
+      if (mode === "direct") return result;
+      life.busy += 1;
+      const isSlow = !world.network.isHealed && random.chance(0.05);
+      const delay = isSlow ? random.between(100, 8_000) : random.between(0, 5);
+      return timeline.sleep(delay).then(() => {
+        life.busy -= 1;
+        return result;
+      });
+    };
+  }
+
+  #forgetPositions(): void {
+    for (const link of this.#links) link.kept = null;
+    this.object.rows.values.delete("shard");
+  }
+}

@@ -1,0 +1,210 @@
+/**
+ * A world of one room: the real roles at their addresses, on simulated hosts, over one timeline and
+ * one network, watched by the invariants. Decides nothing about what happens when.
+ */
+import type { Address, Caller, Clock, Entropy } from "../../src/core/ports.ts";
+import { defineRooms, shardsOf, type Rooms, type RoomType } from "../../src/core/rooms.ts";
+import {
+  parseRequest,
+  type Published,
+  type ReplyTo,
+  type RequestTo,
+  type Role,
+} from "../../src/protocol/calls.ts";
+import type { RoomId, ShardId } from "../../src/protocol/names.ts";
+import type { MessageData } from "../../src/protocol/payload.ts";
+import { failure, type Result } from "../../src/protocol/result.ts";
+import { Client } from "./client.ts";
+import { Violation, type Environment, type Outlet, type WorldOptions } from "./environment.ts";
+import { Invariants } from "./invariants.ts";
+import { Network, type Answering } from "./network.ts";
+import type { WorldObject } from "./object.ts";
+import { Random } from "./random.ts";
+import { RegistryHost } from "./registry-host.ts";
+import { SequencerHost } from "./sequencer-host.ts";
+import { ShardHost, type Upgraded } from "./shard-host.ts";
+import { Timeline } from "./timeline.ts";
+
+export const room = "room" as RoomId;
+
+/** What the world does with any object. */
+export type AnyObject = Pick<
+  WorldObject<unknown>,
+  "address" | "receive" | "crash" | "crashAtNextWrite" | "spare" | "evict"
+>;
+
+export class World implements Environment {
+  readonly options: WorldOptions;
+  readonly timeline = new Timeline();
+  readonly random: Random;
+  readonly network: Network;
+  readonly clock: Clock = { now: () => this.timeline.now };
+  readonly entropy: Entropy;
+  readonly invariants: Invariants;
+  readonly rooms: Rooms;
+  readonly sequencer: SequencerHost;
+  readonly shards: ReadonlyMap<ShardId, ShardHost>;
+  readonly registry: RegistryHost;
+  readonly clients: Client[] = [];
+  /** What clients do when their socket has ended: set by who plays them. */
+  onClientClosed: (client: Client, code: number | null) => void = () => {};
+  readonly story: string[] = [];
+  #failure: Error | null = null;
+  #ids = 0;
+
+  constructor(options: WorldOptions) {
+    this.options = options;
+    this.random = new Random(options.seed);
+    this.network = new Network(this.timeline, this.random, options.rates);
+    this.entropy = {
+      random: () => this.random.next(),
+      id: () => {
+        this.#ids += 1;
+        return `id${this.#ids}`;
+      },
+    };
+    const { shards, capacity, history } = options;
+    this.rooms = defineRooms({ default: { shards, capacity, history } });
+    const type = this.#type();
+    this.registry = new RegistryHost(this, this.rooms);
+    this.shards = new Map(shardsOf(room, type).map((id) => [id, this.#shardHost(id, type)]));
+    this.sequencer = new SequencerHost({
+      room,
+      type,
+      world: this,
+      shardHost: (shard) => this.shardHost(shard),
+      stored: (puts) => this.invariants.stored(puts),
+    });
+    this.invariants = new Invariants({
+      now: () => this.timeline.now,
+      capacity,
+      shards: [...this.shards].map(([shard, { clients, welcomed }]) => {
+        return { shard, clients, welcomed };
+      }),
+      rows: this.sequencer.object.rows.values,
+      drops: (shard, seq) => this.#drops(shard, seq),
+    });
+  }
+
+  get objects(): AnyObject[] {
+    const shards = [...this.shards.values()].map((host) => host.object);
+    return [this.sequencer.object, ...shards, this.registry.object];
+  }
+
+  shardHost(shard: ShardId): ShardHost {
+    const host = this.shards.get(shard);
+    if (host === undefined) throw new Error(`there is no shard ${shard}`);
+    return host;
+  }
+
+  callerOf(from: string, outlet: Outlet): Caller {
+    return {
+      call: <R extends Role, Request extends RequestTo<R>>(to: Address<R>, request: Request) =>
+        new Promise<Result<ReplyTo<R, Request>>>((resolve) => {
+          if (to.role === "registry") this.invariants.registryCalled(outlet, request.type);
+          outlet.busy += 1;
+          const done = (reply: Result<unknown> | null): void => {
+            outlet.busy -= 1;
+            if (outlet.isOver) return;
+            this.trace(() => `${from} gets ${JSON.stringify(reply)} for ${request.type}`);
+            if (reply?.ok === true) this.#answered(request, reply.value);
+            const lost = failure("unreachable", "no answer");
+            resolve((reply ?? lost) as Result<ReplyTo<R, Request>>);
+          };
+          outlet.output(() => this.#send(from, `${to.role}/${to.id}`, request, done));
+        }),
+    };
+  }
+
+  /** Hands an upgrade to a shard; `null` when there is no answer. */
+  upgrade(from: string, shard: ShardId, connection: string): Promise<Upgraded | null> {
+    const host = this.shardHost(shard);
+    return new Promise((done) => {
+      this.network.exchange<Upgraded>({
+        from,
+        to: host.object.address,
+        isRepeatable: false,
+        arrive: (answering) => host.upgrade(connection, answering),
+        done,
+      });
+    });
+  }
+
+  fail(error: unknown): Result<never> {
+    this.#failure ??= error instanceof Error ? error : new Error(String(error));
+    return failure("failed", "the simulation is over");
+  }
+
+  trace(line: () => string): void {
+    if (this.options.isTraced === true) this.story.push(`${this.timeline.now % 1e9} ${line()}`);
+  }
+
+  /** After every step. */
+  readonly check = (): void => {
+    if (this.#failure !== null) throw this.#failure;
+    this.invariants.check();
+  };
+
+  #send(
+    from: string,
+    to: string,
+    request: unknown,
+    done: (reply: Result<unknown> | null) => void,
+  ): void {
+    const target = this.objects.find((each) => each.address === to);
+    if (target === undefined) throw new Error(`there is no object ${to}`);
+    const wire = JSON.stringify(request);
+    const arrive = (answering: Answering<Result<unknown>>): void => {
+      const copy: unknown = JSON.parse(wire);
+      this.#handed(target, copy);
+      target.receive(copy, answering);
+    };
+    this.network.exchange({ from, to, isRepeatable: true, arrive, done });
+  }
+
+  #handed(target: AnyObject, request: unknown): void {
+    if (target !== this.sequencer.object) return;
+    const parsed = parseRequest("sequencer", request);
+    if (parsed.ok && parsed.value.type === "publish") this.invariants.handed(parsed.value);
+  }
+
+  #answered(request: RequestTo<Role>, reply: unknown): void {
+    if (request.type === "publish") this.invariants.published(request, reply as Published);
+  }
+
+  #shardHost(shard: ShardId, type: RoomType): ShardHost {
+    return new ShardHost({
+      shard,
+      type,
+      world: this,
+      hook: {
+        drops: (id, seq) => this.#drops(id, seq),
+        called: (id, life, seq) => this.invariants.hookCalled(id, life, seq),
+      },
+      newClient: (id, left) => this.#newClient(id, left),
+    });
+  }
+
+  #newClient(shard: ShardId, left: (client: Client) => void): Client {
+    const client = new Client(this, this.clients.length + 1, shard, {
+      received: (to, data: MessageData) => this.invariants.received(to, data),
+      closed: (of, code) => this.onClientClosed(of, code),
+      left,
+    });
+    this.clients.push(client);
+    this.invariants.welcomed(client);
+    return client;
+  }
+
+  /** The throwing hook fails for some messages, differently on each shard. */
+  #drops(shard: ShardId, seq: number): boolean {
+    if (this.options.hook !== "throwing") return false;
+    return (seq * 7 + shard.length + Number(shard.at(-1)) * 3) % 5 === 0;
+  }
+
+  #type(): RoomType {
+    const type = this.rooms.typeOf(room);
+    if (type === undefined) throw new Violation("PL1", "the room has no type");
+    return type;
+  }
+}

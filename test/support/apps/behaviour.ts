@@ -1,0 +1,135 @@
+/**
+ * The room class of the test app, without its host: what it does depends on the room's type. Clients
+ * speak to it in lines of text; a word it does not know goes to the other clients of the shard.
+ */
+import type { BroadcastMessage } from "../../../src/index.ts";
+
+type Data = string | Uint8Array;
+type Client = {
+  readonly id: string;
+  send(data: string): void;
+  close(code: number, reason: string): void;
+};
+
+/** What the class uses of its host. */
+export type Platform = {
+  /** The shard's id. */
+  readonly id: string;
+  broadcast(message: string | ArrayBuffer | ArrayBufferView, without?: string[]): void;
+  clients(): Iterable<Client>;
+  hasClient(id: string): boolean;
+  /** Ends the object: memory and sockets are gone. */
+  reset(): void;
+};
+
+type Hook = (message: BroadcastMessage) => Data | null | Promise<Data | null>;
+
+export class Behaviour {
+  readonly #platform: Platform;
+  readonly #type: string;
+  /** Another one after the object has lost its memory. */
+  readonly #life = crypto.randomUUID();
+  #gate = Promise.withResolvers<undefined>();
+
+  constructor(platform: Platform) {
+    this.#platform = platform;
+    this.#type = platform.id.includes(":") ? (platform.id.split(":")[0] ?? "") : "default";
+  }
+
+  /** The class's `onBroadcast`, or `undefined` where the type has none. */
+  get onBroadcast(): Hook | undefined {
+    switch (this.#type) {
+      case "requests":
+        return undefined;
+      case "transform":
+        return (message) => this.#transform(message);
+      case "waiting":
+        return (message) => this.#wait(message);
+      case "throwing":
+        return (message) => fail(message);
+      default:
+        return (message) => message.data;
+    }
+  }
+
+  onStart(): void {
+    if (this.#type === "broken") throw new Error("broken on purpose");
+  }
+
+  onConnect(client: Client, url: URL): void {
+    if (url.searchParams.get("fail") === "1") throw new Error("refused on purpose");
+    const greeting = url.searchParams.get("greeting");
+    if (greeting !== null) client.send(greeting);
+  }
+
+  onMessage(message: string | ArrayBuffer | ArrayBufferView, sender: Client): void {
+    const [word = "", ...rest] = typeof message === "string" ? message.split(" ") : [];
+    switch (word) {
+      case "where":
+        sender.send(this.#platform.id);
+        return;
+      case "life":
+        sender.send(this.#life);
+        return;
+      case "who":
+        sender.send(sender.id);
+        return;
+      case "clients":
+        sender.send(
+          Array.from(this.#platform.clients(), ({ id }) => id)
+            .toSorted()
+            .join(" "),
+        );
+        return;
+      case "has":
+        sender.send(String(this.#platform.hasClient(rest.join(" "))));
+        return;
+      case "tell":
+        this.#platform.broadcast(rest.join(" "));
+        return;
+      case "go":
+        this.#gate.resolve(undefined);
+        this.#gate = Promise.withResolvers<undefined>();
+        return;
+      case "close":
+        sender.close(Number(rest[0]), "as asked");
+        return;
+      case "crash":
+        this.#platform.reset();
+        return;
+      default:
+        this.#platform.broadcast(message, [sender.id]);
+    }
+  }
+
+  onClose(id: string): void {
+    if (this.#type !== "default") this.#platform.broadcast(`left ${id}`, [id]);
+  }
+
+  /** A class of the PartyKit sharding example: a write arrives as a request. */
+  async onRequest(request: {
+    readonly method: string;
+    readonly headers: { get(name: string): string | null };
+    text(): Promise<string>;
+  }): Promise<void> {
+    const text = await request.text();
+    if (text === "throw") throw new Error("failed on purpose");
+    this.#platform.broadcast(`${request.method} ${request.headers.get("content-type")} ${text}`);
+  }
+
+  #transform({ data, seq }: BroadcastMessage): Data | null {
+    if (typeof data !== "string") return data.toReversed();
+    return data.startsWith("secret") ? null : `${seq} ${data} ${this.#platform.id}`;
+  }
+
+  async #wait({ data }: BroadcastMessage): Promise<Data | null> {
+    if (data === "wait") await this.#gate.promise;
+    return data === "drop later" ? Promise.resolve(null) : data;
+  }
+}
+
+function fail({ data }: BroadcastMessage): Data | Promise<Data> {
+  if (data === "throw") throw new Error("failed on purpose");
+  if (data === "reject") return Promise.reject(new Error("failed on purpose, later"));
+  return data;
+}

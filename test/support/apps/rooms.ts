@@ -1,0 +1,22 @@
+/** Room types made for tests: those of the shipped app, and one for every behaviour of the class. */
+import { defineRooms } from "../../../src/index.ts";
+
+export const rooms = defineRooms({
+  default: { shards: 5 },
+  wide: { shards: 10 },
+  game: { shards: 1 },
+  /** Four places in all. */
+  tiny: { shards: 2, capacity: 2 },
+  /** One place. */
+  single: { shards: 1, capacity: 1 },
+  limited: { shards: 1, maxMessageBytes: 1_000 },
+  /** Answers what it is asked; see `behaviour.ts`. */
+  talking: { shards: 2 },
+  transform: { shards: 2 },
+  waiting: { shards: 1 },
+  throwing: { shards: 1 },
+  /** Has `onRequest` and no `onBroadcast`. */
+  requests: { shards: 2 },
+  /** Throws in `onStart`. */
+  broken: { shards: 1 },
+});

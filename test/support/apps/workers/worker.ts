@@ -1,0 +1,57 @@
+/** The test app as Durable Objects. */
+import { Server, type Connection, type ConnectionContext, type WSMessage } from "partyserver";
+import {
+  registry,
+  routeRooms,
+  router,
+  shard,
+  type Bindings,
+} from "../../../../src/host/partyserver/index.ts";
+import { Behaviour } from "../behaviour.ts";
+import { rooms } from "../rooms.ts";
+
+class TestRoom extends Server {
+  readonly onBroadcast: Behaviour["onBroadcast"];
+  readonly #behaviour: Behaviour;
+
+  constructor(ctx: DurableObjectState, env: Bindings) {
+    super(ctx, env);
+    this.#behaviour = new Behaviour({
+      id: ctx.id.name ?? "",
+      broadcast: (message, without) => this.broadcast(message, without),
+      clients: () => this.getConnections(),
+      hasClient: (id) => this.getConnection(id) !== undefined,
+      reset: () => void ctx.blockConcurrencyWhile(() => Promise.reject(new Error("reset"))),
+    });
+    this.onBroadcast = this.#behaviour.onBroadcast;
+  }
+
+  override onStart(): void {
+    this.#behaviour.onStart();
+  }
+
+  override onConnect(connection: Connection, { request }: ConnectionContext): void {
+    this.#behaviour.onConnect(connection, new URL(request.url));
+  }
+
+  override onMessage(sender: Connection, message: WSMessage): void {
+    this.#behaviour.onMessage(message, sender);
+  }
+
+  override onClose(connection: Connection): void {
+    this.#behaviour.onClose(connection.id);
+  }
+
+  override async onRequest(request: Request): Promise<Response> {
+    await this.#behaviour.onRequest(request);
+    return new Response("ok");
+  }
+}
+
+export class Main extends shard(TestRoom, rooms) {}
+export class Router extends router(rooms) {}
+export class Registry extends registry(rooms) {}
+
+export default {
+  fetch: (request, env) => routeRooms(request, env),
+} satisfies ExportedHandler<Bindings>;

@@ -1,0 +1,99 @@
+/** A gate on fake ports: requests from outside go in, responses come out. */
+import { defineRooms, type RoomTypeOptions } from "../../src/core/rooms.ts";
+import { Gate } from "../../src/gate/gate.ts";
+import type { GatePorts } from "../../src/gate/ports.ts";
+import type { ShardLoad } from "../../src/protocol/calls.ts";
+import { shardId, type RoomId, type ShardId } from "../../src/protocol/names.ts";
+import { FakeCalls, type Answer, type Call } from "./fake-calls.ts";
+import { FakeClock } from "./fake-clock.ts";
+import { FakeEntropy } from "./fake-entropy.ts";
+
+type Connected = Awaited<ReturnType<GatePorts["connect"]>>;
+type Connect = { readonly shard: ShardId; readonly query: string; readonly connection: string };
+
+export const token = "secret";
+
+export class GateRig {
+  readonly clock = new FakeClock();
+  readonly calls = new FakeCalls((call) => this.answer(call));
+  readonly connects: Connect[] = [];
+  readonly errors: unknown[] = [];
+  /** What a shard says to an upgrade. */
+  connect: (shard: ShardId) => Connected = () => new Response("taken");
+  /** What the registry knows. */
+  loads: ShardLoad[];
+  readonly ports: GatePorts;
+  readonly #gate: Gate;
+
+  constructor(options: RoomTypeOptions = {}, ports: Partial<GatePorts> = {}) {
+    const { shards = 4, capacity = 1_000 } = options;
+    this.#gate = new Gate(defineRooms({ default: { ...options, shards }, game: {} }));
+    this.loads = Array.from({ length: shards }, (_, index) => {
+      const id = shardId("lobby" as RoomId, index + 1);
+      const state = { connections: 0, capacity, generation: 1, reportedAt: 0 };
+      return { id, status: "online", ...state };
+    });
+    this.ports = {
+      clock: this.clock,
+      entropy: new FakeEntropy(),
+      calls: this.calls,
+      registry: "default",
+      adminToken: token,
+      maxQueryLength: 1_024,
+      canRefuseUpgrades: true,
+      connect: async (shard, _request, query, connection) => {
+        this.connects.push({ shard, query, connection });
+        return this.connect(shard);
+      },
+      onError: (error) => this.errors.push(error),
+      ...ports,
+    };
+  }
+
+  answer({ request }: Call): Answer {
+    switch (request.type) {
+      case "publish": {
+        const shards = { delivered: 4, pending: 0 };
+        return { ok: true, value: { epoch: "e", first: 8, seq: 9, shards } };
+      }
+      case "table":
+        return { ok: true, value: { shards: this.loads } };
+      case "metrics":
+        return { ok: true, value: { text: "partyshard_rooms 1\n" } };
+      case "status": {
+        const history = { first: 1, last: 9 };
+        return { ok: true, value: { epoch: "e", seq: 9, history, subscribers: [] } };
+      }
+      default:
+        return { ok: true, value: null };
+    }
+  }
+
+  /** The answer to a request for a path of this server. */
+  ask(path: string, init: RequestInit = {}): Promise<Response> {
+    return this.#gate.handle(new Request(`https://example.com${path}`, init), this.ports);
+  }
+
+  /** The answer to a POST to the room `lobby`. */
+  post(body: BodyInit | null, init: { query?: string; headers?: Record<string, string> } = {}) {
+    const { query = "", headers = {} } = init;
+    return this.ask(`/parties/router/lobby${query}`, { method: "POST", body, headers });
+  }
+
+  upgrade(query = "", room = "lobby"): Promise<Response> {
+    return this.ask(`/parties/router/${room}${query}`, { headers: { upgrade: "websocket" } });
+  }
+}
+
+/** Status and code of a problem document, whose form is checked. */
+export async function problemOf(response: Response): Promise<string> {
+  const document = (await response.json()) as Record<string, unknown>;
+  const code = String(document["type"]).replace("urn:partyshard:problem:", "");
+  const isComplete =
+    response.headers.get("content-type") === "application/problem+json" &&
+    response.headers.get("access-control-allow-origin") === "*" &&
+    document["status"] === response.status &&
+    typeof document["title"] === "string" &&
+    String(document["detail"]).length > 10;
+  return isComplete ? `${response.status} ${code}` : `malformed ${JSON.stringify(document)}`;
+}
