@@ -4,7 +4,8 @@
  * It refuses also what no shard may say: numbers that do not ascend, or lie outside their frame.
  */
 import type { ServerFrame } from "../src/protocol/client.ts";
-import { isBase64, isPublishId } from "./protocol-bounds.ts";
+import type { ProblemDocument } from "../src/protocol/problems.ts";
+import { isBase64 } from "./protocol-bounds.ts";
 
 type Check = (value: unknown) => boolean;
 type Shapes = {
@@ -13,77 +14,81 @@ type Shapes = {
   };
 };
 
-function isObject(value: unknown): value is Record<string, unknown> {
+export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
 }
 
 const isText: Check = (value) => typeof value === "string";
-const isNumber: Check = (value) => typeof value === "number";
-const isSequence = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
-const isEpoch: Check = (value) => typeof value === "string" && value !== "" && value.length <= 64;
-const isId: Check = (value) => typeof value === "string" && isPublishId(value);
-const isList = (value: unknown, check: Check): boolean => Array.isArray(value) && value.every(check);
+const isShortText =
+  (maxLength: number): Check =>
+  (value) =>
+    typeof value === "string" && value !== "" && value.length <= maxLength;
+const isSequence: Check = (value) => Number.isSafeInteger(value) && Number(value) >= 0;
+const isListOf =
+  (check: Check): Check =>
+  (value) =>
+    Array.isArray(value) && value.every(check);
 
 const isPayload: Check = (value) => {
   if (!isObject(value)) return isText(value);
-  const { base64, ...more } = value;
-  return typeof base64 === "string" && isBase64(base64) && Object.keys(more).length === 0;
-};
-const arePayloads: Check = (value) => isList(value, isPayload);
-
-const shapes: Shapes = {
-  welcome: {
-    protocol: (value) => value === 1,
-    connection: isText,
-    shard: isText,
-    epoch: isEpoch,
-    seq: isSequence,
-    recovered: (value) => typeof value === "boolean",
-  },
-  messages: {
-    after: isSequence,
-    through: isSequence,
-    data: arePayloads,
-    seq: (value) => value === undefined || isList(value, isSequence),
-  },
-  volatile: { data: arePayloads },
-  reset: { epoch: isEpoch, seq: isSequence, reason: isText },
-  local: { data: isPayload },
-  published: { id: isId, seq: isSequence },
-  rejected: {
-    id: isId,
-    problem: (value) =>
-      isObject(value) &&
-      isText(value["type"]) &&
-      isText(value["title"]) &&
-      isNumber(value["status"]) &&
-      isText(value["detail"]),
-  },
-  redirect: { url: isText },
+  const { base64 } = value;
+  return typeof base64 === "string" && isBase64(base64) && Object.keys(value).length === 1;
 };
 
-function isServerFrame(value: unknown): value is ServerFrame {
-  if (!isObject(value) || !Object.hasOwn(shapes, String(value["type"]))) return false;
-  const shape: Record<string, Check> = shapes[value["type"] as ServerFrame["type"]];
-  return Object.entries(shape).every(([field, check]) => check(value[field]));
-}
-
-/** Whether a frame's numbers ascend within `after < seq ≤ through`, one for each entry. */
-function isInOrder({ after, through, data, seq }: ServerFrame & { type: "messages" }): boolean {
-  if (seq === undefined) return data.length === through - after;
-  let last = after;
+export function isProblem(value: unknown): value is ProblemDocument {
   return (
-    after <= through &&
-    seq.length === data.length &&
-    seq.every((number) => {
-      const isNext = number > last && number <= through;
-      last = number;
-      return isNext;
-    })
+    isObject(value) &&
+    [value["type"], value["title"], value["detail"]].every(isText) &&
+    typeof value["status"] === "number"
   );
 }
 
-/** `null` when it is not a frame of protocol 1. */
+const position = { epoch: isShortText(64), seq: isSequence };
+const id = isShortText(255);
+const data = isListOf(isPayload);
+
+const shapes: Shapes = {
+  welcome: {
+    ...position,
+    protocol: (value) => value === 1,
+    connection: isText,
+    shard: isText,
+    recovered: (value) => typeof value === "boolean",
+  },
+  messages: {
+    data,
+    after: isSequence,
+    through: isSequence,
+    seq: (value) => value === undefined || isListOf(isSequence)(value),
+  },
+  volatile: { data },
+  reset: { ...position, reason: isText },
+  local: { data: isPayload },
+  published: { id, seq: isSequence },
+  rejected: { id, problem: isProblem },
+  redirect: { url: isText },
+};
+const shapeOfType = new Map<unknown, Readonly<Record<string, Check>>>(Object.entries(shapes));
+
+function isServerFrame(value: unknown): value is ServerFrame {
+  const shape = isObject(value) ? shapeOfType.get(value["type"]) : undefined;
+  return (
+    isObject(value) &&
+    shape !== undefined &&
+    Object.entries(shape).every(([field, check]) => check(value[field]))
+  );
+}
+
+/** Whether a frame has one number for each entry, ascending, with `after < seq ≤ through`. */
+function isInOrder(frame: ServerFrame & { type: "messages" }): boolean {
+  const { after, through, seq } = frame;
+  const entries = frame.data.length;
+  if (seq === undefined) return entries === through - after;
+  const isAscending = seq.every((number, index) => number > (seq[index - 1] ?? after));
+  return isAscending && seq.length === entries && through >= (seq.at(-1) ?? after);
+}
+
+/** `null` for what is not a frame of protocol 1. */
 export function readServerFrame(text: unknown): ServerFrame | null {
   try {
     const frame: unknown = JSON.parse(String(text));

@@ -1,53 +1,68 @@
-/** What a connection's behaviour depends on, and its defaults. Times are milliseconds. */
+/**
+ * What a connection's behaviour depends on. The names that `PartySocket` has mean the same here;
+ * only the pauses differ, which are drawn at random. Times are milliseconds.
+ */
 export type Settings = {
-  /** A pause before connecting again is a uniform share of a bound that starts here … */
-  readonly minPauseMs: number;
-  /** … ends here … */
-  readonly maxPauseMs: number;
-  /** … and grows by this factor with every failure in a row. */
-  readonly pauseGrowth: number;
-  /** A connection that was open for so long ends a row of failures. */
-  readonly stableMs: number;
-  /** How long a connection may take until its welcome. */
-  readonly greetingMs: number;
-  /** A `ping` is sent after so much silence … */
-  readonly pingMs: number;
-  /** … and answered by any frame within this, or the connection is taken for dead. */
-  readonly pongMs: number;
-  /** Failures in a row after which the client stops. */
+  /** A pause before connecting again is a random share of a bound that starts here (1,000) … */
+  readonly minReconnectionDelay: number;
+  /** … ends here (30,000) … */
+  readonly maxReconnectionDelay: number;
+  /** … and grows by this factor with every failure in a row (2). */
+  readonly reconnectionDelayGrowFactor: number;
+  /** A connection that was open for so long ends a row of failures (5,000). */
+  readonly minUptime: number;
+  /** How long a connection may take, up to the shard's welcome (10,000). */
+  readonly connectionTimeout: number;
+  /** Failures in a row after which the client stops (unlimited). */
   readonly maxRetries: number;
-  readonly publish: "http" | "socket";
-  /**
-   * A publish is given up when it has no answer so long after it first left. Below the five minutes
-   * for which a room remembers idempotency keys: a repeat after that would be a second message.
-   */
-  readonly publishMs: number;
-  /** What is not answered or not yet sent is kept up to both bounds. */
+  /** What waits to be sent or answered is kept up to both bounds (1,000 and 4 MiB). */
   readonly maxEnqueuedMessages: number;
   readonly maxEnqueuedBytes: number;
+  /** A `ping` is sent after so much silence (30,000). The host answers it; the shard sleeps on. */
+  readonly pingIntervalMs: number;
+  /** When nothing is heard for so long after it, the connection is taken for dead (10,000). */
+  readonly pingTimeoutMs: number;
+  /** How messages are published (`http`). */
+  readonly publish: "http" | "socket";
+  /**
+   * A publish without an answer so long after it first left is given up (240,000). Stay below the
+   * five minutes for which a room remembers idempotency keys: a repeat after that is a second message.
+   */
+  readonly publishTimeoutMs: number;
 };
 
-/**
- * Pauses as in "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015). A silent connection
- * costs one `ping` in 30 s, which the shard's host answers without waking the shard.
- */
 export const defaultSettings: Settings = {
-  minPauseMs: 1_000,
-  maxPauseMs: 30_000,
-  pauseGrowth: 2,
-  stableMs: 5_000,
-  greetingMs: 10_000,
-  pingMs: 30_000,
-  pongMs: 10_000,
+  minReconnectionDelay: 1_000,
+  maxReconnectionDelay: 30_000,
+  reconnectionDelayGrowFactor: 2,
+  minUptime: 5_000,
+  connectionTimeout: 10_000,
   maxRetries: Infinity,
-  publish: "http",
-  publishMs: 240_000,
   maxEnqueuedMessages: 1_000,
   maxEnqueuedBytes: 4 * 1024 * 1024,
+  pingIntervalMs: 30_000,
+  pingTimeoutMs: 10_000,
+  publish: "http",
+  publishTimeoutMs: 240_000,
 };
 
-/** Full jitter: milliseconds to wait after `failures` in a row (1 or more); `random` is in [0, 1). */
+/** The defaults, but for what is given and not `undefined`. */
+export function settingsFrom(options: {
+  readonly [Name in keyof Settings]?: Settings[Name] | undefined;
+}): Settings {
+  const given = Object.entries(options).filter(
+    ([name, value]) => value !== undefined && name in defaultSettings,
+  );
+  return { ...defaultSettings, ...Object.fromEntries(given) };
+}
+
+/**
+ * Milliseconds to wait after `failures` in a row (1 or more); `random` is in [0, 1). Full jitter, as
+ * in "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015): also the first pause is drawn,
+ * from 0 to 1 s, so that the clients of a shard that went away do not come back as one.
+ */
 export function pauseMs(failures: number, random: number, settings: Settings): number {
-  const { minPauseMs, maxPauseMs, pauseGrowth } = settings;
-  return Math.ceil(random * Math.min(maxPauseMs, minPauseMs * pauseGrowth ** (failures - 1)));
+  const { minReconnectionDelay, maxReconnectionDelay, reconnectionDelayGrowFactor } = settings;
+  const bound = minReconnectionDelay * reconnectionDelayGrowFactor ** (failures - 1);
+  return Math.ceil(random * Math.min(maxReconnectionDelay, bound));
 }

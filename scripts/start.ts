@@ -31,10 +31,16 @@ function banner(): string {
 }
 
 function startPartykit(): ChildProcess {
-  const args = ["dev", "--port", String(port), "--var", `PARTYSHARD_ADMIN_TOKEN=${adminToken}`];
-  // Its hot keys need a terminal.
-  if (!process.stdin.isTTY) args.push("--no-hotkeys");
-  return spawn(join(root, "node_modules/.bin/partykit"), args, { cwd: root, stdio: "inherit" });
+  const args = ["dev", "--port", String(port), "--no-hotkeys"];
+  args.push("--var", `PARTYSHARD_ADMIN_TOKEN=${adminToken}`);
+  // On a terminal it clears the screen, and with that what is written here.
+  const child = spawn(join(root, "node_modules/.bin/partykit"), args, {
+    cwd: root,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  child.stdout.pipe(process.stdout);
+  child.stderr.pipe(process.stderr);
+  return child;
 }
 
 /** The status of the child, or what a shell makes of the signal that ended it. */

@@ -77,6 +77,8 @@ test("DL4 messages that look alike have fingerprints of their own", () => {
     ["ab"],
     ["a", "b"],
     ["b", "a"],
+    ["a\u0001\u0000b"],
+    ["a\u0001\u0001b"],
     ["", "ab"],
     ["ab", ""],
     ["AAAA"],

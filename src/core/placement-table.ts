@@ -7,7 +7,7 @@ import type { ShardId } from "../protocol/names.ts";
 import type { Candidate, PlacementContext, PlacementStrategy } from "./placement.ts";
 
 /** How long a table is used before the gate asks for a new one. */
-export const tableLifetimeMs = 1_000;
+const tableLifetimeMs = 1_000;
 /** How long a table is used that a shard's refusal has shown to be wrong. */
 const distrustedLifetimeMs = 200;
 /** A gate whose question got no answer asks again after this. */

@@ -1,7 +1,16 @@
 import { expect, test } from "vitest";
 import type { RoomId } from "../protocol/names.ts";
-import { leastConnections, powerOfTwo, random, roundRobin, strategies } from "./placement.ts";
+import {
+  leastConnections,
+  powerOfTwo,
+  random,
+  roundRobin,
+  strategies,
+  type PlacementStrategy,
+} from "./placement.ts";
 import { defineRooms, shardsOf, type RoomTypeOptions } from "./rooms.ts";
+
+const own: PlacementStrategy = (candidates) => candidates[0];
 
 /** Options as they come from a deployment that knows no types. */
 const define = (options: unknown): unknown => defineRooms({ game: options as RoomTypeOptions });
@@ -94,7 +103,6 @@ test.each([
   ["round-robin", roundRobin],
   ["random", random],
 ] as const)("RT2 the placement %s is named, or one's own function", (name, strategy) => {
-  const own: typeof strategy = (candidates) => candidates[0];
   const rooms = defineRooms({ named: { placement: name }, own: { placement: own } });
   expect(rooms.typeOf("named:1" as RoomId)?.placement).toBe(strategy);
   expect(rooms.typeOf("own:1" as RoomId)?.placement).toBe(own);

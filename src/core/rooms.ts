@@ -38,7 +38,7 @@ export type RoomType = {
   readonly heartbeatIntervalMs: number;
 };
 
-export const maxBodyBytes = 1024 * 1024;
+const maxBodyBytes = 1024 * 1024;
 
 function wholeNumber(name: string, min: number, max: number, unset: number) {
   const allowed = `${name} must be a whole number from ${min} to ${max}`;

@@ -2,6 +2,8 @@ import fc from "fast-check";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { broadcastRequest, outsideHeaders, WakeTimer } from "./platform.ts";
 
+const isTrusted = (name: string): boolean => /^x-party(kit|shard)-/.test(name);
+
 test.each([
   "x-partykit-props",
   "X-PartyKit-Room",
@@ -18,7 +20,6 @@ test("IO3 every other header stays as it is, and the request's own are not chang
   fc.assert(
     fc.property(fc.dictionary(names, fc.stringMatching(/^[a-z]*$/)), (given) => {
       const headers = new Headers(given);
-      const isTrusted = (name: string): boolean => /^x-party(kit|shard)-/.test(name);
       const wanted = [...headers].filter(([name]) => !isTrusted(name));
       const before = [...headers];
       expect([...outsideHeaders(headers)]).toEqual(wanted);

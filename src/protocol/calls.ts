@@ -102,7 +102,7 @@ export type SequencerStatus = {
   }[];
 };
 
-export type ShardStatus = "online" | "draining" | "offline";
+type ShardStatus = "online" | "draining" | "offline";
 
 /** A shard as placement sees it. */
 export type ShardLoad = {

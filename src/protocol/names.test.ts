@@ -11,18 +11,25 @@ import {
   type RoomId,
 } from "./names.ts";
 
-const allowed = "ABCXYZabcxyz0189._~:-";
+/** Any UTF-16 unit, half of a surrogate pair or not. */
+const anyUnit = fc.nat(0xffff).map((unit) => String.fromCharCode(unit));
+
+const allowed = "ABCXYZabcxyz0189._~:-".split("");
 const roomIds = fc
   .string({ unit: fc.constantFrom(...allowed), minLength: 1, maxLength: 128 })
   .map((text) => text as RoomId);
 
 test("NM1 a room id is any 1 to 128 of the allowed characters", () => {
-  fc.assert(fc.property(roomIds, (id) => isRoomId(id) && parseRoomId(id).ok));
+  fc.assert(
+    fc.property(roomIds, (id) => {
+      expect([isRoomId(id), parseRoomId(id).ok]).toEqual([true, true]);
+    }),
+  );
 });
 
 test("NM1 one character that is not allowed makes a room id malformed", () => {
   const strangers = fc
-    .string({ unit: "binary", minLength: 1, maxLength: 1 })
+    .string({ unit: anyUnit, minLength: 1, maxLength: 1 })
     .filter((character) => !/[A-Za-z0-9._~:-]/.test(character));
   fc.assert(
     fc.property(roomIds, strangers, fc.nat(128), (id, stranger, place) => {
@@ -41,7 +48,7 @@ test.each(["", "a".repeat(129), "a\n", "\na", "a b", "a/b", "ä", "%41", "a\0"])
 
 test("NM1 a refusal says what is allowed and shows no more than the start of a long name", () => {
   const refused = parseRoomId("a".repeat(100_000));
-  expect(refused).toMatchObject({ detail: expect.stringContaining("1 to 128 characters") });
+  expect(JSON.stringify(refused)).toContain("1 to 128 characters");
   expect(JSON.stringify(refused).length).toBeLessThan(400);
 });
 

@@ -3,9 +3,12 @@ import * as v from "valibot";
 import { expect, test } from "vitest";
 import { decodePayload, encodePayload, payloadSchema, payloadUnits } from "./payload.ts";
 
+/** Any UTF-16 unit, half of a surrogate pair or not. */
+const anyUnit = fc.nat(0xffff).map((unit) => String.fromCharCode(unit));
+
 test("RC1 text travels as itself and comes back as text", () => {
   fc.assert(
-    fc.property(fc.string({ unit: "binary" }), (text) => {
+    fc.property(fc.string({ unit: anyUnit }), (text) => {
       expect(encodePayload(text)).toBe(text);
       expect(decodePayload(text)).toBe(text);
     }),
@@ -38,9 +41,8 @@ test("LK6 what the schema lets through can be decoded", () => {
   const characters = fc.constantFrom("A", "z", "9", "+", "/", "=", " ", "-", "\n", "ä");
   fc.assert(
     fc.property(fc.string({ unit: characters, maxLength: 12 }), (base64) => {
-      if (v.is(payloadSchema, { base64 })) {
-        expect(() => decodePayload({ base64 })).not.toThrow();
-      }
+      const decode = (): unknown => v.is(payloadSchema, { base64 }) && decodePayload({ base64 });
+      expect(decode).not.toThrow();
     }),
     { numRuns: 2_000 },
   );

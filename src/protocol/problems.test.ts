@@ -23,12 +23,10 @@ const statuses: Record<ProblemCode, number> = {
 const codes = Object.keys(statuses).filter(isProblemCode);
 
 test.each(codes)("HT7 %s is a problem document with a stable type and status", (code) => {
-  expect(problemDocument(code, "why")).toEqual({
-    type: `urn:partyshard:problem:${code}`,
-    title: expect.stringMatching(/^\S.{5,}[^.]$/),
-    status: statuses[code],
-    detail: "why",
-  });
+  const { title, ...others } = problemDocument(code, "why");
+  const type = `urn:partyshard:problem:${code}`;
+  expect(others).toEqual({ type, status: statuses[code], detail: "why" });
+  expect(title).toMatch(/^\S.{5,}[^.]$/);
 });
 
 test("HT7 no two problems share a type or a title", () => {

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { assert, expect, test } from "vitest";
 import { CommitQueue } from "./commit-queue.ts";
 
 type Write = { readonly units: number; readonly id: number };
@@ -165,13 +165,13 @@ class Driver {
     if (!this.queue.canStart(this.now)) {
       const deadline = this.queue.nextDeadline();
       // A deadline that has passed would have the sequencer wake itself without end.
-      if (deadline !== null) expect(deadline).toBeGreaterThan(this.now);
+      assert(deadline === null || deadline > this.now, "a deadline has passed");
       return;
     }
-    expect(this.isStoring).toBe(false);
+    assert(!this.isStoring, "two batches are being stored");
     const batch = this.queue.take();
     const units = batch.reduce((sum, each) => sum + each.units, 0);
-    expect(batch.length === 1 || units <= 512 * 1024).toBe(true);
+    assert(batch.length === 1 || units <= 512 * 1024, "a batch is too large");
     this.taken.push(...ids(batch));
     this.isStoring = true;
     if (units % 3 === 0) {

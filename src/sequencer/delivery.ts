@@ -51,7 +51,7 @@ export type DeliveryOwner = {
   readonly onNoClients: (delivery: Delivery) => void;
   /** Ask for `wake()` at this time or earlier. */
   readonly wakeAt: (at: number) => void;
-  /** Something is owed that no open link carries: wake even after a crash. */
+  /** Something is owed: wake even after a crash. */
   readonly wakeDurably: () => void;
 };
 
@@ -98,6 +98,7 @@ export class Delivery {
     const isCurrent = this.#window.sent === after && !this.#window.isFull;
     if (this.#phase.name === "open" && isCurrent) {
       this.#transmit(this.#phase.socket, frame, units, this.#owner.log.head);
+      this.#wakeDurablyIfOwed();
       return true;
     }
     if (this.#phase.name !== "open") this.#keepVolatile(volatile);
@@ -116,6 +117,7 @@ export class Delivery {
 
   /** Time has passed. */
   wake(now: number): void {
+    this.#wakeDurablyIfOwed();
     const at = this.nextDeadline();
     if (at === null || at > now) return;
     const phase = this.#phase;
@@ -170,6 +172,14 @@ export class Delivery {
 
   get #hasWork(): boolean {
     return this.acked < this.#owner.log.head || this.#waitingVolatile.length > 0;
+  }
+
+  /**
+   * Also while a link is open: it may be one that the shard has given up, and a crash would leave
+   * nobody who knows that the shard lacks something.
+   */
+  #wakeDurablyIfOwed(): void {
+    if (this.acked < this.#owner.log.head) this.#owner.wakeDurably();
   }
 
   #dial(): void {
@@ -342,7 +352,8 @@ export class Delivery {
   #fail(): void {
     const now = this.#owner.clock.now();
     this.#failures += 1;
-    this.#failingSince ??= now;
+    // A shard that is owed nothing holds nothing: its time begins with what it fails to take.
+    this.#failingSince = this.acked < this.#owner.log.head ? (this.#failingSince ?? now) : null;
     this.#window.restart(this.acked);
     const until = now + backoffMs(this.#failures, this.#owner.entropy.random(), retryBounds);
     this.#enter({ name: "waiting", until }, until);

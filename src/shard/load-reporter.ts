@@ -8,7 +8,7 @@ import type { Caller, Clock, Entropy } from "../core/ports.ts";
 import type { ShardId } from "../protocol/names.ts";
 
 /** At most one report in this time. */
-export const reportIntervalMs = 1_000;
+const reportIntervalMs = 1_000;
 const retryBounds = { baseMs: 2_000, maxMs: 60_000 };
 
 export type LoadReporterOwner = {

@@ -1,6 +1,6 @@
 /** The shard's end of a link, and what outlives the object's memory. */
 import { expect, test } from "vitest";
-import { FakeLink, FakeSocket } from "../../test/support/fake-socket.ts";
+import type { FakeLink, FakeSocket } from "../../test/support/fake-socket.ts";
 import { epoch, ShardRig } from "../../test/support/shard-rig.ts";
 import { turns } from "../../test/support/turns.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
@@ -87,9 +87,8 @@ test.each(
 
 test("LK7 a batch in parts is taken when it is whole", async () => {
   const { rig, client, link } = await linked();
-  const frame = JSON.stringify({
-    ...{ type: "batch", epoch, after: 0, through: 1, at: 7, entries: ["abc"] },
-  });
+  const numbers = { after: 0, through: 1, at: 7 };
+  const frame = JSON.stringify({ type: "batch", epoch, ...numbers, entries: ["abc"] });
   await rig.shard.handleLinkMessage(link, `+${frame.slice(0, 20)}`);
   expect(client.sent).toEqual([]);
   await rig.shard.handleLinkMessage(link, `.${frame.slice(20)}`);
@@ -124,6 +123,15 @@ test("DL8 a shard that is reset closes its clients, which come back", async () =
   });
 });
 
+test("SU2, DL8 a shard whose clients do not come back after a reset unsubscribes", async () => {
+  const { rig, link } = await linked();
+  await rig.say(link, { type: "reset", epoch, seq: 9 });
+  await rig.pass(4_999);
+  expect(rig.ports.calls.of("unsubscribe")).toEqual([]);
+  await rig.pass(1);
+  expect(rig.ports.calls.of("unsubscribe")).toHaveLength(1);
+});
+
 test("RC2 frames are taken one after the other, also when the room class takes its time", async () => {
   const turn = Promise.withResolvers<void>();
   const rig = await ShardRig.start({
@@ -142,6 +150,35 @@ test("RC2 frames are taken one after the other, also when the room class takes i
   await turns();
   expect(client.sent).toEqual(["slow", "fast"]);
   expect(link.frames.slice(1)).toMatchObject([{ seq: 1 }, { seq: 2 }]);
+});
+
+/** A shard whose room class is at work on message 1 until it is let go. */
+async function working() {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const rig = await ShardRig.start({ onBroadcast: () => promise });
+  const client = await rig.join();
+  const link = rig.openLink();
+  void rig.batch(link, 0, "a");
+  const letGo = async (): Promise<void> => {
+    resolve("A");
+    await turns();
+  };
+  return { rig, client, link, letGo };
+}
+
+test("RC2, RC7 what clients got after their link ended is not sent to them again", async () => {
+  const { rig, client, link, letGo } = await working();
+  rig.shard.handleLinkClose(link);
+  await letGo();
+  const woken = await wakeAgain(rig, [client], []);
+  expect([client.sent, woken.openLink().position]).toEqual([["A"], { epoch, seq: 1 }]);
+});
+
+test("RC2, RC7 nor what they got after a newer link took over", async () => {
+  const { rig, client, link, letGo } = await working();
+  const newer = rig.openLink();
+  await letGo();
+  expect([client.sent, newer.position, link.frames.length]).toEqual([["A"], { epoch, seq: 1 }, 1]);
 });
 
 /** The same object's next life, in which its sockets are still open. */

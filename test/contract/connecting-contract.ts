@@ -97,6 +97,18 @@ export function describeConnecting(host: RoomsHost): void {
       expect(await room.status()).toMatchObject({ connections: 4 });
     });
 
+    test("NM4, RC1 two sockets with one id are two clients", async () => {
+      const room = new TestRoom(host, "game");
+      const twins = [await room.join("_pk=twin"), await room.join("_pk=twin")];
+      expect(await room.status()).toMatchObject({ connections: 2 });
+      await room.deliver("to both");
+      for (const twin of twins) expect(await twin.received(1)).toEqual(["to both"]);
+      twins[0]?.close();
+      await twins[0]?.closed();
+      await room.deliver("to one");
+      expect(await twins[1]?.receivedThrough("to one")).toEqual(["to both", "to one"]);
+    });
+
     test("HT4 a query that is unknown or too long is refused before a socket is opened", async () => {
       const room = new TestRoom(host);
       const unknown = await room.knock("protocol=1");

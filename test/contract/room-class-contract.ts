@@ -56,6 +56,30 @@ export function describeHooks(host: RoomsHost): void {
       expect(await room.status()).toMatchObject({ seq: 7, connections: 2 });
     });
 
+    test("RC6 a class that throws in onMessage loses no client and no message", async () => {
+      const room = new TestRoom(host, "talking");
+      const socket = await room.join();
+      socket.send("throw");
+      expect(await socket.ask("who")).toEqual(expect.any(String));
+      await room.deliver("end");
+      expect(await socket.received(2)).toContain("end");
+      expect(await room.status()).toMatchObject({ connections: 1 });
+    });
+
+    test("HT2 wait=delivered is answered 202 when a shard takes too long", async () => {
+      const room = new TestRoom(host, "waiting");
+      const socket = await room.join();
+      const answer = await room.post("wait", { query: "wait=delivered" });
+      expect(answer.status).toBe(202);
+      expect(JSON.parse(answer.text)).toMatchObject({
+        seq: 1,
+        shards: { delivered: 0, pending: 1 },
+      });
+      socket.send("go");
+      await room.deliver("end");
+      expect(await socket.receivedThrough("end")).toEqual(["wait", "end"]);
+    });
+
     test("RC3 a class with onRequest alone gets every write as a POST on every shard", async () => {
       const room = new TestRoom(host, "requests");
       const sockets = await room.joinMany(4);

@@ -1,4 +1,6 @@
 /** Real PartySocket clients of a real `partykit dev`: what they notice of resets and restarts. */
+import { once } from "node:events";
+import { request } from "node:http";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
 import { TestRoom } from "../contract/test-room.ts";
@@ -124,6 +126,33 @@ test("DL6, SU4, DL3 a sequencer that is reset goes on with what it owes, once", 
   expect(after).toMatchObject({ epoch: before.epoch, seq: 3, shards: { delivered: 1 } });
   expect(await client.receivedThrough("c")).toEqual(["wait", "b", "c"]);
   expect(client.opens).toBe(1);
+});
+
+test("AD3, HT5 a client that vanishes without a word gives its place back", async () => {
+  const room = new TestRoom(host, "single");
+  const vanishing = new WebSocket(`ws://127.0.0.1:${running().port}${room.path}?_pk=vanishing`);
+  await once(vanishing, "open");
+  expect((await room.knock()).refused?.status).toBe(503);
+  vanishing.terminate();
+  await running().printed(`${room.id}-1 was left by vanishing`);
+  expect(await room.status()).toMatchObject({ connections: 0 });
+  await room.join();
+});
+
+test("HT4 a body that ends early is not applied, and the room goes on", async () => {
+  const room = new TestRoom(host);
+  const { port } = running();
+  const headers = { "content-length": "100" };
+  const upload = request({ port, host: "127.0.0.1", path: room.path, method: "POST", headers });
+  // The connection is cut on purpose.
+  upload.on("error", () => {});
+  upload.write("half of it");
+  await once(upload, "socket");
+  upload.destroy();
+  const socket = await room.join();
+  await room.deliver("whole");
+  expect(await socket.received(1)).toEqual(["whole"]);
+  expect(await room.status()).toMatchObject({ seq: 1 });
 });
 
 test("RC7, DL3 shards hibernate with their sockets, and the next write reaches every one once", async () => {

@@ -189,18 +189,19 @@ export class WorldObject<Role> {
     return true;
   }
 
-  /** Alarms are at-least-once: one whose life ends before it has run is tried again. */
+  /** Alarms are at-least-once: one whose handler's writes are not durable yet is tried again. */
   armAlarm(at: number): void {
     this.#world.timeline.at(at, () => {
       if (this.rows.alarm !== at) return;
       const life = this.#life ?? this.#begin();
-      const retry = (): void => this.armAlarm(at);
-      const retryLater = (): void => void this.#world.timeline.after(2_000, retry);
-      life.onCrash.add(retryLater);
+      const retry = (): void => void this.#world.timeline.after(2_000, () => this.armAlarm(at));
+      life.onCrash.add(retry);
       this.deliver((role) => {
-        life.onCrash.delete(retryLater);
-        if (this.rows.alarm === at) this.rows.alarm = null;
         this.hosting.wake(role);
+        life.output(() => {
+          life.onCrash.delete(retry);
+          if (this.rows.alarm === at) this.rows.alarm = null;
+        });
       });
     });
   }

@@ -16,6 +16,8 @@ export type Action =
   | { readonly type: "everybody-leaves" }
   | { readonly type: "crash" | "crash-at-write"; readonly object: number; readonly keep: Keep }
   | { readonly type: "evict"; readonly object: number }
+  /** A quiet while, after which everything that can hibernate does. */
+  | { readonly type: "hibernate"; readonly forMs: number }
   | { readonly type: "part"; readonly one: number; readonly other: number; readonly forMs: number }
   | { readonly type: "break-link"; readonly link: number; readonly unnoticedMs: number }
   | { readonly type: "status" | "probe" | "sweep" }
@@ -102,14 +104,21 @@ const actionArbitrary: fc.Arbitrary<Action> = fc.oneof(
       keep,
     }),
   },
-  { weight: 5, arbitrary: fc.record({ type: fc.constant("evict" as const), object: some }) },
+  { weight: 4, arbitrary: fc.record({ type: fc.constant("evict" as const), object: some }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      type: fc.constant("hibernate" as const),
+      forMs: fc.constantFrom(11_000, 11_000, 30_000, 0),
+    }),
+  },
   {
     weight: 2,
     arbitrary: fc.record({
       type: fc.constant("part" as const),
       one: some,
       other: some,
-      forMs: fc.constantFrom(100, 3_000, 20_000, 70_000),
+      forMs: fc.constantFrom(100, 3_000, 20_000, 130_000),
     }),
   },
   {
@@ -125,7 +134,7 @@ const actionArbitrary: fc.Arbitrary<Action> = fc.oneof(
     weight: 5,
     arbitrary: fc.record({
       type: fc.constant("wait" as const),
-      forMs: fc.constantFrom(50, 1_500, 6_000, 12_000, 40_000),
+      forMs: fc.constantFrom(50, 1_500, 1_500, 6_000, 12_000, 70_000),
     }),
   },
 );
@@ -136,6 +145,6 @@ export function scheduleArbitrary(): fc.Arbitrary<Schedule> {
   const step = fc.record({ action: actionArbitrary, gapMs: gap });
   return fc.record({
     options: optionsArbitrary,
-    actions: fc.array(step, { minLength: 1, maxLength: 40, size: "max" }),
+    actions: fc.array(step, { minLength: 1, maxLength: 70, size: "max" }),
   });
 }

@@ -79,6 +79,10 @@ class Run {
       case "evict":
         this.#object(action.object)?.evict();
         return;
+      case "hibernate":
+        await this.#pass(action.forMs);
+        for (const each of world.objects) each.evict();
+        return;
       case "part":
         return this.#part(action.one, action.other, action.forMs);
       case "break-link":
@@ -140,11 +144,17 @@ class Run {
     this.#checkRest();
     const last = this.#outside.writes.at(-1);
     if (last?.status !== 200) throw new Violation("FA1", `the last write got ${last?.status}`);
+    // A subscription whose end was lost lives until its shard says that it has no clients.
+    this.#outside.isReconnecting = false;
+    this.#outside.publish("plain", 0);
+    await this.#rest();
+    this.#checkRest();
     this.#checkSubscribers();
     const open = this.#openClients();
     const { capacity, shards } = world.options;
     await this.#soon(this.#outside.connectNow(open.length < capacity * Math.min(shards, 3)));
     await this.#checkStatus();
+    await this.#checkDirectory();
   }
 
   /** Nobody is owed anything who has no clients. */
@@ -155,6 +165,18 @@ class Run {
       if (rows.has(`sub/${shard}`) === hasClients) continue;
       throw new Violation("SU1", `${shard} has ${hasClients ? "" : "no "}clients, and is the other`);
     }
+  }
+
+  /** The sweep of PartyKit reaches a room that has clients. */
+  async #checkDirectory(): Promise<void> {
+    const cron = { busy: 0, isOver: false, output: (run: () => void) => run() };
+    const calls = this.world.callerOf("cron", cron);
+    const known = await this.#soon(
+      calls.call({ role: "registry", id: "default" }, { type: "sweep" }),
+    );
+    const isKnown = known.ok && known.value.rooms.includes(room);
+    if (isKnown || this.#openClients().length === 0) return;
+    throw new Violation("PL1", "the registry has forgotten a room with clients");
   }
 
   async #checkStatus(): Promise<void> {

@@ -33,7 +33,7 @@ export type StorageOptions = {
   readonly timeline: Timeline;
   readonly random: Random;
   readonly maxTextUnits: number;
-  /** Lets outputs pass before writes are durable: a planted bug. */
+  /** Lets outputs pass while only messages are not durable yet: a planted bug. */
   readonly isGateBroken: boolean;
   /** A batch of writes has begun. */
   readonly onWrite: () => void;
@@ -103,7 +103,7 @@ export class SimulatedStorage implements Storage {
 
   /** Something leaves the object: now, or when every write so far is durable. */
   output(run: () => void): void {
-    if (!this.#isEnded) this.#gate(run, this.#options.isGateBroken);
+    if (!this.#isEnded) this.#gate(run, this.#options.isGateBroken && this.#hasOnlyLogRows());
   }
 
   /** The object's life is over. */
@@ -119,6 +119,11 @@ export class SimulatedStorage implements Storage {
   #gate(run: () => void, isOpen: boolean): void {
     if (isOpen || (this.#confirmed === this.#begun && this.#held.length === 0)) run();
     else this.#held.push({ after: this.#begun, run });
+  }
+
+  #hasOnlyLogRows(): boolean {
+    const isLog = (rows: Rows): boolean => Object.keys(rows).some((name) => name.startsWith("log/"));
+    return this.#pending.every((batch) => batch.puts.some(isLog));
   }
 
   #openBatch(): Batch {

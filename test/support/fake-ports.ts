@@ -6,7 +6,7 @@ import { FakeDialer } from "./fake-dialer.ts";
 import { FakeEntropy } from "./fake-entropy.ts";
 import { FakeStorage } from "./fake-storage.ts";
 
-export class FakeWakeups implements Wakeups {
+class FakeWakeups implements Wakeups {
   at: number | null = null;
   durableAt: number | null = null;
 

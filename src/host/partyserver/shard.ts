@@ -68,14 +68,13 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
       if (request.headers.has(linkHeader)) return this.#acceptLink();
       // Places are held only where an upgrade cannot be refused, so the id is not needed.
       const admission = await this.#role.admit("");
-      if (!admission.ok) {
-        return new Response(null, { status: 503, headers: { [refusedHeader]: admission.code } });
-      }
+      if (!admission.ok) return refuse(admission.code);
       this.#admitted.add(request);
       const response = await super.fetch(request);
-      // Still there when the class failed before its socket was accepted.
-      if (this.#admitted.delete(request)) this.#role.release();
-      return response;
+      if (!this.#admitted.delete(request)) return response;
+      // The class failed before its socket was accepted.
+      this.#role.release();
+      return refuse("unavailable");
     }
 
     override async onConnect(connection: Connection, context: ConnectionContext): Promise<void> {
@@ -167,6 +166,11 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
   }
 
   return Main as unknown as Room;
+}
+
+/** An answer to the gate, which tries another shard or tells the client. */
+function refuse(code: "full" | "unavailable"): Response {
+  return new Response(null, { status: 503, headers: { [refusedHeader]: code } });
 }
 
 /** The class's own choice, or hibernation where neither it nor a class between has made one. */

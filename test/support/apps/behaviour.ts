@@ -94,6 +94,8 @@ export class Behaviour {
       case "close":
         sender.close(Number(rest[0]), "as asked");
         return;
+      case "throw":
+        throw new Error("failed on purpose");
       case "crash":
         this.#platform.reset();
         return;

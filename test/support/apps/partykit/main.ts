@@ -49,6 +49,7 @@ class TestRoom implements Party.Server {
   }
 
   onClose(connection: Party.Connection): void {
+    console.log(`${this.#room.id} was left by ${connection.id}`);
     this.#behaviour.onClose(connection.id);
   }
 

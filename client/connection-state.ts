@@ -1,0 +1,166 @@
+/**
+ * The client's connection as data: its phases, what may happen to it, and what is to be done in
+ * turn. `connection.ts` says what follows on what.
+ */
+import type { Position } from "../src/protocol/link.ts";
+import type { Payload } from "../src/protocol/payload.ts";
+import type { Answer, Outbox, Outcome } from "./outbox.ts";
+import type { Settings } from "./settings.ts";
+
+export type Topics = readonly string[];
+
+export type OpenLink = {
+  readonly phase: "open";
+  readonly connection: string;
+  readonly shard: string;
+  readonly since: number;
+  readonly heardAt: number;
+  /** When a `ping` left after which nothing was heard. */
+  readonly pingedAt: number | null;
+  /** Messages and UTF-16 units of frames since the last acknowledgement. */
+  readonly messages: number;
+  readonly units: number;
+};
+
+export type Link =
+  /** Not begun. */
+  | { readonly phase: "idle" }
+  /** Asked for; `topics` are those that it was asked with. */
+  | { readonly phase: "connecting"; readonly deadline: number; readonly topics: Topics }
+  /** The socket is open and the shard has not spoken. */
+  | { readonly phase: "greeting"; readonly deadline: number; readonly topics: Topics }
+  /** Welcomed. */
+  | OpenLink
+  /** Lost, to be asked for again. */
+  | { readonly phase: "waiting"; readonly until: number }
+  /** Closed for good, unless the application asks for it again. */
+  | { readonly phase: "stopped" };
+
+export type Phase = Link["phase"];
+
+export type ConnectionState = Outbox & {
+  readonly settings: Settings;
+  readonly link: Link;
+  /** The place in the room's order up to which the application has everything. */
+  readonly position: Position | null;
+  readonly topics: Topics;
+  /** Where a `redirect` led, in place of the room's own address. */
+  readonly address: string | null;
+  /** Connections in a row that failed or did not stay. */
+  readonly failures: number;
+};
+
+export type ConnectionEvent =
+  /** The application wants a connection, a new one if there is one. */
+  | { readonly type: "start"; readonly code: number; readonly reason: string }
+  | { readonly type: "stop"; readonly code: number; readonly reason: string }
+  | { readonly type: "subscribe"; readonly topics: Topics }
+  | {
+      readonly type: "publish";
+      readonly id: string;
+      readonly data: Payload;
+      readonly topic?: string | undefined;
+    }
+  | { readonly type: "send"; readonly data: Payload }
+  /** The socket opened, closed, or brought something. */
+  | { readonly type: "opened" }
+  | { readonly type: "closed"; readonly code: number; readonly reason: string }
+  | { readonly type: "received"; readonly data: unknown }
+  /** A `post` came to an end. */
+  | { readonly type: "answered"; readonly id: string; readonly answer: Answer }
+  /** Time has passed: due at the latest at `wakeAt`. */
+  | { readonly type: "tick" };
+
+export type Effect =
+  | {
+      readonly type: "connect";
+      readonly address: string | null;
+      readonly query: Readonly<Record<string, string>>;
+    }
+  | { readonly type: "disconnect"; readonly code: number; readonly reason: string }
+  | { readonly type: "transmit"; readonly text: string }
+  | {
+      readonly type: "post";
+      readonly id: string;
+      readonly data: Payload;
+      readonly topic: string | undefined;
+    }
+  /** For the application. */
+  | { readonly type: "opened" }
+  | { readonly type: "closed"; readonly code: number; readonly reason: string }
+  | {
+      readonly type: "deliver";
+      readonly data: Payload;
+      /** Where the application is once it has this message; `null` for one without a number. */
+      readonly position: Position | null;
+      readonly isLocal: boolean;
+    }
+  | { readonly type: "recovered"; readonly detail: Recovered }
+  | { readonly type: "reset"; readonly detail: Reset }
+  | { readonly type: "settle"; readonly id: string; readonly outcome: Outcome };
+
+export type Recovered = { readonly position: Position };
+export type Reset = {
+  readonly previous: Position | null;
+  readonly position: Position;
+  /** `not-recovered` when the room could not resume, else the shard's own reason. */
+  readonly reason: string;
+};
+
+export type Context = {
+  /** Milliseconds on a clock that never goes back. */
+  readonly now: number;
+  /** A number in [0, 1), new for every event. */
+  readonly random: number;
+};
+
+export type Step = { readonly state: ConnectionState; readonly effects: readonly Effect[] };
+
+/** A step under way: the new state, and what is to be done so far. */
+export type Turn = Context & {
+  readonly state: { -readonly [Field in keyof ConnectionState]: ConnectionState[Field] };
+  readonly effects: Effect[];
+};
+
+export function initialState(
+  settings: Settings,
+  topics: Topics = [],
+  position: Position | null = null,
+): ConnectionState {
+  return {
+    settings,
+    link: { phase: "idle" },
+    position,
+    topics,
+    address: null,
+    failures: 0,
+    sends: [],
+    publishes: [],
+  };
+}
+
+/** When the next `tick` is due, or `Infinity`. */
+export function wakeAt({ link, publishes, settings }: ConnectionState): number {
+  const isOpen = link.phase === "open";
+  return Math.min(
+    linkWakeAt(link, settings),
+    ...publishes.map(({ attempts, isUnderWay, retryAt, expiresAt }) =>
+      isOpen && attempts > 0 && !isUnderWay ? Math.min(retryAt, expiresAt) : expiresAt,
+    ),
+  );
+}
+
+function linkWakeAt(link: Link, { pingIntervalMs, pingTimeoutMs }: Settings): number {
+  switch (link.phase) {
+    case "idle":
+    case "stopped":
+      return Infinity;
+    case "connecting":
+    case "greeting":
+      return link.deadline;
+    case "waiting":
+      return link.until;
+    case "open":
+      return link.pingedAt === null ? link.heardAt + pingIntervalMs : link.pingedAt + pingTimeoutMs;
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * The client's connection as a pure state machine: what follows on an event in a phase. Time and
+ * randomness come in, effects go out; `RoomSocket` is the loop around it. Every event is taken in
+ * every phase.
+ *
+ * A message is handed over once and in order: repeats are dropped, and whatever does not follow on
+ * the position ends the connection, which comes back and resumes. When the room cannot resume, the
+ * application is told by `reset`.
+ */
+import { mayReconnect } from "../src/protocol/close-codes.ts";
+import type { ConnectionEvent, ConnectionState, Context, Step, Turn } from "./connection-state.ts";
+import { byteLength, hasRoomFor } from "./outbox.ts";
+import { receive, takeAnswer } from "./receiving.ts";
+import {
+  abandon,
+  connect,
+  expire,
+  flush,
+  halt,
+  hangUp,
+  hasSocket,
+  lose,
+  settle,
+  transmit,
+} from "./transitions.ts";
+
+export function step(state: ConnectionState, event: ConnectionEvent, context: Context): Step {
+  const turn: Turn = { ...context, state: { ...state }, effects: [] };
+  take(turn, event);
+  return { state: turn.state, effects: turn.effects };
+}
+
+function take(turn: Turn, event: ConnectionEvent): void {
+  const { state, effects } = turn;
+  const { link } = state;
+  switch (event.type) {
+    case "start":
+      hangUp(turn, event.code, event.reason);
+      state.failures = 0;
+      return connect(turn);
+    case "stop":
+      hangUp(turn, event.code, event.reason);
+      return halt(turn);
+    case "opened":
+      if (link.phase === "connecting") state.link = { ...link, phase: "greeting" };
+      return;
+    case "closed":
+      if (!hasSocket(state)) return;
+      effects.push(event);
+      return mayReconnect(event.code) ? lose(turn) : halt(turn);
+    case "received":
+      return receive(turn, event.data);
+    case "subscribe":
+      state.topics = event.topics;
+      // While the connection is on its way it is told once it is welcomed.
+      if (link.phase === "open") transmit(turn, { type: "subscribe", topics: [...event.topics] });
+      return;
+    case "publish":
+    case "send":
+      return enqueue(turn, event);
+    case "answered":
+      return takeAnswer(turn, event.id, event.answer);
+    case "tick":
+      return tick(turn);
+  }
+}
+
+function enqueue(turn: Turn, event: ConnectionEvent & { type: "publish" | "send" }): void {
+  const { state } = turn;
+  const { data } = event;
+  const bytes = byteLength(data);
+  const isStopped = state.link.phase === "stopped";
+  const isTaken = !isStopped && hasRoomFor(state, bytes, state.settings);
+  if (event.type === "send") {
+    if (isTaken) state.sends = [...state.sends, { data, bytes }];
+  } else if (isTaken) {
+    const { id, topic } = event;
+    const unsent = { isUnderWay: false, attempts: 0, retryAt: 0, expiresAt: Infinity };
+    state.publishes = [...state.publishes, { id, data, topic, bytes, ...unsent }];
+  } else {
+    settle(turn, event.id, { ok: false, code: isStopped ? "closed" : "buffer-full" });
+  }
+  flush(turn);
+}
+
+function tick(turn: Turn): void {
+  const { state, effects, now } = turn;
+  const { link, settings } = state;
+  expire(turn);
+  switch (link.phase) {
+    case "idle":
+    case "stopped":
+      return;
+    case "connecting":
+    case "greeting":
+      if (now >= link.deadline) abandon(turn, "unresponsive", "no welcome in time");
+      return;
+    case "waiting":
+      if (now >= link.until) connect(turn);
+      return;
+    case "open":
+      if (link.pingedAt === null && now >= link.heardAt + settings.pingIntervalMs) {
+        state.link = { ...link, pingedAt: now };
+        effects.push({ type: "transmit", text: "ping" });
+      } else if (link.pingedAt !== null && now >= link.pingedAt + settings.pingTimeoutMs) {
+        return abandon(turn, "unresponsive", "no answer to a ping");
+      }
+      flush(turn);
+  }
+}

@@ -1,0 +1,25 @@
+/** Messages as applications know them, to and from the payloads of frames. */
+import type { Payload } from "../src/protocol/payload.ts";
+
+/** What may be published and sent: text, or bytes. */
+export type OutgoingData = string | ArrayBuffer | ArrayBufferView;
+
+/** Bytes turned to text in slices, since a call takes a bounded number of arguments. */
+const sliceBytes = 0x8000;
+
+export function toPayload(data: OutgoingData): Payload {
+  if (typeof data === "string") return data;
+  const bytes = ArrayBuffer.isView(data)
+    ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+    : new Uint8Array(data);
+  let binary = "";
+  for (let start = 0; start < bytes.length; start += sliceBytes) {
+    binary += String.fromCharCode(...bytes.subarray(start, start + sliceBytes));
+  }
+  return { base64: btoa(binary) };
+}
+
+export function fromPayload(payload: Payload): string | Uint8Array<ArrayBuffer> {
+  if (typeof payload === "string") return payload;
+  return Uint8Array.from(atob(payload.base64), (character) => character.charCodeAt(0));
+}

@@ -1,0 +1,371 @@
+/**
+ * `RoomSocket`: a `PartySocket` that misses nothing. The loop around the connection's state machine:
+ * it owns sockets, timers, requests and events, and decides nothing.
+ */
+import { nanoid } from "nanoid";
+import type { PartySocket, PartySocketOptions } from "partysocket";
+import { CloseEvent, ErrorEvent } from "partysocket/ws";
+import type { Position } from "../src/protocol/link.ts";
+import type { Payload } from "../src/protocol/payload.ts";
+import { step } from "./connection.ts";
+import {
+  initialState,
+  wakeAt,
+  type ConnectionEvent,
+  type ConnectionState,
+  type Effect,
+} from "./connection-state.ts";
+import { postOnce } from "./http-publish.ts";
+import { byteLength, hasRoomFor, outboxBytes, type Outcome, type Published } from "./outbox.ts";
+import { fromPayload, toPayload, type OutgoingData } from "./payload-data.ts";
+import { areTopicFilters, isPublishId, isTopic } from "./protocol-bounds.ts";
+import { PublishError } from "./publish-error.ts";
+import { RoomEventTarget } from "./room-events.ts";
+import { settingsFrom, type Settings } from "./settings.ts";
+import { addressOf, openSocket, ownQuery, publishUrl } from "./transport.ts";
+
+export { PublishError } from "./publish-error.ts";
+export type { Recovered, Reset } from "./connection-state.ts";
+export type { RoomSocketEvents } from "./room-events.ts";
+export type { OutgoingData, Position, Published };
+
+export type RoomSocketOptions = PartySocketOptions &
+  Partial<Omit<Settings, keyof PartySocketOptions>> & {
+    /** What to receive: topics, `prefix:*`, or `*`. See `subscribe`. */
+    readonly topics?: readonly string[];
+    /** Where to go on, as an earlier `position` said; without it the socket starts at the present. */
+    readonly position?: Position;
+    /** For publishing over HTTP, in place of the global one. */
+    readonly fetch?: typeof fetch;
+  };
+
+export type RoomStatus = "connecting" | "open" | "waiting" | "closed";
+
+const statusOf = {
+  idle: "closed",
+  connecting: "connecting",
+  greeting: "connecting",
+  open: "open",
+  waiting: "waiting",
+  stopped: "closed",
+} as const satisfies Record<ConnectionState["link"]["phase"], RoomStatus>;
+
+/** `setTimeout` takes no longer ones. */
+const maxTimerMs = 2 ** 31 - 1;
+
+/**
+ * A socket to a room. Takes `PartySocket`'s options (`party` is `router` by default) and has its
+ * events and methods; code written for it works. Unlike it, the socket
+ *
+ * - resumes: after any break it goes on exactly where it was, or says so by `reset`;
+ * - gives every numbered message once and in order;
+ * - notices connections that are dead without being closed;
+ * - publishes (`publish`), each message once however often it had to be sent.
+ *
+ * `open` comes with the shard's welcome. Bytes come as `ArrayBuffer` unless `binaryType` is `blob`.
+ */
+export class RoomSocket extends RoomEventTarget {
+  static readonly CONNECTING = 0;
+  static readonly OPEN = 1;
+  static readonly CLOSING = 2;
+  static readonly CLOSED = 3;
+  readonly CONNECTING = 0;
+  readonly OPEN = 1;
+  readonly CLOSING = 2;
+  readonly CLOSED = 3;
+
+  binaryType: BinaryType = "arraybuffer";
+
+  readonly #options: RoomSocketOptions;
+  readonly #address: PartySocket;
+  readonly #publishes = new Map<string, (outcome: Outcome) => void>();
+  #state: ConnectionState;
+  #socket: PartySocket | undefined;
+  /** Effects that are still to be carried out, in order. */
+  #effects: Effect[] = [];
+  #isBusy = false;
+  #delivered: Position | null = null;
+  #status: RoomStatus = "closed";
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timerAt = Infinity;
+  #clock = 0;
+  #clockOffset = 0;
+
+  constructor(options: RoomSocketOptions) {
+    super();
+    this.#options = options;
+    this.#address = addressOf(options);
+    if (!options.room && !options.basePath) throw new TypeError("a RoomSocket needs a room");
+    const topics = checkTopics(options.topics ?? []);
+    this.#state = initialState(settingsFrom(options), topics, options.position ?? null);
+    if (options.startClosed !== true) this.reconnect();
+  }
+
+  /** The id of this client's connections. */
+  get id(): string {
+    return this.#address.id;
+  }
+
+  get host(): string {
+    return this.#address.host;
+  }
+
+  get room(): string | undefined {
+    return this.#address.room;
+  }
+
+  /** The party. */
+  get name(): string {
+    return this.#address.name;
+  }
+
+  /** The room's address without a query. */
+  get roomUrl(): string {
+    return this.#address.roomUrl;
+  }
+
+  /** The address of the present connection, or "". */
+  get url(): string {
+    return this.#socket?.url ?? "";
+  }
+
+  get readyState(): 0 | 1 | 3 {
+    const status = statusOf[this.#state.link.phase];
+    if (status === "open") return this.OPEN;
+    return status === "connecting" ? this.CONNECTING : this.CLOSED;
+  }
+
+  /** `waiting` is the pause before the next attempt; `closed` means that there will be none. */
+  get status(): RoomStatus {
+    return statusOf[this.#state.link.phase];
+  }
+
+  /** Failed connections in a row. */
+  get retryCount(): number {
+    return this.#state.failures;
+  }
+
+  /** Bytes that are not sent, or published and not answered. */
+  get bufferedAmount(): number {
+    return outboxBytes(this.#state) + (this.#socket?.bufferedAmount ?? 0);
+  }
+
+  /**
+   * The place in the room's order up to which the application has everything; within a `message`
+   * event it includes that message. `null` before the first welcome. Given back as an option it
+   * resumes, also in another page or process.
+   */
+  get position(): Position | null {
+    return this.#delivered ?? this.#state.position;
+  }
+
+  /** The present connection's id as the shard says it, while open. */
+  get connection(): string | null {
+    const { link } = this.#state;
+    return link.phase === "open" ? link.connection : null;
+  }
+
+  /** The shard of the present connection, while open. */
+  get shard(): string | null {
+    const { link } = this.#state;
+    return link.phase === "open" ? link.shard : null;
+  }
+
+  /** Connects, anew if there is a connection, and goes on from `position`. */
+  reconnect(code = 1000, reason = ""): void {
+    checkClose(code, reason);
+    this.#dispatch({ type: "start", code, reason });
+  }
+
+  /** Closes for good, unless `reconnect` is called. Publishes without an answer fail with `closed`. */
+  close(code = 1000, reason = ""): void {
+    checkClose(code, reason);
+    this.#dispatch({ type: "stop", code, reason });
+  }
+
+  /**
+   * Sends to `onMessage` of the room class on this client's shard: at most once. Waits in the buffer
+   * while there is no connection, and is dropped when the socket is closed for good. Throws a
+   * `PublishError` (`buffer-full`) when the buffer is full. Whether it left at once is returned.
+   */
+  send(data: OutgoingData): boolean {
+    const payload = toPayload(data);
+    if (!hasRoomFor(this.#state, byteLength(payload), this.#state.settings)) {
+      throw new PublishError("buffer-full");
+    }
+    const isOpen = this.readyState === this.OPEN;
+    this.#dispatch({ type: "send", data: payload });
+    return isOpen;
+  }
+
+  /**
+   * Writes a message to the room: every client of every shard gets it, in one order, once. Resolves
+   * with its place in that order when it is durable; rejects with a `PublishError`. While there is
+   * no connection it waits in the buffer. `id` is the idempotency key, by default a random one:
+   * give your own to repeat a publish across pages or processes.
+   */
+  async publish(
+    data: OutgoingData,
+    { topic, id = nanoid() }: { readonly topic?: string; readonly id?: string } = {},
+  ): Promise<Published> {
+    if (topic !== undefined && !isTopic(topic)) throw new TypeError(`not a topic: ${topic}`);
+    if (!isPublishId(id)) throw new TypeError("an id has 1 to 255 printable ASCII characters");
+    if (this.#publishes.has(id)) throw new TypeError(`"${id}" is being published already`);
+    const payload = toPayload(data);
+    return new Promise((resolve, reject) => {
+      this.#publishes.set(id, (outcome) => {
+        if (outcome.ok) resolve(outcome.value);
+        else reject(new PublishError(outcome.code, outcome.problem));
+      });
+      this.#dispatch({ type: "publish", id, data: payload, topic });
+    });
+  }
+
+  /** From now on these topics, instead of those before. Messages without a topic come in any case. */
+  subscribe(topics: readonly string[]): void {
+    this.#dispatch({ type: "subscribe", topics: checkTopics(topics) });
+  }
+
+  /** The state changes at once; effects are carried out in order, also when one causes an event. */
+  #dispatch(event: ConnectionEvent): void {
+    const context = { now: this.#now(), random: Math.random() };
+    const { state, effects } = step(this.#state, event, context);
+    this.#state = state;
+    this.#effects.push(...effects);
+    if (this.#isBusy) return;
+    this.#isBusy = true;
+    try {
+      while (this.#effects.length > 0) {
+        const due = this.#effects;
+        this.#effects = [];
+        for (const effect of due) this.#perform(effect);
+      }
+    } finally {
+      this.#isBusy = false;
+    }
+    this.#setTimer();
+    if (this.status === this.#status) return;
+    this.#status = this.status;
+    this.dispatchEvent(new Event("statuschange"));
+  }
+
+  #perform(effect: Effect): void {
+    switch (effect.type) {
+      case "connect":
+        return this.#connect(effect.address, effect.query);
+      case "disconnect":
+        return this.#disconnect(effect.code, effect.reason);
+      case "transmit":
+        this.#socket?.send(effect.text);
+        return;
+      case "post":
+        void this.#post(effect.id, effect.data, effect.topic);
+        return;
+      case "opened":
+        this.dispatchEvent(new Event("open"));
+        return;
+      case "closed":
+        this.dispatchEvent(new CloseEvent(effect.code, effect.reason, {}));
+        return;
+      case "deliver":
+        this.#delivered = effect.position;
+        this.#deliver(effect.data, "message");
+        if (effect.isLocal) this.#deliver(effect.data, "local");
+        this.#delivered = null;
+        return;
+      case "recovered":
+      case "reset":
+        this.dispatchEvent(new CustomEvent(effect.type, { detail: effect.detail }));
+        return;
+      case "settle":
+        this.#publishes.get(effect.id)?.(effect.outcome);
+        this.#publishes.delete(effect.id);
+        return;
+    }
+  }
+
+  #connect(moved: string | null, query: Readonly<Record<string, string>>): void {
+    const socket = openSocket(this.#options, this.id, moved, query);
+    this.#socket = socket;
+    // One that was given up says nothing any more.
+    const isCurrent = (): boolean => this.#socket === socket;
+    socket.addEventListener("open", () => {
+      if (isCurrent()) this.#dispatch({ type: "opened" });
+    });
+    socket.addEventListener("message", ({ data }: MessageEvent<unknown>) => {
+      if (isCurrent()) this.#dispatch({ type: "received", data });
+    });
+    socket.addEventListener("close", (event) => {
+      if (!isCurrent()) return;
+      const mayReturn = this.#options.shouldReconnectOnClose?.(event) ?? true;
+      const { code, reason } = event;
+      this.#dispatch({ type: mayReturn ? "closed" : "stop", code, reason });
+    });
+    socket.addEventListener("error", ({ error }) => {
+      if (!isCurrent()) return;
+      const cause = error instanceof Error ? error : new Error("the connection failed");
+      this.dispatchEvent(new ErrorEvent(cause, {}));
+      // No close event comes when the address or the query could not be made.
+      this.#dispatch({ type: "closed", code: 1006, reason: "" });
+    });
+  }
+
+  #disconnect(code: number, reason: string): void {
+    const socket = this.#socket;
+    this.#socket = undefined;
+    socket?.close(code, reason);
+  }
+
+  async #post(id: string, payload: Payload, topic: string | undefined): Promise<void> {
+    const data = fromPayload(payload);
+    const makeUrl = async (): Promise<string> =>
+      publishUrl(this.roomUrl, { ...(await ownQuery(this.#options)), topic });
+    const answer = await postOnce(this.#options.fetch ?? fetch, { makeUrl, id, data });
+    this.#dispatch({ type: "answered", id, answer });
+  }
+
+  #deliver(payload: Payload, type: "message" | "local"): void {
+    const content = fromPayload(payload);
+    const bytes = typeof content === "string" ? content : content.buffer;
+    const data =
+      typeof bytes !== "string" && this.binaryType === "blob" ? new Blob([bytes]) : bytes;
+    this.dispatchEvent(new MessageEvent(type, { data }));
+  }
+
+  /** An early timer does no harm: its tick sets the next. */
+  #setTimer(): void {
+    const at = wakeAt(this.#state);
+    if (at >= this.#timerAt && at !== Infinity) return;
+    clearTimeout(this.#timer);
+    this.#timerAt = at;
+    if (at === Infinity) return;
+    const delay = Math.min(Math.max(0, at - this.#now()), maxTimerMs);
+    this.#timer = setTimeout(() => {
+      this.#timerAt = Infinity;
+      this.#dispatch({ type: "tick" });
+    }, delay);
+  }
+
+  /** The clock on the wall, which goes on while a machine sleeps, but never back. */
+  #now(): number {
+    const wall = Date.now() + this.#clockOffset;
+    if (wall < this.#clock) this.#clockOffset += this.#clock - wall;
+    else this.#clock = wall;
+    return this.#clock;
+  }
+}
+
+function checkTopics(topics: readonly string[]): readonly string[] {
+  if (!areTopicFilters(topics)) {
+    throw new TypeError("topics are at most 100, each a topic, a prefix like `scores:*`, or `*`");
+  }
+  return [...topics];
+}
+
+/** What a `WebSocket` may be closed with. */
+function checkClose(code: number, reason: string): void {
+  const isAllowed = code === 1000 || (code >= 3000 && code <= 4999);
+  if (!isAllowed || byteLength(reason) > 123) {
+    throw new RangeError("close with 1000 or 3000–4999, and a reason of at most 123 bytes");
+  }
+}
