@@ -9,32 +9,31 @@ import type { Settings } from "./settings.ts";
 
 export type Topics = readonly string[];
 
-export type OpenLink = {
-  readonly phase: "open";
-  readonly connection: string;
-  readonly shard: string;
-  readonly since: number;
-  readonly heardAt: number;
-  /** When a `ping` left after which nothing was heard. */
-  readonly pingedAt: number | null;
-  /** Messages and UTF-16 units of frames since the last acknowledgement. */
-  readonly messages: number;
-  readonly units: number;
-};
-
-export type Link =
-  /** Not begun. */
-  | { readonly phase: "idle" }
-  /** Asked for; `topics` are those that it was asked with. */
-  | { readonly phase: "connecting"; readonly deadline: number; readonly topics: Topics }
-  /** The socket is open and the shard has not spoken. */
-  | { readonly phase: "greeting"; readonly deadline: number; readonly topics: Topics }
-  /** Welcomed. */
-  | OpenLink
-  /** Lost, to be asked for again. */
-  | { readonly phase: "waiting"; readonly until: number }
-  /** Closed for good, unless the application asks for it again. */
-  | { readonly phase: "stopped" };
+/** Every phase has a time by which something is to happen. */
+export type Link = { readonly wakeAt: number } & (
+  | /** Not begun. */ { readonly phase: "idle" }
+  | /** Asked for; `topics` are those that it was asked with. */ {
+      readonly phase: "connecting";
+      readonly topics: Topics;
+    }
+  | /** The socket is open and the shard has not spoken. */ {
+      readonly phase: "greeting";
+      readonly topics: Topics;
+    }
+  | /** Welcomed. */ {
+      readonly phase: "open";
+      readonly connection: string;
+      readonly shard: string;
+      readonly since: number;
+      /** A `ping` left, and nothing was heard since. */
+      readonly isPinged: boolean;
+      /** Messages and UTF-16 units of frames since the last acknowledgement. */
+      readonly messages: number;
+      readonly units: number;
+    }
+  | /** Lost, to be asked for again. */ { readonly phase: "waiting" }
+  | /** Closed for good, unless the application asks for it again. */ { readonly phase: "stopped" }
+);
 
 export type Phase = Link["phase"];
 
@@ -129,7 +128,7 @@ export function initialState(
 ): ConnectionState {
   return {
     settings,
-    link: { phase: "idle" },
+    link: { phase: "idle", wakeAt: Infinity },
     position,
     topics,
     address: null,
@@ -140,27 +139,10 @@ export function initialState(
 }
 
 /** When the next `tick` is due, or `Infinity`. */
-export function wakeAt({ link, publishes, settings }: ConnectionState): number {
+export function wakeAt({ link, publishes }: ConnectionState): number {
   const isOpen = link.phase === "open";
-  return Math.min(
-    linkWakeAt(link, settings),
-    ...publishes.map(({ attempts, isUnderWay, retryAt, expiresAt }) =>
-      isOpen && attempts > 0 && !isUnderWay ? Math.min(retryAt, expiresAt) : expiresAt,
-    ),
+  const times = publishes.map(({ attempts, isUnderWay, retryAt, expiresAt }) =>
+    isOpen && attempts > 0 && !isUnderWay ? Math.min(retryAt, expiresAt) : expiresAt,
   );
-}
-
-function linkWakeAt(link: Link, { pingIntervalMs, pingTimeoutMs }: Settings): number {
-  switch (link.phase) {
-    case "idle":
-    case "stopped":
-      return Infinity;
-    case "connecting":
-    case "greeting":
-      return link.deadline;
-    case "waiting":
-      return link.until;
-    case "open":
-      return link.pingedAt === null ? link.heardAt + pingIntervalMs : link.pingedAt + pingTimeoutMs;
-  }
+  return Math.min(link.wakeAt, ...times);
 }

@@ -14,7 +14,7 @@ import { receive, takeAnswer } from "./receiving.ts";
 import {
   abandon,
   connect,
-  expire,
+  giveUp,
   flush,
   halt,
   hangUp,
@@ -86,25 +86,21 @@ function enqueue(turn: Turn, event: ConnectionEvent & { type: "publish" | "send"
 function tick(turn: Turn): void {
   const { state, effects, now } = turn;
   const { link, settings } = state;
-  expire(turn);
+  giveUp(turn, "unanswered", now);
+  flush(turn);
+  if (now < link.wakeAt) return;
   switch (link.phase) {
     case "idle":
     case "stopped":
       return;
     case "connecting":
     case "greeting":
-      if (now >= link.deadline) abandon(turn, "unresponsive", "no welcome in time");
-      return;
+      return abandon(turn, "unresponsive", "no welcome in time");
     case "waiting":
-      if (now >= link.until) connect(turn);
-      return;
+      return connect(turn);
     case "open":
-      if (link.pingedAt === null && now >= link.heardAt + settings.pingIntervalMs) {
-        state.link = { ...link, pingedAt: now };
-        effects.push({ type: "transmit", text: "ping" });
-      } else if (link.pingedAt !== null && now >= link.pingedAt + settings.pingTimeoutMs) {
-        return abandon(turn, "unresponsive", "no answer to a ping");
-      }
-      flush(turn);
+      if (link.isPinged) return abandon(turn, "unresponsive", "no answer to a ping");
+      state.link = { ...link, isPinged: true, wakeAt: now + settings.pingTimeoutMs };
+      effects.push({ type: "transmit", text: "ping" });
   }
 }

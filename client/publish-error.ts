@@ -3,13 +3,6 @@ import type { Outcome } from "./outbox.ts";
 
 type Code = Exclude<Outcome, { ok: true }>["code"];
 
-const sentences: Record<Code, string> = {
-  rejected: "the room did not take the message",
-  unanswered: "no answer came in time; whether the room took the message is not known",
-  closed: "the socket was closed before an answer came",
-  "buffer-full": "too much is waiting to be sent",
-};
-
 /** Why a publish failed. */
 export class PublishError extends Error {
   override readonly name = "PublishError";
@@ -25,7 +18,7 @@ export class PublishError extends Error {
   readonly problem: ProblemDocument | undefined;
 
   constructor(code: Code, problem?: ProblemDocument) {
-    super(problem === undefined ? sentences[code] : `${sentences[code]}: ${problem.detail}`);
+    super(`publish: ${code}${problem === undefined ? "" : `, ${problem.detail}`}`);
     this.code = code;
     this.problem = problem;
   }

@@ -4,8 +4,10 @@
  */
 import type { ServerFrame } from "../src/protocol/client.ts";
 import type { Position } from "../src/protocol/link.ts";
+import type { Payload } from "../src/protocol/payload.ts";
+import type { ProblemDocument } from "../src/protocol/problems.ts";
 import type { Topics, Turn } from "./connection-state.ts";
-import type { Answer } from "./outbox.ts";
+import type { Answer, Publish } from "./outbox.ts";
 import { ackEvery } from "./protocol-bounds.ts";
 import { readServerFrame } from "./server-frame.ts";
 import { pauseMs } from "./settings.ts";
@@ -15,70 +17,73 @@ type FrameOf<Type extends ServerFrame["type"]> = Extract<ServerFrame, { type: Ty
 
 export function receive(turn: Turn, data: unknown): void {
   const { state, now } = turn;
-  const { link } = state;
+  const { link, settings } = state;
   if (link.phase !== "open" && link.phase !== "greeting") return;
-  const frame = data === "pong" ? data : readServerFrame(data);
   if (link.phase === "open") {
     // Anything that is heard shows that the connection lives.
-    const units = link.units + String(data).length;
-    state.link = { ...link, heardAt: now, pingedAt: null, units };
+    const wakeAt = now + settings.pingIntervalMs;
+    state.link = { ...link, wakeAt, isPinged: false, units: link.units + String(data).length };
   }
-  if (frame === "pong") return;
+  if (data === "pong") return;
+  const frame = readServerFrame(data);
   if (frame?.type === "redirect") return redirect(turn, frame.url);
-  if (link.phase === "open") return take(turn, frame);
-  if (frame?.type === "welcome") return welcome(turn, frame, link.topics);
-  abandonUnexpected(turn, frame);
-}
-
-function abandonUnexpected(turn: Turn, frame: ServerFrame | null): void {
-  abandon(turn, "continuityLost", `unexpected ${frame?.type ?? "data"}`);
-}
-
-function take(turn: Turn, frame: Exclude<ServerFrame, { type: "redirect" }> | null): void {
-  const { effects } = turn;
-  switch (frame?.type) {
-    case undefined:
-    case "welcome":
-      return abandonUnexpected(turn, frame);
-    case "messages":
-      takeMessages(turn, frame);
-      break;
-    case "volatile":
-      for (const data of frame.data) {
-        effects.push({ type: "deliver", data, position: null, isLocal: false });
-      }
-      break;
-    case "local":
-      effects.push({ type: "deliver", data: frame.data, position: null, isLocal: true });
-      break;
-    case "reset":
-      reset(turn, frame, frame.reason);
-      break;
-    case "published":
-      takeAnswer(turn, frame.id, { ok: true, value: { seq: frame.seq } });
-      break;
-    case "rejected":
-      takeAnswer(turn, frame.id, { ok: false, problem: frame.problem });
+  if (link.phase === "greeting" && frame?.type === "welcome") {
+    return welcome(turn, frame, link.topics);
+  }
+  if (link.phase !== "open" || frame === null || !take(turn, frame)) {
+    return abandon(turn, "continuityLost", `unexpected ${frame?.type ?? "data"}`);
   }
   acknowledge(turn);
 }
 
-function takeMessages(turn: Turn, frame: FrameOf<"messages">): void {
-  const { state, effects } = turn;
+/** Whether the shard may say this to a client that it has welcomed. */
+function take(turn: Turn, frame: ServerFrame): boolean {
+  switch (frame.type) {
+    case "welcome":
+    case "redirect":
+      return false;
+    case "messages":
+      return takeMessages(turn, frame);
+    case "volatile":
+      for (const data of frame.data) deliver(turn, data);
+      return true;
+    case "local":
+      deliver(turn, frame.data, null, true);
+      return true;
+    case "reset":
+      reset(turn, frame, frame.reason);
+      return true;
+    case "published":
+      takeAnswer(turn, frame.id, { ok: true, value: { seq: frame.seq } });
+      return true;
+    case "rejected":
+      takeAnswer(turn, frame.id, { ok: false, problem: frame.problem });
+      return true;
+  }
+}
+
+function deliver(
+  { effects }: Turn,
+  data: Payload,
+  position: Position | null = null,
+  isLocal = false,
+): void {
+  effects.push({ type: "deliver", data, position, isLocal });
+}
+
+function takeMessages(turn: Turn, frame: FrameOf<"messages">): boolean {
+  const { state } = turn;
   const { position, link } = state;
   const { after, through } = frame;
-  if (position === null || after > position.seq || link.phase !== "open") {
-    return abandonUnexpected(turn, frame);
-  }
+  if (position === null || after > position.seq || link.phase !== "open") return false;
   for (const [index, data] of frame.data.entries()) {
     const seq = frame.seq?.[index] ?? after + 1 + index;
-    if (seq > position.seq) {
-      effects.push({ type: "deliver", data, position: { ...position, seq }, isLocal: false });
-    }
+    if (seq > position.seq) deliver(turn, data, { ...position, seq });
   }
-  if (through <= position.seq) return;
-  state.position = { ...position, seq: through };
-  state.link = { ...link, messages: link.messages + through - position.seq };
+  const covered = Math.max(0, through - position.seq);
+  state.position = { ...position, seq: position.seq + covered };
+  state.link = { ...link, messages: link.messages + covered };
+  return true;
 }
 
 /** Continuity is lost, and the application is told. */
@@ -101,8 +106,9 @@ function welcome(turn: Turn, frame: FrameOf<"welcome">, askedTopics: Topics): vo
   const { state, effects, now } = turn;
   const { position, topics } = state;
   const { connection, shard, epoch, seq, recovered } = frame;
+  const wakeAt = now + state.settings.pingIntervalMs;
   const counts = { messages: 0, units: 0 };
-  const times = { since: now, heardAt: now, pingedAt: null };
+  const times = { since: now, wakeAt, isPinged: false };
   state.link = { phase: "open", connection, shard, ...times, ...counts };
   effects.push({ type: "opened" });
   if (position === null) {
@@ -123,9 +129,8 @@ function redirect(turn: Turn, url: string): void {
   hangUp(turn, 1000, "redirected");
   lose(turn);
   state.address = url;
-  if (state.failures === 1 && state.link.phase === "waiting") {
-    state.link = { phase: "waiting", until: now };
-  }
+  if (state.failures === 1)
+    state.link = { ...state.link, wakeAt: Math.min(now, state.link.wakeAt) };
 }
 
 /** An answer to a publish, over the socket or to a `post`. A refusal for the moment is not the end. */
@@ -133,17 +138,19 @@ export function takeAnswer(turn: Turn, id: string, answer: Answer): void {
   const { state, now, random } = turn;
   const publish = state.publishes.find((item) => item.id === id);
   if (publish === undefined) return;
-  const status = answer.ok ? 200 : answer.problem?.status;
-  const isFinal = status !== undefined && status !== 429 && status < 500;
-  if (isFinal) {
-    state.publishes = state.publishes.filter((item) => item !== publish);
+  let rest: readonly Publish[] = [];
+  if (answer.ok || !isRetryable(answer.problem)) {
     settle(turn, id, answer.ok ? answer : { ...answer, code: "rejected" });
-  } else if (!answer.ok) {
+  } else {
     const { problem, retryAfterMs = 0 } = answer;
     const retryAt = now + retryAfterMs + pauseMs(publish.attempts, random, state.settings);
-    state.publishes = state.publishes.map((item) =>
-      item === publish ? { ...publish, isUnderWay: false, retryAt, problem } : item,
-    );
+    rest = [{ ...publish, isUnderWay: false, retryAt, problem }];
   }
+  state.publishes = state.publishes.flatMap((item) => (item === publish ? rest : item));
   flush(turn);
+}
+
+/** Refusals for the moment, and failures on the way: the idempotency key makes a repeat safe. */
+function isRetryable(problem: ProblemDocument | undefined): boolean {
+  return problem === undefined || problem.status === 429 || problem.status >= 500;
 }

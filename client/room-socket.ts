@@ -2,7 +2,6 @@
  * `RoomSocket`: a `PartySocket` that misses nothing. The loop around the connection's state machine:
  * it owns sockets, timers, requests and events, and decides nothing.
  */
-import { nanoid } from "nanoid";
 import type { PartySocket, PartySocketOptions } from "partysocket";
 import { CloseEvent, ErrorEvent } from "partysocket/ws";
 import type { Position } from "../src/protocol/link.ts";
@@ -22,7 +21,7 @@ import { areTopicFilters, isPublishId, isTopic } from "./protocol-bounds.ts";
 import { PublishError } from "./publish-error.ts";
 import { RoomEventTarget } from "./room-events.ts";
 import { settingsFrom, type Settings } from "./settings.ts";
-import { addressOf, openSocket, ownQuery, publishUrl } from "./transport.ts";
+import { addQuery, addressOf, openSocket, type Query, type Socket } from "./transport.ts";
 
 export { PublishError } from "./publish-error.ts";
 export type { Recovered, Reset } from "./connection-state.ts";
@@ -80,10 +79,12 @@ export class RoomSocket extends RoomEventTarget {
   readonly #address: PartySocket;
   readonly #publishes = new Map<string, (outcome: Outcome) => void>();
   #state: ConnectionState;
-  #socket: PartySocket | undefined;
+  #socket: Socket | undefined;
   /** Effects that are still to be carried out, in order. */
   #effects: Effect[] = [];
   #isBusy = false;
+  /** Publishes so far, for their ids. */
+  #count = 0;
   #delivered: Position | null = null;
   #status: RoomStatus = "closed";
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -103,7 +104,7 @@ export class RoomSocket extends RoomEventTarget {
 
   /** The id of this client's connections. */
   get id(): string {
-    return this.#address.id;
+    return this.#options.id || this.#address.id;
   }
 
   get host(): string {
@@ -173,13 +174,11 @@ export class RoomSocket extends RoomEventTarget {
 
   /** Connects, anew if there is a connection, and goes on from `position`. */
   reconnect(code = 1000, reason = ""): void {
-    checkClose(code, reason);
     this.#dispatch({ type: "start", code, reason });
   }
 
   /** Closes for good, unless `reconnect` is called. Publishes without an answer fail with `closed`. */
   close(code = 1000, reason = ""): void {
-    checkClose(code, reason);
     this.#dispatch({ type: "stop", code, reason });
   }
 
@@ -206,11 +205,10 @@ export class RoomSocket extends RoomEventTarget {
    */
   async publish(
     data: OutgoingData,
-    { topic, id = nanoid() }: { readonly topic?: string; readonly id?: string } = {},
+    { topic, id = this.#newId() }: { readonly topic?: string; readonly id?: string } = {},
   ): Promise<Published> {
-    if (topic !== undefined && !isTopic(topic)) throw new TypeError(`not a topic: ${topic}`);
-    if (!isPublishId(id)) throw new TypeError("an id has 1 to 255 printable ASCII characters");
-    if (this.#publishes.has(id)) throw new TypeError(`"${id}" is being published already`);
+    if (topic !== undefined && !isTopic(topic)) throw new TypeError("not a topic");
+    if (!isPublishId(id) || this.#publishes.has(id)) throw new TypeError("id malformed or in use");
     const payload = toPayload(data);
     return new Promise((resolve, reject) => {
       this.#publishes.set(id, (outcome) => {
@@ -224,6 +222,11 @@ export class RoomSocket extends RoomEventTarget {
   /** From now on these topics, instead of those before. Messages without a topic come in any case. */
   subscribe(topics: readonly string[]): void {
     this.#dispatch({ type: "subscribe", topics: checkTopics(topics) });
+  }
+
+  #newId(): string {
+    this.#count += 1;
+    return `${this.#address.id}:${this.#count}`;
   }
 
   /** The state changes at once; effects are carried out in order, also when one causes an event. */
@@ -284,29 +287,28 @@ export class RoomSocket extends RoomEventTarget {
     }
   }
 
-  #connect(moved: string | null, query: Readonly<Record<string, string>>): void {
-    const socket = openSocket(this.#options, this.id, moved, query);
+  #connect(moved: string | null, query: Query): void {
+    const more = { _pk: this.id, ...query };
+    const socket = openSocket(moved ?? this.roomUrl, this.#options, more);
     this.#socket = socket;
     // One that was given up says nothing any more.
-    const isCurrent = (): boolean => this.#socket === socket;
-    socket.addEventListener("open", () => {
-      if (isCurrent()) this.#dispatch({ type: "opened" });
-    });
+    const tell = (event: ConnectionEvent): void => {
+      if (this.#socket === socket) this.#dispatch(event);
+    };
+    socket.addEventListener("open", () => tell({ type: "opened" }));
     socket.addEventListener("message", ({ data }: MessageEvent<unknown>) => {
-      if (isCurrent()) this.#dispatch({ type: "received", data });
+      tell({ type: "received", data });
     });
     socket.addEventListener("close", (event) => {
-      if (!isCurrent()) return;
       const mayReturn = this.#options.shouldReconnectOnClose?.(event) ?? true;
-      const { code, reason } = event;
-      this.#dispatch({ type: mayReturn ? "closed" : "stop", code, reason });
+      tell({ type: mayReturn ? "closed" : "stop", code: event.code, reason: event.reason });
     });
     socket.addEventListener("error", ({ error }) => {
-      if (!isCurrent()) return;
-      const cause = error instanceof Error ? error : new Error("the connection failed");
+      if (this.#socket !== socket) return;
+      const cause = error instanceof Error ? error : new Error("connection failed");
       this.dispatchEvent(new ErrorEvent(cause, {}));
       // No close event comes when the address or the query could not be made.
-      this.#dispatch({ type: "closed", code: 1006, reason: "" });
+      tell({ type: "closed", code: 1006, reason: "" });
     });
   }
 
@@ -318,8 +320,8 @@ export class RoomSocket extends RoomEventTarget {
 
   async #post(id: string, payload: Payload, topic: string | undefined): Promise<void> {
     const data = fromPayload(payload);
-    const makeUrl = async (): Promise<string> =>
-      publishUrl(this.roomUrl, { ...(await ownQuery(this.#options)), topic });
+    const address = this.roomUrl.replace("ws", "http");
+    const makeUrl = (): Promise<string> => addQuery(address, this.#options, { topic });
     const answer = await postOnce(this.#options.fetch ?? fetch, { makeUrl, id, data });
     this.#dispatch({ type: "answered", id, answer });
   }
@@ -357,15 +359,7 @@ export class RoomSocket extends RoomEventTarget {
 
 function checkTopics(topics: readonly string[]): readonly string[] {
   if (!areTopicFilters(topics)) {
-    throw new TypeError("topics are at most 100, each a topic, a prefix like `scores:*`, or `*`");
+    throw new TypeError("not topics, `prefix:*` or `*`, at most 100");
   }
   return [...topics];
-}
-
-/** What a `WebSocket` may be closed with. */
-function checkClose(code: number, reason: string): void {
-  const isAllowed = code === 1000 || (code >= 3000 && code <= 4999);
-  if (!isAllowed || byteLength(reason) > 123) {
-    throw new RangeError("close with 1000 or 3000–4999, and a reason of at most 123 bytes");
-  }
 }

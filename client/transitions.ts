@@ -22,7 +22,7 @@ export function settle({ effects }: Turn, id: string, outcome: Outcome): void {
 /** Asks for a connection that goes on where this client is. */
 export function connect({ state, effects, now }: Turn): void {
   const { position, topics, address, settings } = state;
-  state.link = { phase: "connecting", deadline: now + settings.connectionTimeout, topics };
+  state.link = { phase: "connecting", wakeAt: now + settings.connectionTimeout, topics };
   if (settings.publish === "socket") {
     // Their answers would have come over the socket that is lost.
     state.publishes = state.publishes.map((item) => ({ ...item, isUnderWay: false }));
@@ -50,12 +50,9 @@ export function hangUp({ state, effects }: Turn, code: number, reason: string): 
 /** Ends the connection for good; what has no answer yet will have none. */
 export function halt(turn: Turn): void {
   const { state } = turn;
-  state.link = { phase: "stopped" };
-  for (const { id, problem } of state.publishes) {
-    settle(turn, id, { ok: false, code: "closed", problem });
-  }
+  state.link = { phase: "stopped", wakeAt: Infinity };
   state.sends = [];
-  state.publishes = [];
+  giveUp(turn, "closed", Infinity);
 }
 
 /** The socket is gone: the client comes back after a pause, unless it has failed too often. */
@@ -66,7 +63,7 @@ export function lose(turn: Turn): void {
   state.failures += 1;
   if (state.failures > settings.maxRetries) return halt(turn);
   if (state.failures >= redirectAttempts) state.address = null;
-  state.link = { phase: "waiting", until: now + pauseMs(state.failures, random, settings) };
+  state.link = { phase: "waiting", wakeAt: now + pauseMs(state.failures, random, settings) };
 }
 
 /** Gives up a socket of which nothing right can be expected any more. */
@@ -95,12 +92,12 @@ export function flush(turn: Turn): void {
   });
 }
 
-/** Gives up publishes that have waited for an answer for too long. */
-export function expire(turn: Turn): void {
-  const { state, now } = turn;
+/** Gives up the publishes that expire by then. */
+export function giveUp(turn: Turn, code: "unanswered" | "closed", by: number): void {
+  const { state } = turn;
   state.publishes = state.publishes.filter(({ id, expiresAt, problem }) => {
-    if (expiresAt > now) return true;
-    settle(turn, id, { ok: false, code: "unanswered", problem });
+    if (expiresAt > by) return true;
+    settle(turn, id, { ok: false, code, problem });
     return false;
   });
 }

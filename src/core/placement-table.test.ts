@@ -76,6 +76,17 @@ test("PL4 several gates that know nothing of each other place a burst evenly", (
   }
 });
 
+test("PL4 several gates stay near even when a burst outlasts the reports", () => {
+  const phases = fc.array(fc.nat(900), { minLength: 10, maxLength: 10 });
+  const gates = fc.integer({ min: 2, max: 10 });
+  const burst = fc.integer({ min: 1_500, max: 10_000 });
+  fc.assert(
+    fc.property(gates, burst, phases, (count, lastsMs, each) => {
+      expect(placeOverTime(count, lastsMs, each)).toBeLessThanOrEqual(1.15);
+    }),
+  );
+});
+
 test("PL4 a report takes the place of the choices that came before it, and of no others", () => {
   const table = new PlacementTable(loads(2));
   for (let n = 0; n < 4; n += 1) place(table, { now: 100 });

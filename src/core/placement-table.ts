@@ -21,6 +21,8 @@ export class PlacementTable {
   #freshUntil = 0;
   #refreshingUntil = 0;
   #placed = 0;
+  /** Sockets that come to the room for each that this gate places: other gates place too. */
+  #share = 1;
   /** Times of this gate's choices, ascending, for each shard. */
   readonly #choices = new Map<ShardId, number[]>();
 
@@ -40,6 +42,7 @@ export class PlacementTable {
   }
 
   update(shards: readonly ShardLoad[], now: number): void {
+    this.#estimateShare(shards);
     this.#shards = shards;
     this.#endRefresh(now);
   }
@@ -92,12 +95,29 @@ export class PlacementTable {
     }
   }
 
+  /**
+   * Reports are of different ages, and between them only this gate's own choices are known. They
+   * stand for the others' too: a shard that reported grew by so many while this gate chose it so often.
+   */
+  #estimateShare(shards: readonly ShardLoad[]): void {
+    let grown = 0;
+    let chosen = 0;
+    for (const { id, connections, reportedAt } of shards) {
+      const before = this.#shards.find((shard) => shard.id === id);
+      if (before === undefined || reportedAt <= before.reportedAt) continue;
+      grown += Math.max(0, connections - before.connections);
+      chosen += this.#choicesSince(id, before.reportedAt) - this.#choicesSince(id, reportedAt);
+    }
+    if (chosen > 0) this.#share = Math.max(1, grown / chosen);
+  }
+
   /** Shards that take sockets; those known to be full only when there is no other. */
   #candidates(excluded: ReadonlySet<ShardId>): Candidate[] {
     const online: Candidate[] = [];
     for (const shard of this.#shards) {
       if (shard.status !== "online" || excluded.has(shard.id)) continue;
-      const connections = shard.connections + this.#choicesSince(shard.id, shard.reportedAt);
+      const connections =
+        shard.connections + this.#share * this.#choicesSince(shard.id, shard.reportedAt);
       online.push({ id: shard.id, capacity: shard.capacity, connections });
     }
     const withSpace = online.filter((shard) => shard.connections < shard.capacity);

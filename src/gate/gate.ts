@@ -117,6 +117,8 @@ async function routeRegistry(
   request: Request,
   ports: GatePorts,
 ): Promise<Response | Refusal> {
+  // A browser asks without the token whether it may send it.
+  if (request.method === "OPTIONS") return preflightResponse("GET, OPTIONS");
   const authorized = await isAuthorized(request, ports.adminToken);
   if (!authorized.ok) return authorized;
   if (name !== ports.registry || path !== "metrics") {

@@ -18,6 +18,16 @@ export const adminTokenName = "PARTYSHARD_ADMIN_TOKEN";
 /** The registry object that keeps the deployment's rooms. */
 export const registryName = "default";
 
+/** Keys that one `put` or `delete` takes at most (Cloudflare, Durable Objects, limits, 2026). */
+const maxKeys = 128;
+
+/** Writes without an `await` between them become durable together, so slices are as good as one. */
+export function inSlices<Item>(items: readonly Item[], write: (slice: Item[]) => void): void {
+  for (let start = 0; start < items.length; start += maxKeys) {
+    write(items.slice(start, start + maxKeys));
+  }
+}
+
 /** Longest delay that a timer takes. */
 const maxDelayMs = 2 ** 31 - 1;
 

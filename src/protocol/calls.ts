@@ -61,6 +61,7 @@ const requestSchemas = {
       connections: countSchema,
       counters: countersSchema,
     }),
+    v.strictObject({ type: v.literal("count"), counters: countersSchema }),
     v.strictObject({ type: v.literal("sweep") }),
     v.strictObject({ type: v.literal("metrics") }),
   ]),
@@ -128,6 +129,7 @@ type Replies = {
   registry: {
     table: { readonly shards: readonly ShardLoad[] };
     report: null;
+    count: null;
     sweep: { readonly rooms: readonly RoomId[] };
     metrics: { readonly text: string };
   };

@@ -11,7 +11,11 @@ import { isRoomId, roomOfShard, type RoomId, type ShardId } from "../protocol/na
 import { failure, success, type Result } from "../protocol/result.ts";
 import { renderMetrics } from "./metrics.ts";
 
+/** A room without clients is forgotten when it has been known for so long. */
+const unusedMs = 60_000;
+
 type RoomEntry = {
+  readonly enteredAt: number;
   readonly loads: Map<ShardId, ShardLoad>;
   /** Settled once every shard has been asked, after this object lost its memory. */
   learned: Promise<void>;
@@ -24,6 +28,7 @@ export class Registry {
   /** Rooms that a former life of the object knew, and whose shards have not been asked yet. */
   readonly #remembered = new Set<RoomId>();
   readonly #counters = new Counters();
+  #wakeAt: number | null = null;
 
   private constructor(rooms: Rooms, ports: ObjectPorts) {
     this.#rooms = rooms;
@@ -47,6 +52,9 @@ export class Registry {
       case "report":
         this.#counters.add(request.counters);
         return this.#report(request.shard, request.connections);
+      case "count":
+        this.#counters.add(request.counters);
+        return success(null);
       case "sweep":
         return success({ rooms: [...new Set([...this.#entries.keys(), ...this.#remembered])] });
       case "metrics":
@@ -83,7 +91,9 @@ export class Registry {
       const state = { connections: 0, capacity: type.capacity, generation: 1, reportedAt: 0 };
       loads.set(id, { id, status: "online", ...state });
     }
-    const entry: RoomEntry = { loads, learned: Promise.resolve() };
+    const enteredAt = this.#ports.clock.now();
+    const entry: RoomEntry = { enteredAt, loads, learned: Promise.resolve() };
+    this.#wakeNoLaterThan(enteredAt + unusedMs);
     this.#entries.set(room, entry);
     if (this.#remembered.delete(room)) entry.learned = this.#learn(entry);
     else this.#ports.storage.put({ [`room/${room}`]: true });
@@ -100,6 +110,23 @@ export class Registry {
       entry.loads.set(load.id, { ...known, connections, reportedAt: this.#ports.clock.now() });
     });
     await Promise.all(asked);
+  }
+
+  /** Forgets rooms that were asked for and that nobody came to. */
+  wake(): void {
+    const now = this.#ports.clock.now();
+    this.#wakeAt = null;
+    for (const [room, { enteredAt, loads }] of this.#entries) {
+      if ([...loads.values()].some((each) => each.connections > 0)) continue;
+      if (enteredAt + unusedMs <= now) this.#forget(room);
+      else this.#wakeNoLaterThan(enteredAt + unusedMs);
+    }
+  }
+
+  #wakeNoLaterThan(at: number): void {
+    if (this.#wakeAt !== null && this.#wakeAt <= at) return;
+    this.#wakeAt = at;
+    this.#ports.wakeups.soon(at);
   }
 
   #forget(room: RoomId): void {

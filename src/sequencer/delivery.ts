@@ -45,6 +45,8 @@ export type DeliveryOwner = {
   readonly dialer: Dialer;
   readonly log: DeliveryLog;
   readonly epoch: () => string;
+  /** Something happened that operators should know of. */
+  readonly count: (what: string) => void;
   /** The shard has acknowledged what it had not before. */
   readonly onAcknowledged: (before: number, acked: number) => void;
   /** The shard has no clients. */
@@ -167,6 +169,8 @@ export class Delivery {
   /** The shard subscribed anew; what it has is told by the next link. */
   resubscribe(subscription: string): void {
     this.subscription = subscription;
+    // A shard that calls is alive: no reason to wait any longer.
+    if (this.#phase.name === "waiting") this.#phase = { name: "idle" };
     this.pump();
   }
 
@@ -224,6 +228,7 @@ export class Delivery {
     const parsed = whole.ok && whole.value !== null ? parseFrameToSequencer(whole.value) : whole;
     if (parsed.ok && parsed.value === null) return;
     if (parsed.ok && typeof parsed.value === "object" && this.#accept(parsed.value)) return;
+    this.#owner.count("malformed_link_frames");
     this.#giveUp("socket" in this.#phase ? this.#phase.socket : null, closeCodes.malformedFrame);
   }
 

@@ -3,6 +3,7 @@
  * and owes it to every subscribed shard. Owns the epoch, the delivery log, the idempotency keys and
  * the subscribers. Knows nothing of clients' sockets or of placement.
  */
+import { Counters } from "../core/counters.ts";
 import { DeliveryLog } from "../core/delivery-log.ts";
 import { fingerprint, IdempotencyWindow } from "../core/idempotency.ts";
 import type { Dialer, ObjectPorts } from "../core/ports.ts";
@@ -41,7 +42,11 @@ type Write = {
   readonly commit: (committed: Committed) => void;
 };
 
-export type SequencerPorts = ObjectPorts & { readonly dialer: Dialer };
+export type SequencerPorts = ObjectPorts & {
+  readonly dialer: Dialer;
+  /** The registry object that keeps this room. */
+  readonly registry: string;
+};
 
 type Reply = Result<AnyReply<"sequencer">>;
 
@@ -51,6 +56,7 @@ export class Sequencer {
   readonly #log: DeliveryLog<JournaledBatch>;
   readonly #keys = new IdempotencyWindow();
   readonly #queue = new CommitQueue<Write>();
+  readonly #counters = new Counters();
   readonly #waitingKeys = new Map<string, Write>();
   readonly #subscribers: Subscribers;
   readonly #waiters: DeliveryWaiters;
@@ -73,6 +79,7 @@ export class Sequencer {
       log: this.#log,
       epoch: () => this.#epoch,
       onAcknowledged: (before, acked) => this.#handleAcknowledged(before, acked),
+      count: (what) => this.#counters.increment(what),
       onGone: () => this.#waiters.check(),
       wakeAt: (at) => this.#wakeNoLaterThan(at),
       wakeDurably: () => this.#wakeDurably(),
@@ -112,6 +119,7 @@ export class Sequencer {
     this.#waiters.expire(now);
     this.#commitNext();
     this.#subscribers.settle();
+    void this.#reportCounters();
     this.#armWake();
   }
 
@@ -246,6 +254,17 @@ export class Sequencer {
     });
     const history = this.#log.history(this.#ports.clock.now());
     return { epoch: this.#epoch, seq: this.#log.head, history, subscribers };
+  }
+
+  async #reportCounters(): Promise<void> {
+    const counters = this.#counters.take();
+    if (Object.keys(counters).length === 0) return;
+    const { calls, registry } = this.#ports;
+    const result = await calls.call(
+      { role: "registry", id: registry },
+      { type: "count", counters },
+    );
+    if (!result.ok) this.#counters.add(counters);
   }
 
   #wakeNoLaterThan(at: number): void {

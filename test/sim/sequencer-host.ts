@@ -30,7 +30,8 @@ export class SequencerHost implements Hosting<Sequencer> {
   }
 
   start(life: Life<Sequencer>): Promise<Sequencer> {
-    return Sequencer.start(this.#options.type, { ...life.ports(), dialer: this.#dialer(life) });
+    const ports = { ...life.ports(), registry: "default", dialer: this.#dialer(life) };
+    return Sequencer.start(this.#options.type, ports);
   }
 
   async handle(sequencer: Sequencer, request: unknown): Promise<Result<unknown>> {

@@ -23,6 +23,7 @@ export class DeliveryRig {
   readonly log: DeliveryLog;
   readonly delivery: Delivery;
   readonly acknowledged: string[] = [];
+  readonly counted: string[] = [];
   goneBecauseEmpty = 0;
   durableWakes = 0;
   wakeAt = Infinity;
@@ -41,6 +42,7 @@ export class DeliveryRig {
         this.acknowledged.push(`${before}-${acked}`);
         this.onAcknowledged();
       },
+      count: (what) => this.counted.push(what),
       onNoClients: () => (this.goneBecauseEmpty += 1),
       wakeAt: (at) => (this.wakeAt = Math.min(this.wakeAt, at)),
       wakeDurably: () => (this.durableWakes += 1),

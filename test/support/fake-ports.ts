@@ -27,6 +27,7 @@ export function fakePorts() {
     wakeups: new FakeWakeups(),
     calls: new FakeCalls(),
     dialer: new FakeDialer(),
+    registry: "default",
   };
 }
 

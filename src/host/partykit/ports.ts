@@ -14,14 +14,12 @@ import type {
 import { parseRequest, type ReplyTo, type RequestTo, type Role } from "../../protocol/calls.ts";
 import type { ShardId } from "../../protocol/names.ts";
 import { failure, success, type Result } from "../../protocol/result.ts";
-import { clock, entropy, linkPath, type WakeTimer } from "../platform.ts";
+import { clock, entropy, inSlices, linkPath, type WakeTimer } from "../platform.ts";
 
 /** Path of an object at which it takes calls; the gate lets nothing from outside reach objects. */
 const callPath = "~call";
 /** A value of 128 KiB holds 65,536 two-byte units; the rest is for the form around them. */
 const maxTextUnits = 60_000;
-/** Keys that one `put` or `delete` takes at most. */
-const maxKeys = 128;
 
 const partyOfRole = { shard: "main", sequencer: "router", registry: "registry" } as const;
 
@@ -29,22 +27,14 @@ export function createStorage(storage: Party.Storage): Storage {
   return {
     list: (prefix) => storage.list({ prefix }),
     put: (rows) => {
-      for (const some of slices(Object.entries(rows))) void storage.put(Object.fromEntries(some));
+      inSlices(Object.entries(rows), (slice) => void storage.put(Object.fromEntries(slice)));
     },
     delete: (keys) => {
-      for (const some of slices(keys)) void storage.delete(some);
+      inSlices(keys, (slice) => void storage.delete(slice));
     },
     sync: () => storage.sync(),
     maxTextUnits,
   };
-}
-
-/** Writes without an `await` between them become durable together, so slices are as good as one. */
-function slices<Item>(items: readonly Item[]): Item[][] {
-  const count = Math.ceil(items.length / maxKeys);
-  return Array.from({ length: count }, (_, index) =>
-    items.slice(index * maxKeys, (index + 1) * maxKeys),
-  );
 }
 
 export function createCaller(parties: Party.Context["parties"]): Caller {

@@ -29,8 +29,7 @@ export function registry(rooms: Rooms) {
     }
 
     async onStart(): Promise<void> {
-      // The registry waits for nothing, so there is nothing to wake.
-      const ports = createObjectPorts(this.#room, new WakeTimer(() => {}));
+      const ports = createObjectPorts(this.#room, new WakeTimer(() => this.#registry?.wake()));
       this.#registry = await Registry.start(rooms, ports);
     }
 

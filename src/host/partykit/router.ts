@@ -4,7 +4,7 @@ import type { Rooms } from "../../core/rooms.ts";
 import { Gate } from "../../gate/gate.ts";
 import { isRoomId } from "../../protocol/names.ts";
 import { Sequencer } from "../../sequencer/sequencer.ts";
-import { WakeTimer } from "../platform.ts";
+import { registryName, WakeTimer } from "../platform.ts";
 import { answerFromOutside } from "./gate.ts";
 import { answerCall, createObjectPorts, dialShard } from "./ports.ts";
 
@@ -36,6 +36,7 @@ export function router(rooms: Rooms) {
       if (type === undefined) throw new Error(`no room type for "${id}"`);
       this.#sequencer = await Sequencer.start(type, {
         ...createObjectPorts(this.#room, this.#timer),
+        registry: registryName,
         dialer: { dial: (shard, events) => dialShard(context.parties, shard, events) },
       });
     }

@@ -14,7 +14,7 @@ import type { ReplyTo, RequestTo, Role } from "../../protocol/calls.ts";
 import type { ShardId } from "../../protocol/names.ts";
 import type { MessageData } from "../../protocol/payload.ts";
 import { failure, success, type Failure, type Result } from "../../protocol/result.ts";
-import { clock, entropy, type WakeTimer } from "../platform.ts";
+import { clock, entropy, inSlices, type WakeTimer } from "../platform.ts";
 
 /** The method of every object that takes calls; RPC is not reachable from outside. */
 export interface Callable extends Rpc.DurableObjectBranded {
@@ -38,10 +38,10 @@ export function createStorage(storage: DurableObjectStorage): Storage {
   return {
     list: (prefix) => storage.list({ prefix }),
     put: (rows) => {
-      void storage.put({ ...rows });
+      inSlices(Object.entries(rows), (slice) => void storage.put(Object.fromEntries(slice)));
     },
     delete: (keys) => {
-      void storage.delete([...keys]);
+      inSlices(keys, (slice) => void storage.delete(slice));
     },
     sync: () => storage.sync(),
     maxTextUnits,

@@ -19,8 +19,7 @@ export function registry(rooms: Rooms): RegistryClass {
     constructor(ctx: DurableObjectState, env: Bindings) {
       super(ctx, env);
       void ctx.blockConcurrencyWhile(async () => {
-        // The registry waits for nothing, so there is nothing to wake.
-        const ports = createObjectPorts(ctx, env, new WakeTimer(() => {}));
+        const ports = createObjectPorts(ctx, env, new WakeTimer(() => this.#registry?.wake()));
         this.#registry = await Registry.start(rooms, ports);
       });
     }

@@ -48,6 +48,7 @@ export function router(rooms: Rooms): RouterClass {
         if (type === undefined) throw new Error(`no room type for "${name}"`);
         this.#sequencer = await Sequencer.start(type, {
           ...createObjectPorts(ctx, env, this.#timer),
+          registry: registryName,
           dialer: { dial: (shard, events) => dialShard(env.Main, shard, events) },
         });
       });
