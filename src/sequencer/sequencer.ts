@@ -147,7 +147,11 @@ export class Sequencer {
     const { messages, key, waitDelivered } = request;
     const used = key === undefined ? null : { key, fingerprint: fingerprint(messages) };
     const known = used === null ? null : this.#find(used);
-    if (known !== null && !known.ok) return known;
+    if (known !== null && !known.ok) {
+      // The other write may be one that waits, and a crash would undo the reason for this answer.
+      if (key !== undefined) await this.#waitingKeys.get(key)?.committed;
+      return known;
+    }
     const committed = known?.value ?? this.#enqueue(messages, request.volatile, used);
     if ("ok" in committed) return committed;
     const place = await committed;

@@ -184,8 +184,7 @@ test("RC2, RC7 nor what they got after a newer link took over", async () => {
 /** The same object's next life, in which its sockets are still open. */
 async function wakeAgain(rig: ShardRig, clients: FakeSocket[], links: FakeLink[]) {
   await turns();
-  const { clock, entropy, calls, wakeups, dialer } = rig.ports;
-  const ports = { clock, entropy, calls, wakeups, dialer, storage: rig.ports.storage.restart() };
+  const ports = { ...rig.ports, storage: rig.ports.storage.restart() };
   return ShardRig.start({ ports, clients, links });
 }
 

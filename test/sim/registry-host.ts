@@ -24,7 +24,10 @@ export class RegistryHost implements Hosting<Registry> {
     return parsed.ok ? registry.handle(parsed.value) : parsed;
   }
 
-  wake(): void {}
+  wake(registry: Registry): void {
+    registry.wake();
+  }
+
   ended(): void {}
   stored(): void {}
 }
