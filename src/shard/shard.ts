@@ -182,7 +182,12 @@ export class Shard {
     if (this.#ended.has(socket)) return;
     this.#ended.add(socket);
     if (socket.position !== null && this.connections > 0) this.#fanOut.advance(socket.position);
-    if (this.#link !== null && this.#link.socket !== socket) return;
+    if (this.#link !== null && this.#link.socket !== socket) {
+      // A link that this object, which has slept, took for a former one may have told it the most.
+      const { position } = this.#fanOut;
+      if (position !== null) this.#link.socket.keep(position);
+      return;
+    }
     this.#endLink();
     if (this.connections > 0) this.#renewLater();
   }

@@ -6,13 +6,10 @@ import type { Random } from "./random.ts";
 import type { Timeline } from "./timeline.ts";
 
 /** What the room class does with a message, if anything. */
-export type HookMode = "none" | "direct" | "async" | "throwing";
+type HookMode = "none" | "direct" | "async" | "throwing";
 
 /** Bugs that the simulator must find; see `planted.test.ts`. */
-export type PlantedBug =
-  | "ack-before-durable"
-  | "welcome-before-subscribe"
-  | "positions-forgotten";
+export type PlantedBug = "ack-before-durable" | "welcome-before-subscribe" | "positions-forgotten";
 
 export type WorldOptions = {
   readonly seed: number;

@@ -174,7 +174,8 @@ export class Outside {
 
   async #judge(write: Write, response: Response): Promise<void> {
     write.status = response.status;
-    const isExpected = response.status === 200 || (write.kind === "delivered" && response.status === 202);
+    const isExpected =
+      response.status === 200 || (write.kind === "delivered" && response.status === 202);
     if (isExpected) return;
     await checkProblem(response, write.kind === "conflict" ? [422, 503] : [503]);
   }

@@ -129,7 +129,10 @@ const actionArbitrary: fc.Arbitrary<Action> = fc.oneof(
       unnoticedMs: fc.constantFrom(0, 0, 20_000, 60_000),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ type: fc.constantFrom("status" as const, "probe", "sweep") }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ type: fc.constantFrom("status" as const, "probe", "sweep") }),
+  },
   {
     weight: 5,
     arbitrary: fc.record({

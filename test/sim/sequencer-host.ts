@@ -81,7 +81,10 @@ export class SequencerHost implements Hosting<Sequencer> {
           return;
         }
         const link = this.#connect(host, end);
-        if (life.isOver) link.die("sequencer");
+        if (life.isOver) {
+          this.links.delete(link);
+          link.die("sequencer");
+        }
         answering.answer(link, () => link.break(0));
       },
       done: (link) => {

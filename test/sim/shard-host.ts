@@ -11,14 +11,14 @@ import type { Result } from "../../src/protocol/result.ts";
 import type { RoomType } from "../../src/core/rooms.ts";
 import type { BroadcastHook } from "../../src/shard/fan-out.ts";
 import { Shard, type IncomingLink } from "../../src/shard/shard.ts";
-import { Client } from "./client.ts";
+import type { Client } from "./client.ts";
 import type { Environment } from "./environment.ts";
 import type { Link } from "./link.ts";
 import type { Answering } from "./network.ts";
 import { WorldObject, type Hosting, type Life } from "./object.ts";
 
 /** Whether the room class of this shard lets a message go without sending it. */
-export type Hook = {
+type Hook = {
   drops(shard: ShardId, seq: number): boolean;
   /** The hook was called in this life of the shard. */
   called(shard: ShardId, life: number, seq: number): void;
@@ -41,6 +41,8 @@ export class ShardHost implements Hosting<Shard> {
   readonly clients = new Set<Client>();
   readonly welcomed = new Set<Client>();
   readonly #links = new Set<Link>();
+  /** Links that the shard has not been told of yet. */
+  readonly #arriving = new Set<Link>();
   readonly #options: ShardHostOptions;
   /** What the shard's present life knows them as. */
   #sockets = new Map<Client, Socket>();
@@ -90,18 +92,23 @@ export class ShardHost implements Hosting<Shard> {
       return;
     }
     for (const client of this.clients) client.die();
-    for (const link of this.#links) link.die("shard");
+    for (const link of [...this.#links, ...this.#arriving]) link.die("shard");
     this.clients.clear();
     this.welcomed.clear();
     this.#links.clear();
+    this.#arriving.clear();
   }
 
   stored(): void {}
 
-  /** A link has reached the shard. */
+  /** A link has reached the shard, which may have to start for it. */
   acceptLink(link: Link): void {
-    this.#links.add(link);
-    this.object.deliver((shard, life) => shard.handleLinkOpen(this.#linkSocket(link, life)));
+    this.#arriving.add(link);
+    this.object.deliver((shard, life) => {
+      this.#arriving.delete(link);
+      this.#links.add(link);
+      shard.handleLinkOpen(this.#linkSocket(link, life));
+    });
   }
 
   handleLinkMessage(link: Link, text: string): void {
@@ -143,11 +150,7 @@ export class ShardHost implements Hosting<Shard> {
     const admitted = shard.admit(connection);
     if (this.#options.world.options.planted !== "welcome-before-subscribe") return admitted;
     // The planted bug waits for a refusal that comes at once, and not for the subscription.
-    const soon = async (): Promise<Result<null>> => {
-      for (let turn = 0; turn < 8; turn += 1) await undefined;
-      return { ok: true, value: null };
-    };
-    return Promise.race([admitted, soon()]);
+    return Promise.race([admitted, takenForGranted()]);
   }
 
   #accept(shard: Shard, life: Life<Shard>): Upgraded {
@@ -242,4 +245,9 @@ export class ShardHost implements Hosting<Shard> {
     for (const link of this.#links) link.kept = null;
     this.object.rows.values.delete("shard");
   }
+}
+
+async function takenForGranted(): Promise<Result<null>> {
+  for (let turn = 0; turn < 8; turn += 1) await Promise.resolve();
+  return { ok: true, value: null };
 }

@@ -132,6 +132,7 @@ class Run {
   }
 
   #checkRest(): void {
+    if (this.world.sequencer.links.size > 0) throw new Violation("LK1", "a link stays open");
     this.world.invariants.checkRest();
     this.#outside.checkRest();
   }
@@ -163,7 +164,10 @@ class Run {
     for (const [shard, { welcomed }] of this.world.shards) {
       const hasClients = [...welcomed].some((client) => client.isOpenAtShard);
       if (rows.has(`sub/${shard}`) === hasClients) continue;
-      throw new Violation("SU1", `${shard} has ${hasClients ? "" : "no "}clients, and is the other`);
+      throw new Violation(
+        "SU1",
+        `${shard} has ${hasClients ? "" : "no "}clients, and is the other`,
+      );
     }
   }
 

@@ -122,7 +122,6 @@ export class SimulatedStorage implements Storage {
   }
 
   #hasOnlyLogRows(): boolean {
-    const isLog = (rows: Rows): boolean => Object.keys(rows).some((name) => name.startsWith("log/"));
     return this.#pending.every((batch) => batch.puts.some(isLog));
   }
 
@@ -174,4 +173,8 @@ function textsOf(value: unknown): string[] {
   if (typeof value === "string") return [value];
   if (typeof value !== "object" || value === null) return [];
   return Object.values(value).filter((each) => typeof each === "string");
+}
+
+function isLog(rows: Rows): boolean {
+  return Object.keys(rows).some((name) => name.startsWith("log/"));
 }

@@ -115,10 +115,13 @@ export class Timeline {
   }
 }
 
+/** Awaiting it takes one turn of the microtask queue. */
+const nothing = Promise.resolve();
+
 function isBefore(one: Event, other: Event): boolean {
   return one.at < other.at || (one.at === other.at && one.order < other.order);
 }
 
 async function settle(count: number): Promise<void> {
-  for (let turn = 0; turn < count; turn += 1) await undefined;
+  for (let turn = 0; turn < count; turn += 1) await nothing;
 }

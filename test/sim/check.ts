@@ -1,0 +1,65 @@
+/** Runs random schedules and reports the first failure with its smallest form. */
+import fc from "fast-check";
+import type { PlantedBug } from "./environment.ts";
+import { scheduleArbitrary, type Schedule } from "./schedule.ts";
+import { simulate } from "./simulate.ts";
+
+/** How long a failure is made smaller, ms. */
+const shrinkMs = 30_000;
+
+export type Outcome =
+  | { readonly isFine: true }
+  | { readonly isFine: false; readonly runs: number; readonly report: string };
+
+/** Runs up to `runs` schedules, all from one seed. `planted` breaks the worlds on purpose. */
+export async function checkSchedules(
+  runs: number,
+  seed: number | undefined,
+  planted?: PlantedBug,
+): Promise<Outcome> {
+  const property = fc.asyncProperty(scheduleArbitrary(), async (schedule) => {
+    await simulate(plant(schedule, planted));
+  });
+  const found = await fc.check(property, {
+    numRuns: runs,
+    endOnFailure: true,
+    ...(seed === undefined ? {} : { seed }),
+  });
+  if (!found.failed) return { isFine: true };
+  if (planted !== undefined) {
+    return { isFine: false, runs: found.numRuns, report: messageOf(found.errorInstance) };
+  }
+  const smallest = await fc.check(property, {
+    numRuns: runs,
+    seed: found.seed,
+    path: found.counterexamplePath ?? "",
+    interruptAfterTimeLimit: shrinkMs,
+  });
+  const [schedule] = smallest.counterexample ?? found.counterexample ?? [];
+  const report = [
+    `SIM_SEED=${found.seed} fails at schedule ${found.numRuns} of SIM_RUNS=${runs}.`,
+    messageOf(smallest.errorInstance ?? found.errorInstance),
+    JSON.stringify(schedule),
+    ...(schedule === undefined ? [] : await story(schedule)),
+  ];
+  return { isFine: false, runs: found.numRuns, report: report.join("\n") };
+}
+
+function plant(schedule: Schedule, planted: PlantedBug | undefined): Schedule {
+  if (planted === undefined) return schedule;
+  return { ...schedule, options: { ...schedule.options, planted } };
+}
+
+/** What happened last before the schedule failed. */
+async function story(schedule: Schedule): Promise<string[]> {
+  try {
+    await simulate({ ...schedule, options: { ...schedule.options, isTraced: true } });
+    return ["The schedule does not fail again: the world depends on something beside its seed."];
+  } catch (error) {
+    return messageOf(error).split("\n").slice(-100);
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

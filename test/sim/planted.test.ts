@@ -1,0 +1,40 @@
+/// <reference types="node" />
+/**
+ * The simulator finds bugs that were put in on purpose: a judge that never objects proves nothing.
+ * Prints how many schedules each took.
+ */
+import { expect, test } from "vitest";
+import { checkSchedules } from "./check.ts";
+import type { PlantedBug } from "./environment.ts";
+
+/** Schedules in which each bug must show; with these seeds all show far earlier. */
+const withinRuns = 1_000;
+const seeds = [1, 2, 3, 4, 5];
+
+async function schedulesToFind(planted: PlantedBug, rules: RegExp): Promise<number[]> {
+  const taken: number[] = [];
+  for (const seed of seeds) {
+    const outcome = await checkSchedules(withinRuns, seed, planted);
+    expect(outcome.isFine).toBe(false);
+    if (outcome.isFine) continue;
+    expect(outcome.report).toMatch(rules);
+    taken.push(outcome.runs);
+  }
+  process.stdout.write(`${planted}: found after ${taken.join(", ")} schedules\n`);
+  return taken;
+}
+
+test("DL2 messages that are acknowledged before they are durable are found", async () => {
+  const taken = await schedulesToFind("ack-before-durable", /^DL2 /);
+  expect(Math.max(...taken)).toBeLessThan(withinRuns);
+});
+
+test("SU1 clients that are welcomed before their shard has subscribed are found", async () => {
+  const taken = await schedulesToFind("welcome-before-subscribe", /^(SU1|DL3) /);
+  expect(Math.max(...taken)).toBeLessThan(withinRuns);
+});
+
+test("DL3 shards that forget what they have, and take what is sent again, are found", async () => {
+  const taken = await schedulesToFind("positions-forgotten", /^(DL1|DL3) /);
+  expect(Math.max(...taken)).toBeLessThan(withinRuns);
+});
