@@ -1,16 +1,27 @@
 import { defineConfig } from "tsdown";
 
-export default defineConfig({
-  entry: {
-    index: "src/index.ts",
-    partykit: "src/host/partykit/index.ts",
-    partyserver: "src/host/partyserver/index.ts",
-  },
+const common = {
   format: "esm",
   platform: "neutral",
   target: "es2022",
-  tsconfig: "src/host/partyserver/tsconfig.json",
   dts: true,
   sourcemap: true,
-  deps: { neverBundle: [/^cloudflare:/, "partykit/server", "partyserver"] },
-});
+} as const;
+
+export default defineConfig([
+  {
+    ...common,
+    entry: {
+      index: "src/index.ts",
+      partykit: "src/host/partykit/index.ts",
+      partyserver: "src/host/partyserver/index.ts",
+    },
+    tsconfig: "src/host/partyserver/tsconfig.json",
+    deps: { neverBundle: [/^cloudflare:/, "partykit/server", "partyserver"] },
+  },
+  {
+    ...common,
+    entry: { client: "client/room-socket.ts", react: "client/react.ts" },
+    tsconfig: "tsconfig.neutral.json",
+  },
+]);

@@ -7,10 +7,16 @@ import type { Payload } from "../src/protocol/payload.ts";
 import type { Answer, Outbox, Outcome } from "./outbox.ts";
 import type { Settings } from "./settings.ts";
 
-export type Topics = readonly string[];
+/** Never changed in place: another subscription is another list. */
+export type Topics = string[];
 
-/** Every phase has a time by which something is to happen. */
-export type Link = { readonly wakeAt: number } & (
+export type Link = {
+  /** When something is to happen if nothing does. */
+  readonly wakeAt: number;
+  /** The shard's name for this connection and its own; while open. */
+  readonly connection?: string;
+  readonly shard?: string;
+} & (
   | /** Not begun. */ { readonly phase: "idle" }
   | /** Asked for; `topics` are those that it was asked with. */ {
       readonly phase: "connecting";
@@ -22,8 +28,6 @@ export type Link = { readonly wakeAt: number } & (
     }
   | /** Welcomed. */ {
       readonly phase: "open";
-      readonly connection: string;
-      readonly shard: string;
       readonly since: number;
       /** A `ping` left, and nothing was heard since. */
       readonly isPinged: boolean;
@@ -74,7 +78,7 @@ export type Effect =
   | {
       readonly type: "connect";
       readonly address: string | null;
-      readonly query: Readonly<Record<string, string>>;
+      readonly query: Readonly<Record<string, string | undefined>>;
     }
   | { readonly type: "disconnect"; readonly code: number; readonly reason: string }
   | { readonly type: "transmit"; readonly text: string }
@@ -85,8 +89,10 @@ export type Effect =
       readonly topic: string | undefined;
     }
   /** For the application. */
-  | { readonly type: "opened" }
   | { readonly type: "closed"; readonly code: number; readonly reason: string }
+  | { readonly type: "tell"; readonly what: "open"; readonly detail?: undefined }
+  | { readonly type: "tell"; readonly what: "recovered"; readonly detail: Recovered }
+  | { readonly type: "tell"; readonly what: "reset"; readonly detail: Reset }
   | {
       readonly type: "deliver";
       readonly data: Payload;
@@ -94,8 +100,6 @@ export type Effect =
       readonly position: Position | null;
       readonly isLocal: boolean;
     }
-  | { readonly type: "recovered"; readonly detail: Recovered }
-  | { readonly type: "reset"; readonly detail: Reset }
   | { readonly type: "settle"; readonly id: string; readonly outcome: Outcome };
 
 export type Recovered = { readonly position: Position };
@@ -115,11 +119,12 @@ export type Context = {
 
 export type Step = { readonly state: ConnectionState; readonly effects: readonly Effect[] };
 
-/** A step under way: the new state, and what is to be done so far. */
-export type Turn = Context & {
-  readonly state: { -readonly [Field in keyof ConnectionState]: ConnectionState[Field] };
-  readonly effects: Effect[];
-};
+/** A step under way: the state as it becomes, and what is to be done so far. */
+export type Turn = {
+  -readonly [Field in keyof ConnectionState]: ConnectionState[Field];
+} & Context & {
+    readonly effects: Effect[];
+  };
 
 export function initialState(
   settings: Settings,
@@ -141,8 +146,8 @@ export function initialState(
 /** When the next `tick` is due, or `Infinity`. */
 export function wakeAt({ link, publishes }: ConnectionState): number {
   const isOpen = link.phase === "open";
-  const times = publishes.map(({ attempts, isUnderWay, retryAt, expiresAt }) =>
-    isOpen && attempts > 0 && !isUnderWay ? Math.min(retryAt, expiresAt) : expiresAt,
+  const times = publishes.map(({ attempts, leaveAt, expiresAt }) =>
+    isOpen && attempts > 0 ? Math.min(leaveAt, expiresAt) : expiresAt,
   );
   return Math.min(link.wakeAt, ...times);
 }

@@ -25,35 +25,35 @@ import {
 } from "./transitions.ts";
 
 export function step(state: ConnectionState, event: ConnectionEvent, context: Context): Step {
-  const turn: Turn = { ...context, state: { ...state }, effects: [] };
+  const turn: Turn = { ...state, ...context, effects: [] };
   take(turn, event);
-  return { state: turn.state, effects: turn.effects };
+  const { now: _now, random: _random, effects, ...next } = turn;
+  return { state: next, effects };
 }
 
 function take(turn: Turn, event: ConnectionEvent): void {
-  const { state, effects } = turn;
-  const { link } = state;
+  const { link } = turn;
   switch (event.type) {
     case "start":
       hangUp(turn, event.code, event.reason);
-      state.failures = 0;
+      turn.failures = 0;
       return connect(turn);
     case "stop":
       hangUp(turn, event.code, event.reason);
       return halt(turn);
     case "opened":
-      if (link.phase === "connecting") state.link = { ...link, phase: "greeting" };
+      if (link.phase === "connecting") turn.link = { ...link, phase: "greeting" };
       return;
     case "closed":
-      if (!hasSocket(state)) return;
-      effects.push(event);
+      if (!hasSocket(link.phase)) return;
+      turn.effects.push(event);
       return mayReconnect(event.code) ? lose(turn) : halt(turn);
     case "received":
       return receive(turn, event.data);
     case "subscribe":
-      state.topics = event.topics;
+      turn.topics = event.topics;
       // While the connection is on its way it is told once it is welcomed.
-      if (link.phase === "open") transmit(turn, { type: "subscribe", topics: [...event.topics] });
+      if (link.phase === "open") transmit(turn, event);
       return;
     case "publish":
     case "send":
@@ -66,17 +66,16 @@ function take(turn: Turn, event: ConnectionEvent): void {
 }
 
 function enqueue(turn: Turn, event: ConnectionEvent & { type: "publish" | "send" }): void {
-  const { state } = turn;
   const { data } = event;
   const bytes = byteLength(data);
-  const isStopped = state.link.phase === "stopped";
-  const isTaken = !isStopped && hasRoomFor(state, bytes, state.settings);
+  const isStopped = turn.link.phase === "stopped";
+  const isTaken = !isStopped && hasRoomFor(turn, bytes);
   if (event.type === "send") {
-    if (isTaken) state.sends = [...state.sends, { data, bytes }];
+    if (isTaken) turn.sends = [...turn.sends, { data, bytes }];
   } else if (isTaken) {
     const { id, topic } = event;
-    const unsent = { isUnderWay: false, attempts: 0, retryAt: 0, expiresAt: Infinity };
-    state.publishes = [...state.publishes, { id, data, topic, bytes, ...unsent }];
+    const unsent = { attempts: 0, leaveAt: 0, expiresAt: Infinity };
+    turn.publishes = [...turn.publishes, { id, data, topic, bytes, ...unsent }];
   } else {
     settle(turn, event.id, { ok: false, code: isStopped ? "closed" : "buffer-full" });
   }
@@ -84,8 +83,7 @@ function enqueue(turn: Turn, event: ConnectionEvent & { type: "publish" | "send"
 }
 
 function tick(turn: Turn): void {
-  const { state, effects, now } = turn;
-  const { link, settings } = state;
+  const { link, settings, now } = turn;
   giveUp(turn, "unanswered", now);
   flush(turn);
   if (now < link.wakeAt) return;
@@ -95,12 +93,12 @@ function tick(turn: Turn): void {
       return;
     case "connecting":
     case "greeting":
-      return abandon(turn, "unresponsive", "no welcome in time");
+      return abandon(turn, "no welcome in time");
     case "waiting":
       return connect(turn);
     case "open":
-      if (link.isPinged) return abandon(turn, "unresponsive", "no answer to a ping");
-      state.link = { ...link, isPinged: true, wakeAt: now + settings.pingTimeoutMs };
-      effects.push({ type: "transmit", text: "ping" });
+      if (link.isPinged) return abandon(turn, "no answer to a ping");
+      turn.link = { ...link, isPinged: true, wakeAt: now + settings.pingTimeoutMs };
+      turn.effects.push({ type: "transmit", text: "ping" });
   }
 }

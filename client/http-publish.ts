@@ -18,34 +18,27 @@ export async function postOnce(
   { makeUrl, id, data }: Post,
 ): Promise<Answer> {
   try {
-    const isText = typeof data === "string";
+    // Text has its type from `fetch`.
+    const type = typeof data === "string" ? {} : { "content-type": "application/octet-stream" };
     const response = await fetcher(await makeUrl(), {
       method: "POST",
       body: data,
-      headers: {
-        "content-type": isText ? "text/plain;charset=utf-8" : "application/octet-stream",
-        "idempotency-key": id,
-      },
+      headers: { "idempotency-key": id, ...type },
       signal: AbortSignal.timeout(requestMs),
     });
-    return await read(response);
+    const { status, statusText, headers } = response;
+    const json: unknown = await response.json().catch(() => null);
+    if (response.ok) {
+      const { epoch, seq } = isObject(json) ? json : {};
+      const isWhole = typeof epoch === "string" && typeof seq === "number";
+      return isWhole ? { ok: true, value: { epoch, seq } } : { ok: false };
+    }
+    const unknown = { type: "about:blank", title: statusText, status, detail: "" };
+    // Seconds, or a date (RFC 9110, section 10.2.3).
+    const after = headers.get("retry-after") ?? "";
+    const retryAfterMs = Number(after) * 1000 || Math.max(0, Date.parse(after) - Date.now()) || 0;
+    return { ok: false, problem: isProblem(json) ? json : unknown, retryAfterMs };
   } catch {
     return { ok: false };
   }
-}
-
-async function read(response: Response): Promise<Answer> {
-  const { ok, status, statusText, headers } = response;
-  const json: unknown = await response.json().catch(() => null);
-  if (ok) {
-    const { epoch, seq } = isObject(json) ? json : {};
-    if (typeof epoch !== "string" || typeof seq !== "number") return { ok: false };
-    return { ok: true, value: { epoch, seq } };
-  }
-  const otherwise = { type: "about:blank", title: statusText, detail: `HTTP status ${status}` };
-  const problem = { ...(isProblem(json) ? json : otherwise), status };
-  // Seconds, or a date (RFC 9110, section 10.2.3).
-  const after = headers.get("retry-after") ?? "";
-  const retryAfterMs = Number(after) * 1000 || Date.parse(after) - Date.now();
-  return { ok: false, problem, retryAfterMs: Math.max(0, retryAfterMs || 0) };
 }

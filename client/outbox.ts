@@ -14,11 +14,9 @@ export type Publish = {
   readonly data: Payload;
   readonly topic: string | undefined;
   readonly bytes: number;
-  /** It has left, and its answer may still come. */
-  readonly isUnderWay: boolean;
   readonly attempts: number;
-  /** When it may leave again, after a refusal for the moment. */
-  readonly retryAt: number;
+  /** When it may leave, again after a refusal for the moment; `Infinity` while it is under way. */
+  readonly leaveAt: number;
   /** When it is given up: some time after it first left. */
   readonly expiresAt: number;
   /** Why the room did not take it at the last attempt. */
@@ -58,9 +56,13 @@ export function outboxBytes({ sends, publishes }: Outbox): number {
   return [...sends, ...publishes].reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
-export function hasRoomFor(outbox: Outbox, bytes: number, settings: Settings): boolean {
+export function hasRoomFor(
+  outbox: Outbox & { readonly settings: Settings },
+  bytes: number,
+): boolean {
+  const { sends, publishes, settings } = outbox;
   return (
-    outbox.sends.length + outbox.publishes.length < settings.maxEnqueuedMessages &&
+    sends.length + publishes.length < settings.maxEnqueuedMessages &&
     outboxBytes(outbox) + bytes <= settings.maxEnqueuedBytes
   );
 }

@@ -4,18 +4,13 @@ import type { Payload } from "../src/protocol/payload.ts";
 /** What may be published and sent: text, or bytes. */
 export type OutgoingData = string | ArrayBuffer | ArrayBufferView;
 
-/** Bytes turned to text in slices, since a call takes a bounded number of arguments. */
-const sliceBytes = 0x8000;
-
 export function toPayload(data: OutgoingData): Payload {
   if (typeof data === "string") return data;
   const bytes = ArrayBuffer.isView(data)
     ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
     : new Uint8Array(data);
   let binary = "";
-  for (let start = 0; start < bytes.length; start += sliceBytes) {
-    binary += String.fromCharCode(...bytes.subarray(start, start + sliceBytes));
-  }
+  for (const byte of bytes) binary += String.fromCharCode(byte);
   return { base64: btoa(binary) };
 }
 

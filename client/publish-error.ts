@@ -18,7 +18,7 @@ export class PublishError extends Error {
   readonly problem: ProblemDocument | undefined;
 
   constructor(code: Code, problem?: ProblemDocument) {
-    super(`publish: ${code}${problem === undefined ? "" : `, ${problem.detail}`}`);
+    super(`${code}: ${problem?.detail ?? "no problem document"}`);
     this.code = code;
     this.problem = problem;
   }

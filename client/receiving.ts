@@ -5,9 +5,8 @@
 import type { ServerFrame } from "../src/protocol/client.ts";
 import type { Position } from "../src/protocol/link.ts";
 import type { Payload } from "../src/protocol/payload.ts";
-import type { ProblemDocument } from "../src/protocol/problems.ts";
 import type { Topics, Turn } from "./connection-state.ts";
-import type { Answer, Publish } from "./outbox.ts";
+import type { Answer } from "./outbox.ts";
 import { ackEvery } from "./protocol-bounds.ts";
 import { readServerFrame } from "./server-frame.ts";
 import { pauseMs } from "./settings.ts";
@@ -16,13 +15,12 @@ import { abandon, flush, hangUp, lose, settle, transmit } from "./transitions.ts
 type FrameOf<Type extends ServerFrame["type"]> = Extract<ServerFrame, { type: Type }>;
 
 export function receive(turn: Turn, data: unknown): void {
-  const { state, now } = turn;
-  const { link, settings } = state;
+  const { link, settings } = turn;
   if (link.phase !== "open" && link.phase !== "greeting") return;
   if (link.phase === "open") {
     // Anything that is heard shows that the connection lives.
-    const wakeAt = now + settings.pingIntervalMs;
-    state.link = { ...link, wakeAt, isPinged: false, units: link.units + String(data).length };
+    const wakeAt = turn.now + settings.pingIntervalMs;
+    turn.link = { ...link, wakeAt, isPinged: false, units: link.units + String(data).length };
   }
   if (data === "pong") return;
   const frame = readServerFrame(data);
@@ -31,7 +29,7 @@ export function receive(turn: Turn, data: unknown): void {
     return welcome(turn, frame, link.topics);
   }
   if (link.phase !== "open" || frame === null || !take(turn, frame)) {
-    return abandon(turn, "continuityLost", `unexpected ${frame?.type ?? "data"}`);
+    return abandon(turn, `unexpected ${frame?.type ?? "data"}`);
   }
   acknowledge(turn);
 }
@@ -45,35 +43,29 @@ function take(turn: Turn, frame: ServerFrame): boolean {
     case "messages":
       return takeMessages(turn, frame);
     case "volatile":
-      for (const data of frame.data) deliver(turn, data);
-      return true;
+      for (const data of frame.data) deliver(turn, data, null);
+      break;
     case "local":
       deliver(turn, frame.data, null, true);
-      return true;
+      break;
     case "reset":
       reset(turn, frame, frame.reason);
-      return true;
+      break;
     case "published":
       takeAnswer(turn, frame.id, { ok: true, value: { seq: frame.seq } });
-      return true;
+      break;
     case "rejected":
       takeAnswer(turn, frame.id, { ok: false, problem: frame.problem });
-      return true;
   }
+  return true;
 }
 
-function deliver(
-  { effects }: Turn,
-  data: Payload,
-  position: Position | null = null,
-  isLocal = false,
-): void {
-  effects.push({ type: "deliver", data, position, isLocal });
+function deliver(turn: Turn, data: Payload, position: Position | null, isLocal = false): void {
+  turn.effects.push({ type: "deliver", data, position, isLocal });
 }
 
 function takeMessages(turn: Turn, frame: FrameOf<"messages">): boolean {
-  const { state } = turn;
-  const { position, link } = state;
+  const { position, link } = turn;
   const { after, through } = frame;
   if (position === null || after > position.seq || link.phase !== "open") return false;
   for (const [index, data] of frame.data.entries()) {
@@ -81,76 +73,80 @@ function takeMessages(turn: Turn, frame: FrameOf<"messages">): boolean {
     if (seq > position.seq) deliver(turn, data, { ...position, seq });
   }
   const covered = Math.max(0, through - position.seq);
-  state.position = { ...position, seq: position.seq + covered };
-  state.link = { ...link, messages: link.messages + covered };
+  turn.position = { ...position, seq: position.seq + covered };
+  turn.link = { ...link, messages: link.messages + covered };
   return true;
 }
 
 /** Continuity is lost, and the application is told. */
-function reset({ state, effects }: Turn, { epoch, seq }: Position, reason: string): void {
-  const previous = state.position;
-  state.position = { epoch, seq };
-  effects.push({ type: "reset", detail: { previous, position: state.position, reason } });
+function reset(turn: Turn, { epoch, seq }: Position, reason: string): void {
+  const previous = turn.position;
+  const position = { epoch, seq };
+  turn.position = position;
+  turn.effects.push({ type: "tell", what: "reset", detail: { previous, position, reason } });
 }
 
 /** Acknowledges in time what has been handed over. */
 function acknowledge(turn: Turn): void {
-  const { link, position } = turn.state;
+  const { link, position } = turn;
   if (link.phase !== "open" || position === null) return;
   if (link.messages < ackEvery.messages && link.units < ackEvery.units) return;
-  turn.state.link = { ...link, messages: 0, units: 0 };
+  turn.link = { ...link, messages: 0, units: 0 };
   transmit(turn, { type: "ack", seq: position.seq });
 }
 
 function welcome(turn: Turn, frame: FrameOf<"welcome">, askedTopics: Topics): void {
-  const { state, effects, now } = turn;
-  const { position, topics } = state;
-  const { connection, shard, epoch, seq, recovered } = frame;
-  const wakeAt = now + state.settings.pingIntervalMs;
-  const counts = { messages: 0, units: 0 };
-  const times = { since: now, wakeAt, isPinged: false };
-  state.link = { phase: "open", connection, shard, ...times, ...counts };
-  effects.push({ type: "opened" });
+  const { position, topics, effects, now } = turn;
+  const { epoch, seq } = frame;
+  turn.link = {
+    phase: "open",
+    connection: frame.connection,
+    shard: frame.shard,
+    since: now,
+    wakeAt: now + turn.settings.pingIntervalMs,
+    isPinged: false,
+    messages: 0,
+    units: 0,
+  };
+  effects.push({ type: "tell", what: "open" });
   if (position === null) {
-    state.position = { epoch, seq };
-  } else if (recovered && epoch === position.epoch && seq <= position.seq) {
-    effects.push({ type: "recovered", detail: { position } });
+    turn.position = { epoch, seq };
+  } else if (frame.recovered && epoch === position.epoch && seq <= position.seq) {
+    effects.push({ type: "tell", what: "recovered", detail: { position } });
   } else {
     // Also where a shard claims to go on, but would leave something out.
     reset(turn, frame, "not-recovered");
   }
-  if (topics !== askedTopics) transmit(turn, { type: "subscribe", topics: [...topics] });
+  if (topics !== askedTopics) transmit(turn, { type: "subscribe", topics });
   flush(turn);
 }
 
 /** Elsewhere, from now on. At once the first time, so that being moved is not felt. */
 function redirect(turn: Turn, url: string): void {
-  const { state, now } = turn;
   hangUp(turn, 1000, "redirected");
   lose(turn);
-  state.address = url;
-  if (state.failures === 1)
-    state.link = { ...state.link, wakeAt: Math.min(now, state.link.wakeAt) };
-}
-
-/** An answer to a publish, over the socket or to a `post`. A refusal for the moment is not the end. */
-export function takeAnswer(turn: Turn, id: string, answer: Answer): void {
-  const { state, now, random } = turn;
-  const publish = state.publishes.find((item) => item.id === id);
-  if (publish === undefined) return;
-  let rest: readonly Publish[] = [];
-  if (answer.ok || !isRetryable(answer.problem)) {
-    settle(turn, id, answer.ok ? answer : { ...answer, code: "rejected" });
-  } else {
-    const { problem, retryAfterMs = 0 } = answer;
-    const retryAt = now + retryAfterMs + pauseMs(publish.attempts, random, state.settings);
-    rest = [{ ...publish, isUnderWay: false, retryAt, problem }];
+  turn.address = url;
+  if (turn.failures === 1 && turn.link.phase === "waiting") {
+    turn.link = { phase: "waiting", wakeAt: turn.now };
   }
-  state.publishes = state.publishes.flatMap((item) => (item === publish ? rest : item));
-  flush(turn);
 }
 
-/** Refusals for the moment, and failures on the way: the idempotency key makes a repeat safe. */
-function isRetryable(problem: ProblemDocument | undefined): boolean {
-  return problem === undefined || problem.status === 429 || problem.status >= 500;
+/** An answer to a publish, over the socket or to a `post`. */
+export function takeAnswer(turn: Turn, id: string, answer: Answer): void {
+  turn.publishes = turn.publishes.flatMap((item) => {
+    if (item.id !== id) return item;
+    if (answer.ok) {
+      settle(turn, id, answer);
+      return [];
+    }
+    const { problem, retryAfterMs = 0 } = answer;
+    if (problem !== undefined && problem.status !== 429 && problem.status < 500) {
+      settle(turn, id, { ok: false, code: "rejected", problem });
+      return [];
+    }
+    // Refused for the moment, or failed on the way: the idempotency key makes a repeat safe.
+    const pause = retryAfterMs + pauseMs(item.attempts, turn.random, turn.settings);
+    return { ...item, problem, leaveAt: turn.now + pause };
+  });
+  flush(turn);
 }

@@ -20,8 +20,37 @@ export type RoomSocketEvents = {
   statuschange: Event;
 };
 
+/** A listener as a method, so that one for a `MessageEvent` is a listener for an `Event`. */
+type Listener<Type extends Event> = { handle(event: Type): void }["handle"];
+
+interface TypedEventTarget {
+  addEventListener<Type extends keyof RoomSocketEvents>(
+    type: Type,
+    listener: Listener<RoomSocketEvents[Type]> | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  removeEventListener<Type extends keyof RoomSocketEvents>(
+    type: Type,
+    listener: Listener<RoomSocketEvents[Type]> | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  removeEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  dispatchEvent(event: Event): boolean;
+}
+
+const TypedEventTarget: new () => TypedEventTarget = EventTarget;
+
 /** An event target that knows its events' types, and has the handlers of a `WebSocket`. */
-export class RoomEventTarget extends EventTarget {
+export class RoomEventTarget extends TypedEventTarget {
   onopen: ((event: Event) => void) | null = null;
   onmessage: ((event: MessageEvent) => void) | null = null;
   onclose: ((event: CloseEvent) => void) | null = null;
@@ -33,41 +62,5 @@ export class RoomEventTarget extends EventTarget {
     this.addEventListener("message", (event) => this.onmessage?.(event));
     this.addEventListener("close", (event) => this.onclose?.(event));
     this.addEventListener("error", (event) => this.onerror?.(event));
-  }
-
-  override addEventListener<Type extends keyof RoomSocketEvents>(
-    type: Type,
-    listener: (event: RoomSocketEvents[Type]) => void,
-    options?: boolean | AddEventListenerOptions,
-  ): void;
-  override addEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: boolean | AddEventListenerOptions,
-  ): void;
-  override addEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: boolean | AddEventListenerOptions,
-  ): void {
-    super.addEventListener(type, listener, options);
-  }
-
-  override removeEventListener<Type extends keyof RoomSocketEvents>(
-    type: Type,
-    listener: (event: RoomSocketEvents[Type]) => void,
-    options?: boolean | EventListenerOptions,
-  ): void;
-  override removeEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: boolean | EventListenerOptions,
-  ): void;
-  override removeEventListener(
-    type: string,
-    listener: EventListenerOrEventListenerObject | null,
-    options?: boolean | EventListenerOptions,
-  ): void {
-    super.removeEventListener(type, listener, options);
   }
 }

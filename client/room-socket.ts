@@ -13,18 +13,20 @@ import {
   type ConnectionEvent,
   type ConnectionState,
   type Effect,
+  type Phase,
 } from "./connection-state.ts";
 import { postOnce } from "./http-publish.ts";
-import { byteLength, hasRoomFor, outboxBytes, type Outcome, type Published } from "./outbox.ts";
+import { outboxBytes, type Outcome, type Published } from "./outbox.ts";
 import { fromPayload, toPayload, type OutgoingData } from "./payload-data.ts";
 import { areTopicFilters, isPublishId, isTopic } from "./protocol-bounds.ts";
 import { PublishError } from "./publish-error.ts";
 import { RoomEventTarget } from "./room-events.ts";
 import { settingsFrom, type Settings } from "./settings.ts";
+import { hasSocket } from "./transitions.ts";
 import { addQuery, addressOf, openSocket, type Query, type Socket } from "./transport.ts";
 
 export { PublishError } from "./publish-error.ts";
-export type { Recovered, Reset } from "./connection-state.ts";
+export type { Phase, Recovered, Reset } from "./connection-state.ts";
 export type { RoomSocketEvents } from "./room-events.ts";
 export type { OutgoingData, Position, Published };
 
@@ -37,17 +39,6 @@ export type RoomSocketOptions = PartySocketOptions &
     /** For publishing over HTTP, in place of the global one. */
     readonly fetch?: typeof fetch;
   };
-
-export type RoomStatus = "connecting" | "open" | "waiting" | "closed";
-
-const statusOf = {
-  idle: "closed",
-  connecting: "connecting",
-  greeting: "connecting",
-  open: "open",
-  waiting: "waiting",
-  stopped: "closed",
-} as const satisfies Record<ConnectionState["link"]["phase"], RoomStatus>;
 
 /** `setTimeout` takes no longer ones. */
 const maxTimerMs = 2 ** 31 - 1;
@@ -86,7 +77,6 @@ export class RoomSocket extends RoomEventTarget {
   /** Publishes so far, for their ids. */
   #count = 0;
   #delivered: Position | null = null;
-  #status: RoomStatus = "closed";
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAt = Infinity;
   #clock = 0;
@@ -131,14 +121,16 @@ export class RoomSocket extends RoomEventTarget {
   }
 
   get readyState(): 0 | 1 | 3 {
-    const status = statusOf[this.#state.link.phase];
-    if (status === "open") return this.OPEN;
-    return status === "connecting" ? this.CONNECTING : this.CLOSED;
+    if (this.status === "open") return 1;
+    return hasSocket(this.status) ? 0 : 3;
   }
 
-  /** `waiting` is the pause before the next attempt; `closed` means that there will be none. */
-  get status(): RoomStatus {
-    return statusOf[this.#state.link.phase];
+  /**
+   * `idle` before the first connection, `connecting`, `greeting` until the shard's welcome, `open`,
+   * `waiting` in the pause before another attempt, `stopped` when there will be none.
+   */
+  get status(): Phase {
+    return this.#state.link.phase;
   }
 
   /** Failed connections in a row. */
@@ -162,14 +154,12 @@ export class RoomSocket extends RoomEventTarget {
 
   /** The present connection's id as the shard says it, while open. */
   get connection(): string | null {
-    const { link } = this.#state;
-    return link.phase === "open" ? link.connection : null;
+    return this.#state.link.connection ?? null;
   }
 
   /** The shard of the present connection, while open. */
   get shard(): string | null {
-    const { link } = this.#state;
-    return link.phase === "open" ? link.shard : null;
+    return this.#state.link.shard ?? null;
   }
 
   /** Connects, anew if there is a connection, and goes on from `position`. */
@@ -183,18 +173,13 @@ export class RoomSocket extends RoomEventTarget {
   }
 
   /**
-   * Sends to `onMessage` of the room class on this client's shard: at most once. Waits in the buffer
-   * while there is no connection, and is dropped when the socket is closed for good. Throws a
-   * `PublishError` (`buffer-full`) when the buffer is full. Whether it left at once is returned.
+   * Sends to `onMessage` of the room class on this client's shard: at most once. Whether it left at
+   * once is returned; if not, it waits for the connection, or is dropped because the buffer is full
+   * or the socket stopped.
    */
   send(data: OutgoingData): boolean {
-    const payload = toPayload(data);
-    if (!hasRoomFor(this.#state, byteLength(payload), this.#state.settings)) {
-      throw new PublishError("buffer-full");
-    }
-    const isOpen = this.readyState === this.OPEN;
-    this.#dispatch({ type: "send", data: payload });
-    return isOpen;
+    this.#dispatch({ type: "send", data: toPayload(data) });
+    return this.status === "open";
   }
 
   /**
@@ -205,7 +190,10 @@ export class RoomSocket extends RoomEventTarget {
    */
   async publish(
     data: OutgoingData,
-    { topic, id = this.#newId() }: { readonly topic?: string; readonly id?: string } = {},
+    {
+      topic,
+      id = `${this.#address.id}:${(this.#count += 1)}`,
+    }: { readonly topic?: string; readonly id?: string } = {},
   ): Promise<Published> {
     if (topic !== undefined && !isTopic(topic)) throw new TypeError("not a topic");
     if (!isPublishId(id) || this.#publishes.has(id)) throw new TypeError("id malformed or in use");
@@ -224,13 +212,9 @@ export class RoomSocket extends RoomEventTarget {
     this.#dispatch({ type: "subscribe", topics: checkTopics(topics) });
   }
 
-  #newId(): string {
-    this.#count += 1;
-    return `${this.#address.id}:${this.#count}`;
-  }
-
   /** The state changes at once; effects are carried out in order, also when one causes an event. */
   #dispatch(event: ConnectionEvent): void {
+    const before = this.status;
     const context = { now: this.#now(), random: Math.random() };
     const { state, effects } = step(this.#state, event, context);
     this.#state = state;
@@ -247,9 +231,7 @@ export class RoomSocket extends RoomEventTarget {
       this.#isBusy = false;
     }
     this.#setTimer();
-    if (this.status === this.#status) return;
-    this.#status = this.status;
-    this.dispatchEvent(new Event("statuschange"));
+    if (this.status !== before) this.dispatchEvent(new Event("statuschange"));
   }
 
   #perform(effect: Effect): void {
@@ -264,9 +246,6 @@ export class RoomSocket extends RoomEventTarget {
       case "post":
         void this.#post(effect.id, effect.data, effect.topic);
         return;
-      case "opened":
-        this.dispatchEvent(new Event("open"));
-        return;
       case "closed":
         this.dispatchEvent(new CloseEvent(effect.code, effect.reason, {}));
         return;
@@ -276,9 +255,8 @@ export class RoomSocket extends RoomEventTarget {
         if (effect.isLocal) this.#deliver(effect.data, "local");
         this.#delivered = null;
         return;
-      case "recovered":
-      case "reset":
-        this.dispatchEvent(new CustomEvent(effect.type, { detail: effect.detail }));
+      case "tell":
+        this.dispatchEvent(new CustomEvent(effect.what, { detail: effect.detail }));
         return;
       case "settle":
         this.#publishes.get(effect.id)?.(effect.outcome);
@@ -288,8 +266,9 @@ export class RoomSocket extends RoomEventTarget {
   }
 
   #connect(moved: string | null, query: Query): void {
-    const more = { _pk: this.id, ...query };
-    const socket = openSocket(moved ?? this.roomUrl, this.#options, more);
+    const { connectionTimeout } = this.#state.settings;
+    const options = { ...this.#options, connectionTimeout };
+    const socket = openSocket(moved ?? this.roomUrl, options, { _pk: this.id, ...query });
     this.#socket = socket;
     // One that was given up says nothing any more.
     const tell = (event: ConnectionEvent): void => {
@@ -299,13 +278,13 @@ export class RoomSocket extends RoomEventTarget {
     socket.addEventListener("message", ({ data }: MessageEvent<unknown>) => {
       tell({ type: "received", data });
     });
-    socket.addEventListener("close", (event) => {
-      const mayReturn = this.#options.shouldReconnectOnClose?.(event) ?? true;
-      tell({ type: mayReturn ? "closed" : "stop", code: event.code, reason: event.reason });
+    socket.addEventListener("close", ({ code, reason }) => {
+      // By now it has asked the application's `shouldReconnectOnClose`.
+      tell({ type: socket.shouldReconnect ? "closed" : "stop", code, reason });
     });
     socket.addEventListener("error", ({ error }) => {
       if (this.#socket !== socket) return;
-      const cause = error instanceof Error ? error : new Error("connection failed");
+      const cause = error ?? new Error("connection failed");
       this.dispatchEvent(new ErrorEvent(cause, {}));
       // No close event comes when the address or the query could not be made.
       tell({ type: "closed", code: 1006, reason: "" });
@@ -328,9 +307,9 @@ export class RoomSocket extends RoomEventTarget {
 
   #deliver(payload: Payload, type: "message" | "local"): void {
     const content = fromPayload(payload);
-    const bytes = typeof content === "string" ? content : content.buffer;
+    const isBlob = this.binaryType === "blob";
     const data =
-      typeof bytes !== "string" && this.binaryType === "blob" ? new Blob([bytes]) : bytes;
+      typeof content === "string" ? content : isBlob ? new Blob([content]) : content.buffer;
     this.dispatchEvent(new MessageEvent(type, { data }));
   }
 
@@ -357,9 +336,9 @@ export class RoomSocket extends RoomEventTarget {
   }
 }
 
-function checkTopics(topics: readonly string[]): readonly string[] {
+function checkTopics(topics: readonly string[]): string[] {
   if (!areTopicFilters(topics)) {
-    throw new TypeError("not topics, `prefix:*` or `*`, at most 100");
+    throw new TypeError("not topics, or too many");
   }
   return [...topics];
 }

@@ -68,15 +68,14 @@ const shapes: Shapes = {
   rejected: { id, problem: isProblem },
   redirect: { url: isText },
 };
-const shapeOfType = new Map<unknown, Readonly<Record<string, Check>>>(Object.entries(shapes));
+const shapeOfType = new Map<unknown, readonly [field: string, check: Check][]>(
+  Object.entries(shapes).map(([type, shape]) => [type, Object.entries(shape)]),
+);
 
 function isServerFrame(value: unknown): value is ServerFrame {
-  const shape = isObject(value) ? shapeOfType.get(value["type"]) : undefined;
-  return (
-    isObject(value) &&
-    shape !== undefined &&
-    Object.entries(shape).every(([field, check]) => check(value[field]))
-  );
+  if (!isObject(value)) return false;
+  const shape = shapeOfType.get(value["type"]);
+  return shape?.every(([field, check]) => check(value[field])) ?? false;
 }
 
 /** Whether a frame has one number for each entry, ascending, with `after < seq ≤ through`. */

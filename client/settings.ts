@@ -59,10 +59,10 @@ export function settingsFrom(options: {
 /**
  * Milliseconds to wait after `failures` in a row (1 or more); `random` is in [0, 1). Full jitter, as
  * in "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015): also the first pause is drawn,
- * from 0 to 1 s, so that the clients of a shard that went away do not come back as one.
+ * from up to 1 s, so that the clients of a shard that went away do not come back as one.
  */
 export function pauseMs(failures: number, random: number, settings: Settings): number {
   const { minReconnectionDelay, maxReconnectionDelay, reconnectionDelayGrowFactor } = settings;
   const bound = minReconnectionDelay * reconnectionDelayGrowFactor ** (failures - 1);
-  return Math.ceil(random * Math.min(maxReconnectionDelay, bound));
+  return Math.ceil(random * Math.min(maxReconnectionDelay, bound)) || 1;
 }

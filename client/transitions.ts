@@ -3,16 +3,15 @@
  * what the shard says; `receiving.ts` does.
  */
 import type { ClientFrame } from "../src/protocol/client.ts";
-import { closeCodes } from "../src/protocol/close-codes.ts";
-import type { ConnectionState, Turn } from "./connection-state.ts";
+import type { Phase, Turn } from "./connection-state.ts";
 import type { Outcome } from "./outbox.ts";
 import { pauseMs } from "./settings.ts";
 
 /** Failures in a row after which an address that a `redirect` gave is given up. */
 const redirectAttempts = 3;
 
-export function transmit(turn: Turn, frame: ClientFrame): void {
-  turn.effects.push({ type: "transmit", text: JSON.stringify(frame) });
+export function transmit({ effects }: Turn, frame: ClientFrame): void {
+  effects.push({ type: "transmit", text: JSON.stringify(frame) });
 }
 
 export function settle({ effects }: Turn, id: string, outcome: Outcome): void {
@@ -20,55 +19,53 @@ export function settle({ effects }: Turn, id: string, outcome: Outcome): void {
 }
 
 /** Asks for a connection that goes on where this client is. */
-export function connect({ state, effects, now }: Turn): void {
-  const { position, topics, address, settings } = state;
-  state.link = { phase: "connecting", wakeAt: now + settings.connectionTimeout, topics };
+export function connect(turn: Turn): void {
+  const { position, topics, address, settings } = turn;
+  turn.link = { phase: "connecting", wakeAt: turn.now + settings.connectionTimeout, topics };
   if (settings.publish === "socket") {
     // Their answers would have come over the socket that is lost.
-    state.publishes = state.publishes.map((item) => ({ ...item, isUnderWay: false }));
+    turn.publishes = turn.publishes.map((item) => ({ ...item, leaveAt: 0 }));
   }
-  const query: Record<string, string> = { protocol: "1" };
-  if (position !== null) {
-    query["epoch"] = position.epoch;
-    query["since"] = String(position.seq);
-  }
-  if (topics.length > 0) query["topics"] = topics.join(",");
-  effects.push({ type: "connect", address, query });
+  const query = {
+    protocol: "1",
+    epoch: position?.epoch,
+    since: position?.seq.toString(),
+    topics: topics.length > 0 ? topics.join(",") : undefined,
+  };
+  turn.effects.push({ type: "connect", address, query });
 }
 
-export function hasSocket({ link: { phase } }: ConnectionState): boolean {
+export function hasSocket(phase: Phase): boolean {
   return phase === "connecting" || phase === "greeting" || phase === "open";
 }
 
 /** The end of a socket by this side, if there is one. */
-export function hangUp({ state, effects }: Turn, code: number, reason: string): void {
-  if (hasSocket(state)) {
+export function hangUp({ link, effects }: Turn, code: number, reason: string): void {
+  if (hasSocket(link.phase)) {
     effects.push({ type: "disconnect", code, reason }, { type: "closed", code, reason });
   }
 }
 
 /** Ends the connection for good; what has no answer yet will have none. */
 export function halt(turn: Turn): void {
-  const { state } = turn;
-  state.link = { phase: "stopped", wakeAt: Infinity };
-  state.sends = [];
+  turn.link = { phase: "stopped", wakeAt: Infinity };
+  turn.sends = [];
   giveUp(turn, "closed", Infinity);
 }
 
 /** The socket is gone: the client comes back after a pause, unless it has failed too often. */
 export function lose(turn: Turn): void {
-  const { state, now, random } = turn;
-  const { link, settings } = state;
-  if (link.phase === "open" && now - link.since >= settings.minUptime) state.failures = 0;
-  state.failures += 1;
-  if (state.failures > settings.maxRetries) return halt(turn);
-  if (state.failures >= redirectAttempts) state.address = null;
-  state.link = { phase: "waiting", wakeAt: now + pauseMs(state.failures, random, settings) };
+  const { link, settings, now } = turn;
+  if (link.phase === "open" && now - link.since >= settings.minUptime) turn.failures = 0;
+  turn.failures += 1;
+  if (turn.failures > settings.maxRetries) return halt(turn);
+  if (turn.failures >= redirectAttempts) turn.address = null;
+  turn.link = { phase: "waiting", wakeAt: now + pauseMs(turn.failures, turn.random, settings) };
 }
 
 /** Gives up a socket of which nothing right can be expected any more. */
-export function abandon(turn: Turn, name: "continuityLost" | "unresponsive", reason: string): void {
-  hangUp(turn, closeCodes[name], reason);
+export function abandon(turn: Turn, reason: string): void {
+  hangUp(turn, 1000, reason);
   lose(turn);
 }
 
@@ -77,25 +74,28 @@ export function abandon(turn: Turn, name: "continuityLost" | "unresponsive", rea
  * since requests overtake each other and one client's messages are to keep their order.
  */
 export function flush(turn: Turn): void {
-  const { state, effects, now } = turn;
-  if (state.link.phase !== "open") return;
-  for (const { data } of state.sends) transmit(turn, { type: "send", data });
-  state.sends = [];
-  const isOverHttp = state.settings.publish === "http";
-  state.publishes = state.publishes.map((item, index) => {
-    const { id, data, topic, attempts } = item;
-    if (item.isUnderWay || item.retryAt > now || (isOverHttp && index > 0)) return item;
+  const { link, settings, effects, now } = turn;
+  if (link.phase !== "open") return;
+  for (const { data } of turn.sends) transmit(turn, { type: "send", data });
+  turn.sends = [];
+  const isOverHttp = settings.publish === "http";
+  turn.publishes = turn.publishes.map((item, index) => {
+    if (item.leaveAt > now || (isOverHttp && index > 0)) return item;
+    const { id, data, topic } = item;
     if (isOverHttp) effects.push({ type: "post", id, data, topic });
-    else transmit(turn, { type: "publish", id, data, ...(topic === undefined ? {} : { topic }) });
-    const expiresAt = attempts > 0 ? item.expiresAt : now + state.settings.publishTimeoutMs;
-    return { ...item, isUnderWay: true, attempts: attempts + 1, expiresAt };
+    else transmit(turn, { type: "publish", id, data, topic });
+    return {
+      ...item,
+      leaveAt: Infinity,
+      attempts: item.attempts + 1,
+      expiresAt: Math.min(item.expiresAt, now + settings.publishTimeoutMs),
+    };
   });
 }
 
 /** Gives up the publishes that expire by then. */
 export function giveUp(turn: Turn, code: "unanswered" | "closed", by: number): void {
-  const { state } = turn;
-  state.publishes = state.publishes.filter(({ id, expiresAt, problem }) => {
+  turn.publishes = turn.publishes.filter(({ id, expiresAt, problem }) => {
     if (expiresAt > by) return true;
     settle(turn, id, { ok: false, code, problem });
     return false;

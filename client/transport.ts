@@ -34,6 +34,5 @@ export function openSocket(address: string, options: PartySocketOptions, more: Q
     ...options,
     startClosed: false,
     maxRetries: 0,
-    shouldReconnectOnClose: () => false,
   });
 }
