@@ -78,6 +78,11 @@ export async function bundleWorker(options: BundleOptions): Promise<Bundle> {
   };
 }
 
+/** The compatibility date that a wrangler configuration asks for. */
+export function compatibilityDateOf(configPath: string): string {
+  return readWranglerConfig(configPath).compatibility_date;
+}
+
 /** TypeScript's reader of configuration files knows comments and trailing commas. */
 function readWranglerConfig(path: string): v.InferOutput<typeof WranglerConfig> {
   const read: { config?: unknown } = ts.parseConfigFileTextToJson(path, readFileSync(path, "utf8"));

@@ -14,7 +14,7 @@ export interface Options {
 }
 
 export const usage = `npm run bench -- [options]
-  --only W1,W3    these workloads only; W2 means W2a and W2c
+  --only W1,W3    these workloads only; W2 means all whose name begins so
   --quick         shorter, and one round: to see that everything works, not to quote
   --rounds N      measurements of each side (default 5, at most 20)
   --ours-only     without the naive design, so without ratios

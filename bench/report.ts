@@ -119,6 +119,10 @@ function formatTarget(target: Target | undefined): string {
       return "–";
     case "zero":
       return "0";
+    case "at-most":
+      return `≤ ${target.limit.toLocaleString("en")}`;
+    case "at-least":
+      return `≥ ${target.limit.toLocaleString("en")}`;
     case "ratio-at-most":
       return `≤ ${target.limit.toFixed(2)} ×`;
     case "ratio-at-least":
@@ -136,7 +140,7 @@ function sharesOf({ workload, runs }: WorkloadRuns): readonly string[] {
     }
     const isLimiting = generator > saturatedShare && generator > server;
     return [
-      `  ${workload.id.padEnd(4)} ${side.padEnd(6)} ${percent(server)} ${percent(generator)} ${percent(others)}` +
+      `  ${workload.id.padEnd(9)} ${side.padEnd(6)} ${percent(server)} ${percent(generator)} ${percent(others)}` +
         (isLimiting ? "  the load generator, not the server, limits this figure" : "") +
         (others > disturbingShare ? "  something else was running: measure again" : ""),
     ];

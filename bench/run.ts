@@ -9,7 +9,7 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
-import { type Bundle, bundleWorker } from "./bundle.ts";
+import { type Bundle, bundleWorker, compatibilityDateOf } from "./bundle.ts";
 import type { Measurement, Side } from "./load/job.ts";
 import { measureOnce } from "./measurement.ts";
 import { type Options, parseOptions, usage } from "./options.ts";
@@ -26,7 +26,8 @@ const resultsDirectory = join(import.meta.dirname, "results");
 /** How often a disturbed measurement is repeated. */
 const maxRepeats = 2;
 
-type Bundles = Readonly<Partial<Record<Side, Bundle>>>;
+/** By the path of their configuration. */
+type Bundles = ReadonlyMap<string, Bundle>;
 
 interface Bench {
   readonly options: Options;
@@ -58,7 +59,7 @@ async function bench(chosen: Options): Promise<number> {
   const directory = mkdtempSync(join(tmpdir(), "partyshard-bench-"));
   const results: WorkloadRuns[] = [];
   try {
-    const bundles = await bundleSides(chosen, directory);
+    const bundles = await bundleAll(chosen, selected, directory);
     const context = {
       options: chosen,
       bundles,
@@ -88,27 +89,44 @@ async function bench(chosen: Options): Promise<number> {
   return isSound(results) ? 0 : 1;
 }
 
-/** `W2` selects W2a and W2c. */
+/** `W2` selects W2a, W2b, W2c and W2c-plain. */
 function isSelected(id: string, only: readonly string[]): boolean {
   return only.length === 0 || only.some((prefix) => id.toUpperCase().startsWith(prefix));
 }
 
-async function bundleSides(chosen: Options, directory: string): Promise<Bundles> {
-  const hasOurs = !chosen.isNaiveOnly;
-  if (hasOurs && !existsSync(ourConfig)) {
+/** The sides of a workload that this run measures. */
+function sidesOf({ sides = ["naive", "ours"] }: Workload, chosen: Options): readonly Side[] {
+  return sides.filter((side) => !(side === "ours" ? chosen.isNaiveOnly : chosen.isOursOnly));
+}
+
+function configOf({ configPath = ourConfig }: Workload, side: Side): string {
+  return side === "ours" ? configPath : naiveConfig;
+}
+
+/** Bundles what the workloads need, all with the product's compatibility date. */
+async function bundleAll(
+  chosen: Options,
+  selected: readonly Workload[],
+  directory: string,
+): Promise<Bundles> {
+  if (!chosen.isNaiveOnly && !existsSync(ourConfig)) {
     throw new Error("there is no wrangler.jsonc beside bench/; --naive-only measures without it");
   }
-  const ours = hasOurs
-    ? await bundleWorker({ configPath: ourConfig, outDirectory: join(directory, "ours") })
-    : undefined;
-  const naive = chosen.isOursOnly
-    ? undefined
-    : await bundleWorker({
-        configPath: naiveConfig,
-        outDirectory: join(directory, "naive"),
-        compatibilityDate: ours?.compatibilityDate,
-      });
-  return { ...(naive === undefined ? {} : { naive }), ...(ours === undefined ? {} : { ours }) };
+  const bundles = new Map<string, Bundle>();
+  const compatibilityDate = existsSync(ourConfig) ? compatibilityDateOf(ourConfig) : undefined;
+  for (const workload of selected) {
+    for (const side of sidesOf(workload, chosen)) {
+      const configPath = configOf(workload, side);
+      if (!bundles.has(configPath)) {
+        const outDirectory = join(directory, `bundle-${bundles.size}`);
+        bundles.set(
+          configPath,
+          await bundleWorker({ configPath, outDirectory, compatibilityDate }),
+        );
+      }
+    }
+  }
+  return bundles;
 }
 
 /** Alternates the sides, and who goes first, so that drift of the machine meets both alike. */
@@ -117,9 +135,9 @@ async function measureWorkload(workload: Workload, context: Bench): Promise<Work
   const failures: string[] = [];
   process.stdout.write(`${workload.id}: ${workload.title}\n`);
   for (let round = 1; round <= context.options.rounds; round += 1) {
-    const order: readonly Side[] = round % 2 === 1 ? ["naive", "ours"] : ["ours", "naive"];
-    for (const side of order) {
-      const bundle = context.bundles[side];
+    const sides = sidesOf(workload, context.options);
+    for (const side of round % 2 === 1 ? sides : sides.toReversed()) {
+      const bundle = context.bundles.get(configOf(workload, side));
       if (bundle === undefined || context.signal.aborted) {
         continue;
       }

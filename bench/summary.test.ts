@@ -46,6 +46,15 @@ test("a ratio that must be at least something is judged the other way", () => {
   expect(lineOf(rate, [100], [90])?.isMet).toBe(true);
 });
 
+test("a figure that must be something by itself is judged without the other side", () => {
+  const most: Row = { ...cpu, target: { kind: "at-most", limit: 100 } };
+  expect(lineOf(most, [], [100])?.isMet).toBe(true);
+  expect(lineOf(most, [1_000], [101])?.isMet).toBe(false);
+  const least: Row = { ...cpu, target: { kind: "at-least", limit: 100 } };
+  expect(lineOf(least, [], [100])?.isMet).toBe(true);
+  expect(lineOf(least, [1], [99])?.isMet).toBe(false);
+});
+
 test("faults of all runs are added up, so that one bad run is not hidden", () => {
   const lost: Row = { metric: "lost", label: "", digits: 0, target: { kind: "zero" } };
   expect(lineOf(lost, [0, 0, 0], [0, 0, 3])).toMatchObject({

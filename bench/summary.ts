@@ -88,6 +88,10 @@ function judge(
       return undefined;
     case "zero":
       return ours === undefined ? undefined : ours.median === 0;
+    case "at-most":
+      return ours === undefined ? undefined : ours.median <= target.limit;
+    case "at-least":
+      return ours === undefined ? undefined : ours.median >= target.limit;
     case "ratio-at-most":
       return ratio === undefined ? undefined : ratio <= target.limit;
     case "ratio-at-least":

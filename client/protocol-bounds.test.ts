@@ -1,10 +1,18 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import * as protocol from "../src/protocol/client.ts";
-import { ackEvery, areTopicFilters, isBase64, isPublishId, isTopic } from "./protocol-bounds.ts";
+import {
+  ackEvery,
+  areTopicFilters,
+  isBase64,
+  isPublishId,
+  isTopic,
+  maxUnanswered,
+} from "./protocol-bounds.ts";
 
 test("CL9 acknowledgements are as frequent as the protocol asks", () => {
   expect(ackEvery).toEqual(protocol.ackEvery);
+  expect(maxUnanswered).toBe(protocol.maxUnanswered);
 });
 
 const unit = fc.oneof(

@@ -5,6 +5,9 @@
  */
 export const ackEvery = { messages: 128, units: 16 * 1024 };
 
+/** Publishes without an answer on one socket. */
+export const maxUnanswered = 64;
+
 /** A topic of a message: 1 to 128 printable ASCII characters but `,` and `*`. */
 export function isTopic(text: string): boolean {
   return /^[!-)+\--~]{1,128}$/.test(text);

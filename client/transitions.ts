@@ -5,6 +5,7 @@
 import type { ClientFrame } from "../src/protocol/client.ts";
 import type { Phase, Turn } from "./connection-state.ts";
 import type { Outcome } from "./outbox.ts";
+import { maxUnanswered } from "./protocol-bounds.ts";
 import { pauseMs } from "./settings.ts";
 
 /** Failures in a row after which an address that a `redirect` gave is given up. */
@@ -70,8 +71,8 @@ export function abandon(turn: Turn, reason: string): void {
 }
 
 /**
- * Lets out what may leave. Over the socket that is everything; over HTTP one publish at a time,
- * since requests overtake each other and one client's messages are to keep their order.
+ * Lets out what may leave. Over the socket that is as much as the room remembers the keys of; over
+ * HTTP one publish at a time, since requests overtake each other and one client's messages are to keep their order.
  */
 export function flush(turn: Turn): void {
   const { link, settings, effects, now } = turn;
@@ -79,8 +80,9 @@ export function flush(turn: Turn): void {
   for (const { data } of turn.sends) transmit(turn, { type: "send", data });
   turn.sends = [];
   const isOverHttp = settings.publish === "http";
+  const maxUnderWay = isOverHttp ? 1 : maxUnanswered;
   turn.publishes = turn.publishes.map((item, index) => {
-    if (item.leaveAt > now || (isOverHttp && index > 0)) return item;
+    if (item.leaveAt > now || index >= maxUnderWay) return item;
     const { id, data, topic } = item;
     if (isOverHttp) effects.push({ type: "post", id, data, topic });
     else transmit(turn, { type: "publish", id, data, topic });

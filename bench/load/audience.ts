@@ -10,10 +10,17 @@ export interface AudienceOptions {
   readonly sink: MessageSink;
   /** The sink's number of the first socket, and with it the connection ids. */
   readonly firstIndex?: number;
+  /** Sockets of protocol 1, not plain ones. The sink must be one that acknowledges. */
+  readonly protocol?: boolean;
+  /** The sockets' topic filters. */
+  readonly topics?: string;
 }
 
 export interface Audience {
   readonly count: number;
+  /** From now on no socket reads, until `resume`. */
+  readonly pause: () => void;
+  readonly resume: () => void;
   readonly close: () => Promise<void>;
 }
 
@@ -29,6 +36,9 @@ export async function openAudience(options: AudienceOptions): Promise<Audience> 
   const close = async (): Promise<void> => {
     await Promise.all(sockets.map((socket) => socket.close()));
   };
+  const query =
+    (options.protocol === true ? "&protocol=1" : "") +
+    (options.topics === undefined ? "" : `&topics=${encodeURIComponent(options.topics)}`);
   let next = 0;
   const openSome = async (): Promise<void> => {
     while (next < count) {
@@ -36,7 +46,7 @@ export async function openAudience(options: AudienceOptions): Promise<Audience> 
       next += 1;
       const socket = new RawWebSocket({
         port: options.port,
-        path: `${roomPath(options.room)}?_pk=bench-${index}`,
+        path: `${roomPath(options.room)}?_pk=bench-${index}${query}`,
         index,
         sink: options.sink,
       });
@@ -51,5 +61,10 @@ export async function openAudience(options: AudienceOptions): Promise<Audience> 
     await close();
     throw error;
   }
-  return { count, close };
+  return {
+    count,
+    pause: () => sockets.forEach((socket) => socket.pause()),
+    resume: () => sockets.forEach((socket) => socket.resume()),
+    close,
+  };
 }

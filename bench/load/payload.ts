@@ -1,13 +1,14 @@
 /**
  * Owns the message of a benchmark: 100 bytes of JSON text that carry the message's number and the
- * publishing lane at fixed places, so that a receiver reads them without parsing.
+ * publishing lane at fixed places, so that a receiver reads them without parsing. The same holds
+ * for the message as a string of JSON, which is how protocol 1 carries it.
  */
 
 /** Bytes of every benchmark message (performance.md). */
 export const messageBytes = 100;
 
 const numberDigits = 9;
-const laneDigits = 2;
+const laneDigits = 3;
 const beforeNumber = '{"n":"';
 const beforeLane = '","lane":"';
 const numberOffset = beforeNumber.length;
@@ -27,6 +28,17 @@ export function encodeMessage(number: number, lane: number): string {
   return `${beforeNumber}${digits}${beforeLane}${laneText}","pad":"${padding}"}`;
 }
 
+/** Bytes of every benchmark message as a string of JSON, quotes included. */
+export const quotedBytes = JSON.stringify(encodeMessage(0, 0)).length;
+
+const quotedNumberOffset = quotedLength(beforeNumber);
+const quotedLaneOffset = quotedNumberOffset + numberDigits + quotedLength(beforeLane) - 1;
+
+/** Up to the end of `text`, with the opening quote. */
+function quotedLength(text: string): number {
+  return JSON.stringify(text).length - 1;
+}
+
 /** The number of the message that starts at `start`, or -1 when those bytes are no message. */
 export function readNumber(bytes: Uint8Array, start: number): number {
   return readDigits(bytes, start + numberOffset, numberDigits);
@@ -35,6 +47,16 @@ export function readNumber(bytes: Uint8Array, start: number): number {
 /** The lane of the message that starts at `start`, or -1 when those bytes are no message. */
 export function readLane(bytes: Uint8Array, start: number): number {
   return readDigits(bytes, start + laneOffset, laneDigits);
+}
+
+/** As `readNumber`, where `start` is that of the string's opening quote. */
+export function readQuotedNumber(bytes: Uint8Array, start: number): number {
+  return readDigits(bytes, start + quotedNumberOffset, numberDigits);
+}
+
+/** As `readLane`, where `start` is that of the string's opening quote. */
+export function readQuotedLane(bytes: Uint8Array, start: number): number {
+  return readDigits(bytes, start + quotedLaneOffset, laneDigits);
 }
 
 function readDigits(bytes: Uint8Array, start: number, count: number): number {

@@ -5,6 +5,7 @@
 import { roomPath } from "./audience.ts";
 import { HttpLane } from "./http-lane.ts";
 import { encodeMessage } from "./payload.ts";
+import type { Publishing } from "./room-load.ts";
 
 export interface PublisherOptions {
   readonly port: number;
@@ -15,7 +16,8 @@ export interface PublisherOptions {
   readonly messagesPerPost: number;
 }
 
-export class Publisher {
+export class Publisher implements Publishing {
+  readonly lanes: number;
   /** Numbers used so far: the next message's number. */
   published = 0;
   /** POSTs that were answered with 200 or 202. */
@@ -32,6 +34,7 @@ export class Publisher {
 
   constructor(options: PublisherOptions) {
     this.#options = options;
+    this.lanes = options.lanes;
     this.#lanes = Array.from({ length: options.lanes }, () => new HttpLane(options.port));
   }
 

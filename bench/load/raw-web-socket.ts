@@ -6,9 +6,20 @@
 import { createHash } from "node:crypto";
 import { connect, type Socket } from "node:net";
 
+/** Where an answer goes. */
+export interface Sender {
+  send(text: string): void;
+}
+
 /** Takes what a socket receives; `bytes` is reused after the call. */
 export interface MessageSink {
-  handleMessage(socket: number, bytes: Uint8Array, start: number, end: number): void;
+  handleMessage(
+    socket: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    sender: Sender,
+  ): void;
   /** A frame that is no whole message, or an end that the client did not ask for. */
   handleStray(socket: number, reason: string): void;
 }
@@ -33,7 +44,7 @@ const readBuffer = Buffer.allocUnsafe(256 * 1_024);
 /** Masked with zeros, so that the payload stands as it is: 1000, "normal closure". */
 const closeFrame = Buffer.from([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8]);
 
-export class RawWebSocket {
+export class RawWebSocket implements Sender {
   readonly #options: RawWebSocketOptions;
   readonly #opened = Promise.withResolvers<void>();
   readonly #closed = Promise.withResolvers<void>();
@@ -81,11 +92,39 @@ export class RawWebSocket {
     }
   }
 
+  /** Sends one text of less than 64 KiB. */
+  send(text: string): void {
+    const length = Buffer.byteLength(text);
+    const start = length < 126 ? 6 : 8;
+    const frame = Buffer.allocUnsafe(start + length);
+    frame[0] = 0x80 | opcode.text;
+    if (length < 126) {
+      frame[1] = 0x80 | length;
+    } else {
+      frame[1] = 0x80 | 126;
+      frame.writeUInt16BE(length, 2);
+    }
+    // A mask of zeros: the text stands as it is.
+    frame.fill(0, start - 4, start);
+    frame.write(text, start);
+    this.#socket.write(frame);
+  }
+
+  /** Reads no more from the connection, until it is resumed or closed. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
   /** Says goodbye and resolves when the server has closed the connection, or soon after. */
   async close(): Promise<void> {
     this.#phase = "closing";
     if (!this.#socket.destroyed) {
       this.#socket.write(closeFrame);
+      this.#socket.resume();
     }
     const limit = setTimeout(() => this.#socket.destroy(), closeLimitMs);
     await this.#closed.promise;
@@ -159,7 +198,7 @@ export class RawWebSocket {
   #handleFrame(first: number, bytes: Uint8Array, start: number, end: number): void {
     const { sink, index } = this.#options;
     if (first === (0x80 | opcode.text) || first === (0x80 | opcode.binary)) {
-      sink.handleMessage(index, bytes, start, end);
+      sink.handleMessage(index, bytes, start, end, this);
     } else if (first === (0x80 | opcode.close)) {
       if (this.#phase === "open") {
         const code = (bytes[start] ?? 0) * 256 + (bytes[start + 1] ?? 0);

@@ -2,7 +2,7 @@
  * Owns the proof of delivery: for every socket which messages arrived, how often and in which
  * order. Knows numbers only, neither sockets' connections nor who published.
  */
-import { maxLanes, messageBytes, readLane, readNumber } from "./payload.ts";
+import { messageBytes, readLane, readNumber } from "./payload.ts";
 import type { MessageSink } from "./raw-web-socket.ts";
 
 export interface Verdict {
@@ -28,15 +28,18 @@ export class Receipts implements MessageSink {
   readonly #seen: Uint8Array[];
   readonly #orders: Uint32Array;
   readonly #newestOfLane: Int32Array;
+  readonly #lanes: number;
   readonly #strays: string[] = [];
   #repeated = 0;
   #misordered = 0;
   #strayCount = 0;
 
-  constructor(socketCount: number) {
+  /** `lanes` is how many publish: a message of any other is a stray. */
+  constructor(socketCount: number, lanes: number) {
     this.#seen = Array.from({ length: socketCount }, () => new Uint8Array(256));
     this.#orders = new Uint32Array(socketCount);
-    this.#newestOfLane = new Int32Array(socketCount * maxLanes).fill(-1);
+    this.#newestOfLane = new Int32Array(socketCount * lanes).fill(-1);
+    this.#lanes = lanes;
   }
 
   /** The first few reasons of strays, to be shown. */
@@ -51,17 +54,26 @@ export class Receipts implements MessageSink {
       this.handleStray(socket, Buffer.from(bytes.subarray(start, end)).toString("latin1", 0, 200));
       return;
     }
+    this.record(socket, number, lane, performance.now());
+  }
+
+  /** One message has arrived at a socket. */
+  record(socket: number, number: number, lane: number, atMs: number): void {
+    if (lane >= this.#lanes) {
+      this.handleStray(socket, `message ${number} came from lane ${lane}, which nobody uses`);
+      return;
+    }
     this.delivered += 1;
-    this.lastArrivalMs = performance.now();
+    this.lastArrivalMs = atMs;
     this.#markSeen(socket, number);
     this.#orders[socket] = Math.imul((this.#orders[socket] ?? 0) ^ (number + 1), 0x01000193);
-    const laneSlot = socket * maxLanes + lane;
+    const laneSlot = socket * this.#lanes + lane;
     if (number < (this.#newestOfLane[laneSlot] ?? -1)) {
       this.#misordered += 1;
     } else {
       this.#newestOfLane[laneSlot] = number;
     }
-    this.onArrival?.(number, this.lastArrivalMs);
+    this.onArrival?.(number, atMs);
   }
 
   handleStray(_socket: number, reason: string): void {

@@ -3,17 +3,36 @@
  * stretch, the wait for the last delivery, the verdict. What is published when is the workload's.
  */
 import { openAudience } from "./audience.ts";
-import { Publisher } from "./publisher.ts";
+import { ProtocolSink } from "./protocol-sink.ts";
 import { Receipts, type Verdict } from "./receipts.ts";
 import { type Usage, UsageWindow } from "./usage-window.ts";
 
-export interface RoomLoadOptions {
+/** What is known of publishing, however it is done. */
+export interface Publishing {
+  /** Lanes that messages come from: 0 up to this. */
+  readonly lanes: number;
+  /** Numbers used so far. */
+  readonly published: number;
+  /** Requests that were answered with success. */
+  readonly answered: number;
+  /** Numbers of messages that were refused. */
+  readonly refused: ReadonlySet<number>;
+  /** The first few reasons, to be shown. */
+  readonly refusals: readonly string[];
+  readonly close: () => void | Promise<void>;
+}
+
+export interface RoomLoadOptions<Publisher extends Publishing> {
   readonly port: number;
   readonly serverPid: number;
   readonly room: string;
   readonly sockets: number;
-  readonly lanes: number;
-  readonly messagesPerPost: number;
+  /** Sockets of protocol 1, not plain ones. */
+  readonly protocol?: boolean;
+  /** Their topic filters. */
+  readonly topics?: string;
+  /** Closed at the end. */
+  readonly publisher: Publisher;
   readonly warmUp: (publisher: Publisher) => Promise<void>;
   readonly measured: (publisher: Publisher, receipts: Receipts) => Promise<void>;
 }
@@ -37,16 +56,19 @@ const settleMs = 1_000;
 const drainLimitMs = 30_000;
 const drainPollMs = 2;
 
-export async function loadRoom(options: RoomLoadOptions): Promise<RoomLoadResult> {
-  const { port, room, sockets, serverPid } = options;
-  const receipts = new Receipts(sockets);
-  const publisher = new Publisher(options);
+export async function loadRoom<Publisher extends Publishing>(
+  options: RoomLoadOptions<Publisher>,
+): Promise<RoomLoadResult> {
+  const { port, room, sockets, serverPid, publisher, protocol = false, topics } = options;
+  const receipts = new Receipts(sockets, publisher.lanes);
   const audience = await openAudience({
     port,
     room,
     count: sockets,
     concurrency: connectConcurrency,
-    sink: receipts,
+    sink: protocol ? new ProtocolSink(receipts, sockets) : receipts,
+    protocol,
+    ...(topics === undefined ? {} : { topics }),
   });
   try {
     await sleep(settleMs);
@@ -74,12 +96,12 @@ export async function loadRoom(options: RoomLoadOptions): Promise<RoomLoadResult
       complaints: [...publisher.refusals, ...receipts.strayReasons],
     };
   } finally {
-    publisher.close();
+    await publisher.close();
     await audience.close();
   }
 }
 
-function counted(publisher: Publisher): { posts: number; messages: number } {
+function counted(publisher: Publishing): { posts: number; messages: number } {
   return {
     posts: publisher.answered,
     messages: publisher.published - publisher.refused.size,
@@ -87,7 +109,11 @@ function counted(publisher: Publisher): { posts: number; messages: number } {
 }
 
 /** Waits until every socket can have got everything, or until nothing more comes in time. */
-async function drain(publisher: Publisher, receipts: Receipts, sockets: number): Promise<void> {
+export async function drain(
+  publisher: Publishing,
+  receipts: Receipts,
+  sockets: number,
+): Promise<void> {
   const endMs = performance.now() + drainLimitMs;
   const expected = (publisher.published - publisher.refused.size) * sockets;
   while (receipts.delivered < expected && performance.now() < endMs) {

@@ -31,7 +31,7 @@ export const connects: Workload = {
 
 async function measure({ port, serverPid, room, isQuick }: Job): Promise<Measurement> {
   const waves = isQuick ? 3 : 6;
-  const receipts = new Receipts(sockets * (waves + 1));
+  const receipts = new Receipts(sockets * (waves + 1), 0);
   let elapsedMs = 0;
   let serverCpuMs = 0;
   let generatorMs = 0;

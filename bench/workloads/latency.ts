@@ -1,6 +1,7 @@
 /** W3: from the start of a POST to the arrival at each of a thousand plain sockets, at 20 POSTs/s. */
 import { Histogram } from "../load/histogram.ts";
 import type { Job, Measurement } from "../load/job.ts";
+import { Publisher } from "../load/publisher.ts";
 import { loadRoom } from "../load/room-load.ts";
 import { deliveryRows, roomMetrics, type Workload } from "./workload.ts";
 
@@ -33,8 +34,7 @@ async function measure({ port, serverPid, room, isQuick }: Job): Promise<Measure
     serverPid,
     room,
     sockets,
-    lanes,
-    messagesPerPost: 1,
+    publisher: new Publisher({ port, room, lanes, messagesPerPost: 1 }),
     warmUp: (publisher) => publisher.publishEvery(intervalMs, isQuick ? 20 : 60),
     measured: (publisher, receipts) => {
       receipts.onArrival = (number, atMs) => {

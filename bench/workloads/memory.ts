@@ -31,7 +31,7 @@ export const memory: Workload = {
 };
 
 async function measure({ port, serverPid, room }: Job): Promise<Measurement> {
-  const receipts = new Receipts(warmUpSockets + sockets);
+  const receipts = new Receipts(warmUpSockets + sockets, 0);
   const options = { port, room, concurrency, sink: receipts };
   const first = await openAudience({ ...options, count: warmUpSockets });
   await sleep(idleMs);

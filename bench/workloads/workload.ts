@@ -1,9 +1,11 @@
 /** Owns what a workload is: how it is measured, which figures it reports, and what they must meet. */
-import type { Job, Measurement } from "../load/job.ts";
+import type { Job, Measurement, Side } from "../load/job.ts";
 import type { RoomLoadResult } from "../load/room-load.ts";
 
-/** What the product must reach; ratios are ours divided by naive. */
+/** What the product must reach; ratios are ours divided by naive, the others are ours alone. */
 export type Target =
+  | { readonly kind: "at-most"; readonly limit: number }
+  | { readonly kind: "at-least"; readonly limit: number }
   | { readonly kind: "ratio-at-most"; readonly limit: number }
   | { readonly kind: "ratio-at-least"; readonly limit: number }
   | { readonly kind: "zero" };
@@ -22,6 +24,10 @@ export interface Workload {
   readonly id: string;
   readonly title: string;
   readonly rows: readonly Row[];
+  /** Which sides it measures. Default both. */
+  readonly sides?: readonly Side[];
+  /** Configuration of the Worker that serves our side, where it is not the product's own. */
+  readonly configPath?: string;
   /** Runs in a generator process. Bounded in time by its own limits. */
   readonly measure: (job: Job) => Promise<Measurement>;
 }

@@ -35,6 +35,8 @@ export class DeliveryLog<Entry extends Batch = Batch> {
 
   /** Takes over an unbroken run of batches; `head` is at least this even when there is none. */
   restore(batches: readonly Entry[], head: number): void {
+    this.#batches = [];
+    this.#units = 0;
     this.#head = batches[0]?.after ?? head;
     for (const batch of batches) this.append(batch);
   }
@@ -42,6 +44,11 @@ export class DeliveryLog<Entry extends Batch = Batch> {
   /** Number of the last message ever appended; 0 before the first. */
   get head(): number {
     return this.#head;
+  }
+
+  /** The batches kept hold every message after this one. */
+  get start(): number {
+    return this.#batches[0]?.after ?? this.#head;
   }
 
   /** `batch.after` must be the head. */

@@ -4,7 +4,6 @@ import type { Payload } from "../protocol/payload.ts";
 import {
   fingerprint,
   IdempotencyWindow,
-  isAlive,
   keyLifetimeMs,
   maxKeys,
   type KeyUse,
@@ -30,7 +29,11 @@ test("DL4 keys expire each at its own time", () => {
       const uses = times.map((gap, index) => use(`key-${index}`, (at += gap)));
       for (const each of uses) window.add(each);
       window.expire(now);
-      for (const each of uses) expect(window.find(each.key) !== undefined).toBe(isAlive(each, now));
+      for (const each of uses) {
+        const isAlive = each.at + keyLifetimeMs > now;
+        expect(window.find(each.key) !== undefined).toBe(isAlive);
+        expect(window.remembers(each, now)).toBe(isAlive);
+      }
     }),
   );
 });
@@ -43,6 +46,19 @@ test("DL4 a key that is used again after it expired is known by its new use", ()
   window.expire(keyLifetimeMs + 5);
   expect(window.find("a")?.seq).toBe(9);
   expect(window.find("b")).toBeUndefined();
+});
+
+test("PR8, DL4 of a client that publishes over its socket the last 64 keys are known, and no others", () => {
+  const window = new IdempotencyWindow();
+  window.add(use("other"));
+  for (let n = 0; n < 200; n += 1) {
+    window.add({ ...use(`c:${n}`), seq: n + 2, series: "c" });
+    window.add({ ...use(`d:${n}`), seq: n + 2, series: "d" });
+  }
+  const known = Array.from({ length: 200 }, (_, n) => n).filter((n) => window.find(`c:${n}`));
+  expect(known).toEqual(Array.from({ length: 64 }, (_, n) => n + 136));
+  expect(window.find("other")).toBeDefined();
+  expect(window.remembers({ ...use("c:0"), seq: 2, series: "c" }, 0)).toBe(false);
 });
 
 test("DL12 the window is full at its bound, and has place again when keys expire", () => {

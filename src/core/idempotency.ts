@@ -2,12 +2,20 @@
  * Idempotency keys of one room: what each key was used for, for at least five minutes (Centrifugo's
  * default window). Pure and in memory; rows are the journal's. Time comes in.
  */
+import { maxUnanswered } from "../protocol/client.ts";
 import type { Payload } from "../protocol/payload.ts";
 
 /** How long a key is remembered after its write, ms. */
 export const keyLifetimeMs = 300_000;
 /** Keys remembered at a time; past it, writes with a new key are refused until old ones expire. */
 export const maxKeys = 250_000;
+
+/**
+ * Keys remembered of one client that publishes over its socket, whose keys end in numbers that count
+ * up. It sends a number only when all that are so much lower are answered (`maxUnanswered` of
+ * protocol 1), so a stream of any length takes little memory.
+ */
+const maxSeriesKeys = maxUnanswered;
 
 /** One key's use: the write's fingerprint and the messages that it became. */
 export type KeyUse = {
@@ -17,11 +25,16 @@ export type KeyUse = {
   readonly seq: number;
   /** When the write was taken, epoch milliseconds. */
   readonly at: number;
+  /** The client whose keys count up, when it published over its socket. */
+  readonly series?: string;
 };
+
+type Series = { newest: number; keys: string[] };
 
 export class IdempotencyWindow {
   /** In the order of use, which is also that of expiry. */
   readonly #uses = new Map<string, KeyUse>();
+  readonly #series = new Map<string, Series>();
 
   find(key: string): KeyUse | undefined {
     return this.#uses.get(key);
@@ -30,21 +43,63 @@ export class IdempotencyWindow {
   add(use: KeyUse): void {
     this.#uses.delete(use.key);
     this.#uses.set(use.key, use);
+    if (use.series !== undefined) this.#addToSeries(use.series, use.key);
+  }
+
+  /**
+   * Whether the key is one that its client has long had the answer to: a write that comes now is a
+   * repetition that was long on its way, and must have no second effect.
+   */
+  isForgotten(key: string, series: string | undefined): boolean {
+    const known = series === undefined ? undefined : this.#series.get(series);
+    if (known === undefined || this.#uses.has(key)) return false;
+    return numberOf(key) <= known.newest - maxSeriesKeys;
   }
 
   get isFull(): boolean {
     return this.#uses.size >= maxKeys;
   }
 
+  /** Whether a write with this key would be found to be a repetition. */
+  remembers(use: KeyUse, now: number): boolean {
+    return isAlive(use, now) && this.#uses.get(use.key)?.seq === use.seq;
+  }
+
   expire(now: number): void {
     for (const [key, use] of this.#uses) {
       if (isAlive(use, now)) return;
       this.#uses.delete(key);
+      if (use.series !== undefined) this.#dropFromSeries(use.series, key);
     }
+  }
+
+  #addToSeries(name: string, key: string): void {
+    const series = this.#series.get(name) ?? { newest: 0, keys: [] };
+    this.#series.set(name, series);
+    series.newest = Math.max(series.newest, numberOf(key));
+    series.keys.push(key);
+    if (series.keys.length <= maxSeriesKeys) return;
+    series.keys = series.keys.filter((each) => {
+      const isKept = numberOf(each) > series.newest - maxSeriesKeys;
+      if (!isKept) this.#uses.delete(each);
+      return isKept;
+    });
+  }
+
+  #dropFromSeries(name: string, key: string): void {
+    const series = this.#series.get(name);
+    if (series === undefined) return;
+    series.keys = series.keys.filter((each) => each !== key);
+    if (series.keys.length === 0) this.#series.delete(name);
   }
 }
 
-export function isAlive(use: KeyUse, now: number): boolean {
+/** The number at the end of `connection:17`. */
+function numberOf(key: string): number {
+  return Number(key.slice(key.lastIndexOf(":") + 1));
+}
+
+function isAlive(use: KeyUse, now: number): boolean {
   return use.at + keyLifetimeMs > now;
 }
 

@@ -17,7 +17,8 @@ const define = (options: unknown): unknown => defineRooms({ game: options as Roo
 
 const whole = (name: string, from: number, to: number) =>
   `${name} must be a whole number from ${from} to ${to}`;
-const roomOptions = "shards, capacity, placement, history, maxMessageBytes, heartbeatIntervalMs";
+const roomOptions =
+  "shards, capacity, placement, history, maxMessageBytes, publishOverSocket, heartbeatIntervalMs";
 const placements =
   "placement must be one of least-connections, power-of-two, round-robin, random, or a function";
 
@@ -65,6 +66,7 @@ test.each([
   { shards: 1_000, capacity: 32_000, history: { messages: 100_000, seconds: 86_400 } },
   { maxMessageBytes: 1_048_576, heartbeatIntervalMs: 1_000 },
   { heartbeatIntervalMs: 60_000 },
+  { publishOverSocket: true },
 ])("RT1 the bounds themselves are possible: %j", (options) => {
   expect(defineRooms({ game: options }).typeOf("game:1" as RoomId)).toMatchObject(options);
 });
@@ -75,6 +77,7 @@ const defaults = {
   placement: leastConnections,
   history: { messages: 1_000, seconds: 300 },
   maxMessageBytes: 1_048_576,
+  publishOverSocket: false,
   heartbeatIntervalMs: 5_000,
 };
 

@@ -24,6 +24,8 @@ export type RoomTypeOptions = {
   readonly history?: { readonly messages?: number; readonly seconds?: number };
   /** Largest body of one POST, in bytes, 1 to 1 MiB. Default 1 MiB. */
   readonly maxMessageBytes?: number;
+  /** Whether clients may publish with a frame of protocol 1. Default false. */
+  readonly publishOverSocket?: boolean;
   /** How often an awake shard renews its lease at the registry, ms, 1,000 to 60,000. Default 5,000. */
   readonly heartbeatIntervalMs?: number;
 };
@@ -35,6 +37,7 @@ export type RoomType = {
   readonly placement: PlacementStrategy;
   readonly history: { readonly messages: number; readonly seconds: number };
   readonly maxMessageBytes: number;
+  readonly publishOverSocket: boolean;
   readonly heartbeatIntervalMs: number;
 };
 
@@ -81,6 +84,7 @@ const optionsSchema = options("a room type", {
     {},
   ),
   maxMessageBytes: wholeNumber("maxMessageBytes", 1, maxBodyBytes, maxBodyBytes),
+  publishOverSocket: v.optional(v.boolean("publishOverSocket must be true or false"), false),
   heartbeatIntervalMs: wholeNumber("heartbeatIntervalMs", 1_000, 60_000, 5_000),
 });
 

@@ -33,7 +33,7 @@ export class TopicFilters {
     return filtersFor(topic).some((filter) => this.#filters.has(filter));
   }
 
-  [Symbol.iterator](): Iterator<string> {
+  [Symbol.iterator](): IterableIterator<string> {
     return this.#filters.values();
   }
 }

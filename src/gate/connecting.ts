@@ -6,6 +6,7 @@ import type { Candidate } from "../core/placement.ts";
 import { PlacementTable } from "../core/placement-table.ts";
 import { shardsOf, type RoomType } from "../core/rooms.ts";
 import type { Counters } from "../core/counters.ts";
+import { parseClientRequest } from "../protocol/client-request.ts";
 import { isConnectionId, type RoomId, type ShardId } from "../protocol/names.ts";
 import type { GatePorts } from "./ports.ts";
 import { refusal, type Refusal } from "./http.ts";
@@ -97,9 +98,8 @@ function parseTarget(url: URL, ports: GatePorts): Target | Refusal {
   if (given !== null && !isConnectionId(given)) {
     return refusal("malformed-query", "_pk must be 1 to 128 printable ASCII characters, no ~");
   }
-  if (url.searchParams.has("protocol")) {
-    return refusal("malformed-query", "protocol is not known here: leave it out");
-  }
+  const client = parseClientRequest(url.searchParams);
+  if (!client.ok) return client;
   const connection = given ?? ports.entropy.id();
   if (given === null) url.searchParams.set("_pk", connection);
   const query = url.search.slice(1);

@@ -10,6 +10,7 @@ import { isAuthorized } from "./authorization.ts";
 import { Connecting } from "./connecting.ts";
 import { jsonResponse, preflightResponse, problemResponse, refusal, type Refusal } from "./http.ts";
 import type { GatePorts } from "./ports.ts";
+import { readMessages } from "./reading.ts";
 import { publish } from "./publishing.ts";
 
 /** Names and values of all headers of a request. */
@@ -70,6 +71,7 @@ export class Gate {
       const known = this.#rooms.names().join(", ");
       return refusal("unknown-room-type", `"${name}" names no room type; there are: ${known}`);
     }
+    if (path === "messages") return routeMessages(room.value, request, url, ports);
     if (path !== "") return refusal("not-found", `a room has nothing at "${path.slice(0, 100)}"`);
     if (isUpgrade(request)) {
       return this.#connecting.connect(room.value, type, request, url, ports);
@@ -87,6 +89,17 @@ export class Gate {
         });
     }
   }
+}
+
+async function routeMessages(
+  room: RoomId,
+  request: Request,
+  url: URL,
+  ports: GatePorts,
+): Promise<Response | Refusal> {
+  if (request.method === "OPTIONS") return preflightResponse("GET, OPTIONS");
+  if (request.method === "GET") return readMessages(room, url.searchParams, ports);
+  return refusal("method-not-allowed", "messages take GET", { allow: "GET, OPTIONS" });
 }
 
 async function status(room: RoomId, type: RoomType, ports: GatePorts): Promise<Response | Refusal> {

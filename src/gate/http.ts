@@ -18,7 +18,10 @@ export function refusal(
 }
 
 /** Rooms are public by address: any page may publish and read, as with PartyKit's own parties. */
-const corsHeaders = { "access-control-allow-origin": "*" };
+const corsHeaders = {
+  "access-control-allow-origin": "*",
+  "access-control-expose-headers": "retry-after",
+};
 
 export function jsonResponse(value: unknown, status = 200): Response {
   return new Response(JSON.stringify(value), {

@@ -52,6 +52,10 @@ test.each([
   ["?volatile=yes", {}, "400 malformed-query"],
   ["?volatile=", {}, "400 malformed-query"],
   ["?wait=1", {}, "400 malformed-query"],
+  ["?topic=", {}, "400 malformed-query"],
+  ["?topic=a:*", {}, "400 malformed-query"],
+  ["?topic=a,b", {}, "400 malformed-query"],
+  [`?topic=${"a".repeat(129)}`, {}, "400 malformed-query"],
   ["?wait=", {}, "400 malformed-query"],
   ["", { "idempotency-key": "" }, "400 malformed-header"],
   ["", { "idempotency-key": "ä" }, "400 malformed-header"],
@@ -61,6 +65,16 @@ test.each([
   const rig = new GateRig();
   expect(await problemOf(await rig.post("a", { query, headers }))).toBe(problem);
   expect(rig.calls.made).toEqual([]);
+});
+
+test("PR6 a topic goes with every message of the body, volatile ones too", async () => {
+  const rig = new GateRig();
+  await rig.post("a\nb", { query: "?topic=scores:a", headers: ndjson });
+  await rig.post("a", { query: "?topic=b&volatile=1" });
+  expect(rig.calls.of("publish")).toMatchObject([
+    { messages: ["a", "b"], topic: "scores:a", volatile: false },
+    { messages: ["a"], topic: "b", volatile: true },
+  ]);
 });
 
 test("DL4 the idempotency key goes with the write, up to its 255 characters", async () => {

@@ -1,6 +1,7 @@
 /** A POST to the router: from the request to the sequencer's answer. Knows nothing of order. */
 import type { RoomType } from "../core/rooms.ts";
 import { maxIdempotencyKeyLength, type Published, type PublishRequest } from "../protocol/calls.ts";
+import { isTopic } from "../protocol/client.ts";
 import type { RoomId } from "../protocol/names.ts";
 import { isProblemCode } from "../protocol/problems.ts";
 import { success, type Result, type Success } from "../protocol/result.ts";
@@ -11,7 +12,7 @@ import { jsonResponse, refusal, type Refusal } from "./http.ts";
 /** A write with an idempotency key is tried again when the answer was lost; one without is not. */
 const keyedAttempts = 3;
 
-type Options = Pick<PublishRequest, "volatile" | "waitDelivered"> & { readonly key?: string };
+type Options = Pick<PublishRequest, "volatile" | "waitDelivered" | "key" | "topic">;
 
 export async function publish(
   room: RoomId,
@@ -57,7 +58,18 @@ function parseOptions(headers: Headers, query: URLSearchParams): Success<Options
   if (wait !== null && wait !== "delivered") {
     return refusal("malformed-query", `wait must be "delivered" when given, not "${wait}"`);
   }
-  const options = { volatile: volatile === "1", waitDelivered: wait === "delivered" };
+  const topic = query.get("topic");
+  if (topic !== null && !isTopic(topic)) {
+    return refusal(
+      "malformed-query",
+      "topic must be 1 to 128 printable ASCII characters without , and *",
+    );
+  }
+  const options = {
+    volatile: volatile === "1",
+    waitDelivered: wait === "delivered",
+    ...(topic === null ? {} : { topic }),
+  };
   const key = headers.get("idempotency-key");
   if (key === null) return success(options);
   if (key.length === 0 || key.length > maxIdempotencyKeyLength || !/^[\x20-\x7e]+$/.test(key)) {

@@ -19,8 +19,11 @@ export const maxIdempotencyKeyLength = 255;
 const publishSchema = v.strictObject({
   type: v.literal("publish"),
   messages: v.pipe(v.array(payloadSchema), v.minLength(1)),
+  topic: v.optional(v.string()),
   volatile: v.boolean(),
   key: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(maxIdempotencyKeyLength))),
+  /** The key is one of a client that publishes over its socket and counts its keys up. */
+  isOfSocket: v.optional(v.literal(true)),
   /** Answer only when every shard has the message, or the time for that is over. */
   waitDelivered: v.boolean(),
 });
@@ -41,6 +44,8 @@ const requestSchemas = {
       subscription: v.string(),
     }),
     v.strictObject({ type: v.literal("status") }),
+    /** What the log holds after a position, or all of it. */
+    v.strictObject({ type: v.literal("read"), position: v.nullable(positionSchema) }),
     v.strictObject({ type: v.literal("wake") }),
   ]),
   shard: v.variant("type", [
@@ -90,6 +95,17 @@ export type Subscribed = {
   readonly subscription: string;
 };
 
+/**
+ * Every message with `after < seq ≤ through`, as encoded batch frames. `after` is the position asked
+ * for, or above it when the log no longer holds what follows that; `through` is the newest message.
+ */
+export type LogRange = {
+  readonly epoch: string;
+  readonly after: number;
+  readonly through: number;
+  readonly frames: readonly string[];
+};
+
 export type SequencerStatus = {
   readonly epoch: string;
   readonly seq: number;
@@ -123,6 +139,7 @@ type Replies = {
     subscribe: Subscribed;
     unsubscribe: null;
     status: SequencerStatus;
+    read: LogRange;
     wake: null;
   };
   shard: { hold: null; load: { readonly connections: number } };

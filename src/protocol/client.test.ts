@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { fuzzSeed as seed, isResult, wounded } from "../../test/support/fuzz.ts";
 import {
   encodeClientFrame,
   encodeServerFrame,
@@ -11,6 +12,7 @@ import {
   type ClientFrame,
   type ServerFrame,
 } from "./client.ts";
+import { encodePayload } from "./payload.ts";
 
 const problem = { type: "urn:x", title: "t", status: 503, detail: "d", more: 1 };
 const place = { epoch: "e", seq: 3 };
@@ -117,23 +119,68 @@ test.each([
   expect(isTopicFilter(text)).toBe(expected);
 });
 
-test("whatever text comes, the answer is a result and no exception", () => {
-  const near = fc
-    .constantFrom<ServerFrame | ClientFrame>(...serverFrames, ...clientFrames)
-    .chain((frame) => {
-      const text = JSON.stringify(frame);
-      return fc
-        .tuple(fc.nat(text.length), fc.string({ maxLength: 3 }), fc.nat(3))
-        .map(
-          ([start, inserted, removed]) =>
-            text.slice(0, start) + inserted + text.slice(start + removed),
-        );
-    });
-  fc.assert(
-    fc.property(fc.oneof(fc.string(), fc.json(), near), (text) => {
-      expect(parseServerFrame(text)).toHaveProperty("ok");
-      expect(parseClientFrame(text)).toHaveProperty("ok");
-    }),
-    { numRuns: 3_000 },
+test("PR11 whatever text comes, the answer is a result and no exception", () => {
+  const near = fc.record(
+    {
+      type: fc.constantFrom(...[...serverFrames, ...clientFrames].map(({ type }) => type)),
+      id: fc.anything({ maxDepth: 1 }),
+      data: fc.anything({ maxDepth: 2 }),
+      seq: fc.anything({ maxDepth: 1 }),
+      after: fc.anything({ maxDepth: 1 }),
+      through: fc.anything({ maxDepth: 1 }),
+      topic: fc.anything({ maxDepth: 1 }),
+      topics: fc.oneof(fc.array(fc.string()), fc.anything({ maxDepth: 2 })),
+    },
+    { requiredKeys: ["type"] },
   );
+  const texts = near.map((value) =>
+    JSON.stringify(value, (_, each: unknown) => (typeof each === "bigint" ? 1 : each)),
+  );
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), fc.json(), texts), (text) => {
+      expect(isResult(parseServerFrame(text)) && isResult(parseClientFrame(text))).toBe(true);
+    }),
+    { numRuns: 6_000 },
+  );
+});
+
+const words = fc.string({ minLength: 1, maxLength: 12 });
+const payloads = fc.oneof(
+  fc.string({ unit: "binary", maxLength: 20 }),
+  fc.uint8Array({ maxLength: 9 }).map(encodePayload),
+);
+const topicTexts = fc.stringMatching(/^[a-z:]{1,12}$/);
+const anyClientFrames: fc.Arbitrary<ClientFrame> = fc.oneof(
+  fc.record(
+    { type: fc.constant("publish"), id: words, data: payloads, topic: topicTexts },
+    { requiredKeys: ["type", "id", "data"] },
+  ),
+  fc.record({ type: fc.constant("ack"), seq: fc.maxSafeNat() }),
+  fc.record({
+    type: fc.constant("subscribe"),
+    topics: fc.array(fc.oneof(topicTexts, fc.constant("*"), fc.constant("a:*")), { maxLength: 5 }),
+  }),
+  fc.record({ type: fc.constant("send"), data: payloads }),
+);
+
+test("PR11 a client's frame that was encoded is understood as it was", () => {
+  fc.assert(
+    fc.property(anyClientFrames, (frame) => {
+      expect(parseClientFrame(encodeClientFrame(frame))).toEqual({ ok: true, value: frame });
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+test("PR11 of 60,000 texts near to a client's frames, some are frames, and none an exception", () => {
+  const frames = fc.sample(anyClientFrames, { numRuns: 1_500, seed }).map(encodeClientFrame);
+  const verdicts = { good: 0, malformed: 0 };
+  for (const text of wounded(frames, 40, seed)) {
+    const parsed = parseClientFrame(text);
+    if (!isResult(parsed)) throw new Error(text);
+    if (parsed.ok) verdicts.good += 1;
+    else verdicts.malformed += 1;
+  }
+  expect(verdicts.good + verdicts.malformed).toBe(60_000);
+  expect(Math.min(verdicts.good, verdicts.malformed)).toBeGreaterThan(1_000);
 });

@@ -14,6 +14,12 @@ const epochSchema = v.pipe(v.string(), v.minLength(1), v.maxLength(64));
 /** A client's own name for a publish, and its idempotency key: see `Idempotency-Key`. */
 const publishIdSchema = v.pipe(v.string(), v.minLength(1), v.maxLength(255));
 
+/**
+ * Publishes that a client has unanswered at most on its socket. Its ids are `connection:NUMBER` and
+ * count up; it sends a number only when all that are lower by this much or more are answered.
+ */
+export const maxUnanswered = 64;
+
 export const maxTopics = 100;
 export const maxTopicLength = 128;
 /** A topic of a message: printable ASCII but `,` and `*`. */

@@ -3,8 +3,8 @@
  *
  * Sequencer to shard: `batch` (every message with `after < seq ≤ through`, and volatile ones that
  * have no number), `reset` (the log no longer holds what the shard lacks) and `bye` (the sequencer
- * hangs up; a link that ends without it has broken). Shard to sequencer: `hello` first, with the
- * position it has, then `ack`, cumulative.
+ * hangs up; a link that ends without it has broken) and `results`. Shard to sequencer: `hello` first,
+ * with the position it has, then `ack`, cumulative, and `publish`, answered by `results`.
  */
 import * as v from "valibot";
 import { payloadSchema } from "./payload.ts";
@@ -41,10 +41,32 @@ const resetSchema = v.strictObject({
 /** Nothing more is to be said for now: the sequencer hangs up. */
 const byeSchema = v.strictObject({ type: v.literal("bye") });
 
-const toShardSchema = v.variant("type", [batchSchema, resetSchema, byeSchema]);
+/** What a client of the shard publishes; `id` is the shard's, `key` the idempotency key. */
+const upstreamWriteSchema = v.strictObject({
+  id: sequenceSchema,
+  message: payloadSchema,
+  key: v.string(),
+  topic: v.optional(v.string()),
+});
+export type UpstreamWrite = v.InferOutput<typeof upstreamWriteSchema>;
+
+/** What became of a write: its number, or the code and sentence of a refusal. */
+const upstreamResultSchema = v.union([
+  v.strictObject({ id: sequenceSchema, seq: sequenceSchema }),
+  v.strictObject({ id: sequenceSchema, code: v.string(), detail: v.string() }),
+]);
+export type UpstreamResult = v.InferOutput<typeof upstreamResultSchema>;
+
+const resultsSchema = v.strictObject({
+  type: v.literal("results"),
+  results: v.array(upstreamResultSchema),
+});
+
+const toShardSchema = v.variant("type", [batchSchema, resetSchema, byeSchema, resultsSchema]);
 export type FrameToShard = v.InferOutput<typeof toShardSchema>;
 
 const toSequencerSchema = v.variant("type", [
+  v.strictObject({ type: v.literal("publish"), writes: v.array(upstreamWriteSchema) }),
   v.strictObject({ type: v.literal("hello"), position: v.nullable(positionSchema) }),
   v.strictObject({
     type: v.literal("ack"),

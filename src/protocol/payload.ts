@@ -40,3 +40,13 @@ export function decodePayload(payload: Payload): MessageData {
 export function payloadUnits(payload: Payload): number {
   return typeof payload === "string" ? payload.length : payload.base64.length;
 }
+
+const encoder = new TextEncoder();
+
+/** Size of what a payload carries, in bytes: text as UTF-8. */
+export function payloadBytes(payload: Payload): number {
+  if (typeof payload === "string") return encoder.encode(payload).length;
+  const { base64 } = payload;
+  const padding = base64.endsWith("==") ? 2 : Number(base64.endsWith("="));
+  return (base64.length / 4) * 3 - padding;
+}

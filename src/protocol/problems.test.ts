@@ -9,6 +9,7 @@ const statuses: Record<ProblemCode, number> = {
   "malformed-body": 400,
   unauthorized: 401,
   forbidden: 403,
+  "publish-not-allowed": 403,
   "not-found": 404,
   "unknown-room-type": 404,
   "method-not-allowed": 405,
@@ -31,7 +32,7 @@ test.each(codes)("HT7 %s is a problem document with a stable type and status", (
 
 test("HT7 no two problems share a type or a title", () => {
   const documents = codes.map((code) => problemDocument(code, ""));
-  expect(codes).toHaveLength(16);
+  expect(codes).toHaveLength(17);
   expect(new Set(documents.map(({ type }) => type)).size).toBe(codes.length);
   expect(new Set(documents.map(({ title }) => title)).size).toBe(codes.length);
 });

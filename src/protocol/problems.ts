@@ -9,6 +9,7 @@ const problemTable = {
   "malformed-body": [400, "The body is malformed"],
   unauthorized: [401, "A valid token is required"],
   forbidden: [403, "Not reachable from outside"],
+  "publish-not-allowed": [403, "Clients may not publish over the socket here"],
   "not-found": [404, "There is nothing at this address"],
   "unknown-room-type": [404, "The deployment has no such room type"],
   "method-not-allowed": [405, "The method is not allowed here"],

@@ -17,6 +17,8 @@ const unusedMs = 60_000;
 type RoomEntry = {
   readonly enteredAt: number;
   readonly loads: Map<ShardId, ShardLoad>;
+  /** Shards that were asked for their load and did not answer: they may have clients. */
+  readonly unknown: Set<ShardId>;
   /** Settled once every shard has been asked, after this object lost its memory. */
   learned: Promise<void>;
 };
@@ -80,8 +82,8 @@ export class Registry {
     entry.loads.set(shard, { ...load, connections, reportedAt: this.#ports.clock.now() });
     // The other shards of a room that was remembered may have clients.
     await entry.learned;
-    const isEmpty = [...entry.loads.values()].every((each) => each.connections === 0);
-    if (isEmpty && this.#entries.get(room) === entry) this.#forget(room);
+    entry.unknown.delete(shard);
+    if (isEmpty(entry) && this.#entries.get(room) === entry) this.#forget(room);
     return success(null);
   }
 
@@ -92,7 +94,8 @@ export class Registry {
       loads.set(id, { id, status: "online", ...state });
     }
     const enteredAt = this.#ports.clock.now();
-    const entry: RoomEntry = { enteredAt, loads, learned: Promise.resolve() };
+    const unknown = new Set<ShardId>();
+    const entry: RoomEntry = { enteredAt, loads, unknown, learned: Promise.resolve() };
     this.#wakeNoLaterThan(enteredAt + unusedMs);
     this.#entries.set(room, entry);
     if (this.#remembered.delete(room)) entry.learned = this.#learn(entry);
@@ -100,11 +103,12 @@ export class Registry {
     return entry;
   }
 
-  /** Asks every shard; one that does not answer counts as empty until it reports. */
+  /** Asks every shard; one that does not answer is placed on as if it were empty until it reports. */
   async #learn(entry: RoomEntry): Promise<void> {
     const asked = [...entry.loads.values()].map(async (load) => {
       const reply = await this.#ports.calls.call({ role: "shard", id: load.id }, { type: "load" });
       const known = entry.loads.get(load.id);
+      if (!reply.ok) entry.unknown.add(load.id);
       if (!reply.ok || known === undefined || known.reportedAt > 0) return;
       const { connections } = reply.value;
       entry.loads.set(load.id, { ...known, connections, reportedAt: this.#ports.clock.now() });
@@ -116,10 +120,10 @@ export class Registry {
   wake(): void {
     const now = this.#ports.clock.now();
     this.#wakeAt = null;
-    for (const [room, { enteredAt, loads }] of this.#entries) {
-      if ([...loads.values()].some((each) => each.connections > 0)) continue;
-      if (enteredAt + unusedMs <= now) this.#forget(room);
-      else this.#wakeNoLaterThan(enteredAt + unusedMs);
+    for (const [room, entry] of this.#entries) {
+      if (!isEmpty(entry)) continue;
+      if (entry.enteredAt + unusedMs <= now) this.#forget(room);
+      else this.#wakeNoLaterThan(entry.enteredAt + unusedMs);
     }
   }
 
@@ -141,4 +145,9 @@ export class Registry {
     }
     return { rooms: this.#entries.size + this.#remembered.size, connections };
   }
+}
+
+/** Whether no shard of the room has clients, as far as can be known. */
+function isEmpty({ loads, unknown }: RoomEntry): boolean {
+  return unknown.size === 0 && [...loads.values()].every((each) => each.connections === 0);
 }

@@ -16,10 +16,13 @@ import {
   splitFrame,
   type FrameToSequencer,
   type Position,
+  type UpstreamResult,
+  type UpstreamWrite,
 } from "../protocol/link.ts";
 import type { ShardId } from "../protocol/names.ts";
-import type { Payload } from "../protocol/payload.ts";
+import type { VolatileMessage } from "./batch-builder.ts";
 import { SendWindow } from "./send-window.ts";
+import { WaitingVolatile } from "./waiting-volatile.ts";
 
 /** A link that has carried nothing for so long is closed. */
 const idleMs = 5_000;
@@ -28,8 +31,6 @@ const answerTimeoutMs = 10_000;
 const retryBounds = { baseMs: 100, maxMs: 30_000 };
 /** For so long the log waits for a shard that fails; then the shard may lose continuity. */
 const holdLogMs = 60_000;
-/** Volatile messages that wait for a link to open; older ones are dropped. */
-const maxWaitingVolatile = 64;
 
 type Phase =
   | { readonly name: "idle" }
@@ -49,6 +50,8 @@ export type DeliveryOwner = {
   readonly count: (what: string) => void;
   /** The shard has acknowledged what it had not before. */
   readonly onAcknowledged: (before: number, acked: number) => void;
+  /** Clients of the shard publish; the results go back on the link that the writes came on. */
+  readonly onPublish: (writes: readonly UpstreamWrite[]) => Promise<UpstreamResult[]>;
   /** The shard has no clients. */
   readonly onNoClients: (delivery: Delivery) => void;
   /** Ask for `wake()` at this time or earlier. */
@@ -69,7 +72,7 @@ export class Delivery {
   #lastUsedAt = 0;
   #failures = 0;
   #failingSince: number | null = null;
-  #waitingVolatile: Payload[] = [];
+  readonly #waitingVolatile = new WaitingVolatile();
 
   constructor(shard: ShardId, subscription: string, acked: number, owner: DeliveryOwner) {
     this.shard = shard;
@@ -96,14 +99,19 @@ export class Delivery {
    * A batch was just appended to the log. `frame` also holds its volatile messages. Returns whether
    * it went out at once, so that an acknowledgement is to be expected.
    */
-  offer(frame: readonly string[], units: number, after: number, volatile: Payload[]): boolean {
+  offer(
+    frame: readonly string[],
+    units: number,
+    after: number,
+    volatile: VolatileMessage[],
+  ): boolean {
     const isCurrent = this.#window.sent === after && !this.#window.isFull;
     if (this.#phase.name === "open" && isCurrent) {
       this.#transmit(this.#phase.socket, frame, units, this.#owner.log.head);
       this.#wakeDurablyIfOwed();
       return true;
     }
-    if (this.#phase.name !== "open") this.#keepVolatile(volatile);
+    if (this.#phase.name !== "open") this.#waitingVolatile.add(volatile);
     this.pump();
     return false;
   }
@@ -175,7 +183,7 @@ export class Delivery {
   }
 
   get #hasWork(): boolean {
-    return this.acked < this.#owner.log.head || this.#waitingVolatile.length > 0;
+    return this.acked < this.#owner.log.head || !this.#waitingVolatile.isEmpty;
   }
 
   /**
@@ -242,7 +250,12 @@ export class Delivery {
       this.#greet(phase.socket, frame.position);
       return true;
     }
-    if (phase.name !== "open" || frame.epoch !== this.#owner.epoch()) return phase.name === "open";
+    if (phase.name !== "open") return false;
+    if (frame.type === "publish") {
+      void this.#publish(phase.socket, frame.writes);
+      return true;
+    }
+    if (frame.epoch !== this.#owner.epoch()) return true;
     if (frame.seq > this.#window.sent) return false;
     this.#acknowledge(frame.seq);
     this.#sendFromLog(phase.socket);
@@ -256,7 +269,6 @@ export class Delivery {
     const { log } = this.#owner;
     const known = position ?? { epoch: this.#owner.epoch(), seq: this.acked };
     if (known.epoch !== this.#owner.epoch() || known.seq > log.head) {
-      this.#window.restart(this.acked);
       this.#reset(socket);
       return;
     }
@@ -268,6 +280,12 @@ export class Delivery {
     if (known.seq > before) this.#owner.onAcknowledged(before, known.seq);
     this.#sendFromLog(socket);
     this.#sendWaitingVolatile(socket);
+  }
+
+  async #publish(socket: Socket, writes: readonly UpstreamWrite[]): Promise<void> {
+    const results = await this.#owner.onPublish(writes);
+    this.#lastUsedAt = this.#owner.clock.now();
+    for (const part of splitFrame(encodeFrame({ type: "results", results }))) socket.send(part);
   }
 
   #acknowledge(seq: number): void {
@@ -291,11 +309,15 @@ export class Delivery {
     }
   }
 
-  /** The log no longer holds what the shard lacks: it starts anew from the head. */
+  /** The log no longer holds what the shard lacks: it goes on from where the log begins. */
   #reset(socket: Socket): void {
-    const { head } = this.#owner.log;
-    const frame = encodeFrame({ type: "reset", epoch: this.#owner.epoch(), seq: head });
-    this.#transmit(socket, [frame], frame.length, head);
+    const { start } = this.#owner.log;
+    const before = this.acked;
+    this.#window.restart(start);
+    const frame = encodeFrame({ type: "reset", epoch: this.#owner.epoch(), seq: start });
+    this.#transmit(socket, [frame], frame.length, start);
+    if (start > before) this.#owner.onAcknowledged(before, start);
+    this.#sendFromLog(socket);
   }
 
   #transmit(socket: Socket, parts: readonly string[], units: number, through: number): void {
@@ -304,27 +326,13 @@ export class Delivery {
     this.#window.send(through, units);
   }
 
-  #keepVolatile(messages: readonly Payload[]): void {
-    this.#waitingVolatile.push(...messages);
-    const extra = this.#waitingVolatile.length - maxWaitingVolatile;
-    if (extra > 0) this.#waitingVolatile.splice(0, extra);
-  }
-
   #sendWaitingVolatile(socket: Socket): void {
-    const entries = this.#waitingVolatile;
-    if (entries.length === 0) return;
-    this.#waitingVolatile = [];
+    if (this.#waitingVolatile.isEmpty) return;
     const { sent } = this.#window;
+    const now = this.#owner.clock.now();
+    const frame = this.#waitingVolatile.takeFrame(this.#owner.epoch(), sent, now);
+    // They may be lost, and a shard that is behind has more important things to be sent.
     if (sent !== this.#owner.log.head) return;
-    const frame = encodeFrame({
-      type: "batch",
-      epoch: this.#owner.epoch(),
-      after: sent,
-      through: sent,
-      at: this.#owner.clock.now(),
-      entries,
-      volatile: [...entries.keys()],
-    });
     this.#transmit(socket, splitFrame(frame), frame.length, sent);
   }
 

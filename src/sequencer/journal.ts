@@ -11,7 +11,7 @@
  */
 import * as v from "valibot";
 import type { Batch } from "../core/delivery-log.ts";
-import { isAlive, keyLifetimeMs, type KeyUse } from "../core/idempotency.ts";
+import { keyLifetimeMs, type KeyUse } from "../core/idempotency.ts";
 import type { Storage } from "../core/ports.ts";
 import { isShardId, type ShardId } from "../protocol/names.ts";
 
@@ -44,6 +44,7 @@ const keyUseSchema = v.object({
   first: v.number(),
   seq: v.number(),
   at: v.number(),
+  series: v.exactOptional(v.string()),
 });
 const keysSchema = v.array(keyUseSchema);
 const batchRowSchema = v.object({
@@ -58,6 +59,7 @@ const subscriberSchema = v.object({ subscription: v.string(), seq: v.number() })
 
 export class Journal {
   readonly #storage: Storage;
+  readonly #remembers: (use: KeyUse, now: number) => boolean;
   #freeSlots: number[] = [];
   #nextSlot = 0;
   /** Batches that the log dropped and whose keys are still alive, oldest first. */
@@ -66,8 +68,13 @@ export class Journal {
   #keyRows: { readonly row: number; readonly expiresAt: number }[] = [];
   #nextKeyRow = 0;
 
-  constructor(storage: Storage) {
+  /** `remembers` tells whether a key's use still matters. */
+  constructor(
+    storage: Storage,
+    remembers: (use: KeyUse, now: number) => boolean = (use, now) => use.at + keyLifetimeMs > now,
+  ) {
     this.#storage = storage;
+    this.#remembers = remembers;
   }
 
   async load(): Promise<JournalContents> {
@@ -122,7 +129,7 @@ export class Journal {
   /** The log dropped these batches: their rows may be written over once their keys are safe. */
   release(batches: readonly JournaledBatch[], now: number): void {
     for (const batch of batches) {
-      if (batch.keys.some((use) => isAlive(use, now))) this.#retired.push(batch);
+      if (batch.keys.some((use) => this.#remembers(use, now))) this.#retired.push(batch);
       else this.#free(batch);
     }
     this.#freeExpired(now);
@@ -132,7 +139,7 @@ export class Journal {
   #freeExpired(now: number): void {
     let expired = 0;
     for (const batch of this.#retired) {
-      if (batch.keys.some((use) => isAlive(use, now))) break;
+      if (batch.keys.some((use) => this.#remembers(use, now))) break;
       this.#free(batch);
       expired += 1;
     }
@@ -144,7 +151,8 @@ export class Journal {
   }
 
   #gatherKeys(now: number): void {
-    const alive = this.#retired.flatMap((batch) => batch.keys).filter((use) => isAlive(use, now));
+    const keys = this.#retired.flatMap((batch) => batch.keys);
+    const alive = keys.filter((use) => this.#remembers(use, now));
     for (const uses of groupByText(alive, this.#storage.maxTextUnits)) {
       const row = this.#nextKeyRow++;
       this.#storage.put({ [`keys/${row}`]: JSON.stringify(uses) });

@@ -72,7 +72,10 @@ test("DL8 a shard with another life's position is dialled, to be reset", async (
   await room.publish("a");
   await room.subscribe(1, { epoch: "0", seq: 1 });
   await room.dialOf(1).greet("0", 1);
-  expect(room.dialOf(1).frames).toMatchObject([{ type: "reset", seq: 1 }]);
+  expect(room.dialOf(1).frames).toMatchObject([
+    { type: "reset", seq: 0 },
+    { type: "batch", after: 0, through: 1 },
+  ]);
 });
 
 test("DL7 what a reachable shard has not acknowledged is kept beyond history", async () => {
@@ -94,7 +97,11 @@ test("DL7, DL8 a shard that has failed for a minute loses what is no history, an
   await room.pass(60_000);
   for (const text of ["b", "c", "d"]) await room.publish(text);
   await room.dialOf(1).greet(epoch, 0);
-  expect(room.dialOf(1).frames).toMatchObject([{ type: "reset", seq: 4 }]);
+  expect(room.dialOf(1).frames).toMatchObject([
+    { type: "reset", seq: 2 },
+    { type: "batch", after: 2, through: 3 },
+    { type: "batch", after: 3, through: 4 },
+  ]);
 });
 
 test("LK2 a sequencer asks to be woken for the next dial of a shard that failed", async () => {

@@ -11,15 +11,21 @@ import type { RoomType } from "../core/rooms.ts";
 import type {
   AnyReply,
   DeliveryCount,
+  LogRange,
   Published,
   PublishRequest,
   RequestTo,
   SequencerStatus,
 } from "../protocol/calls.ts";
-import { splitFrame } from "../protocol/link.ts";
+import {
+  splitFrame,
+  type Position,
+  type UpstreamResult,
+  type UpstreamWrite,
+} from "../protocol/link.ts";
 import { payloadUnits, type Payload } from "../protocol/payload.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
-import { BatchBuilder, type Committed } from "./batch-builder.ts";
+import { BatchBuilder, type Committed, type WriteKey } from "./batch-builder.ts";
 import { CommitQueue } from "./commit-queue.ts";
 import { DeliveryWaiters } from "./delivery-waiters.ts";
 import { Journal, type JournaledBatch } from "./journal.ts";
@@ -35,9 +41,10 @@ const overheadUnits = 64;
 
 type Write = {
   readonly messages: readonly Payload[];
+  readonly topic: string | null;
   readonly isVolatile: boolean;
   readonly units: number;
-  readonly key: { readonly key: string; readonly fingerprint: string } | null;
+  readonly key: WriteKey | null;
   readonly committed: Promise<Committed>;
   readonly commit: (committed: Committed) => void;
 };
@@ -54,7 +61,7 @@ export class Sequencer {
   readonly #ports: SequencerPorts;
   readonly #journal: Journal;
   readonly #log: DeliveryLog<JournaledBatch>;
-  readonly #keys = new IdempotencyWindow();
+  readonly #keys: IdempotencyWindow;
   readonly #queue = new CommitQueue<Write>();
   readonly #counters = new Counters();
   readonly #waitingKeys = new Map<string, Write>();
@@ -65,8 +72,14 @@ export class Sequencer {
   #wakeAt: number | null = null;
   #durableWakeAt = 0;
 
-  private constructor(type: RoomType, ports: SequencerPorts, journal: Journal) {
+  private constructor(
+    type: RoomType,
+    ports: SequencerPorts,
+    journal: Journal,
+    keys: IdempotencyWindow,
+  ) {
     this.#ports = ports;
+    this.#keys = keys;
     this.#journal = journal;
     const bounds = { ...type.history, units: historyUnits, backlogUnits };
     this.#log = new DeliveryLog(bounds);
@@ -79,6 +92,7 @@ export class Sequencer {
       log: this.#log,
       epoch: () => this.#epoch,
       onAcknowledged: (before, acked) => this.#handleAcknowledged(before, acked),
+      onPublish: (writes) => this.#publishUpstream(writes),
       count: (what) => this.#counters.increment(what),
       onGone: () => this.#waiters.check(),
       wakeAt: (at) => this.#wakeNoLaterThan(at),
@@ -88,8 +102,9 @@ export class Sequencer {
 
   /** Reads what a former life of the object left, and goes on delivering what it owed. */
   static async start(type: RoomType, ports: SequencerPorts): Promise<Sequencer> {
-    const journal = new Journal(ports.storage);
-    const sequencer = new Sequencer(type, ports, journal);
+    const keys = new IdempotencyWindow();
+    const journal = new Journal(ports.storage, (use, now) => keys.remembers(use, now));
+    const sequencer = new Sequencer(type, ports, journal, keys);
     await sequencer.#restore();
     return sequencer;
   }
@@ -106,6 +121,8 @@ export class Sequencer {
         return success(null);
       case "status":
         return success(await this.#status());
+      case "read":
+        return success(this.#read(request.position));
       case "wake":
         return success(null);
     }
@@ -143,16 +160,18 @@ export class Sequencer {
     this.#journal.writeEpoch(this.#epoch);
   }
 
-  async #publish(request: PublishRequest): Promise<Reply> {
-    const { messages, key, waitDelivered } = request;
-    const used = key === undefined ? null : { key, fingerprint: fingerprint(messages) };
+  async #publish(request: PublishRequest): Promise<Result<Published>> {
+    const { messages, topic, key, waitDelivered } = request;
+    const content = topic === undefined ? messages : [...messages, topic];
+    const series = request.isOfSocket === true ? seriesOf(key) : {};
+    const used = key === undefined ? null : { key, fingerprint: fingerprint(content), ...series };
     const known = used === null ? null : this.#find(used);
     if (known !== null && !known.ok) {
       // The other write may be one that waits, and a crash would undo the reason for this answer.
       if (key !== undefined) await this.#waitingKeys.get(key)?.committed;
       return known;
     }
-    const committed = known?.value ?? this.#enqueue(messages, request.volatile, used);
+    const committed = known?.value ?? this.#enqueue(request, used);
     if ("ok" in committed) return committed;
     const place = await committed;
     const shards = waitDelivered
@@ -165,12 +184,16 @@ export class Sequencer {
   #find(used: {
     key: string;
     fingerprint: string;
+    series?: string;
   }): Result<Promise<Committed> | Committed, "idempotency-key-reused"> | null {
     this.#keys.expire(this.#ports.clock.now());
     const past = this.#keys.find(used.key);
     const waiting = this.#waitingKeys.get(used.key);
     const known = past?.fingerprint ?? waiting?.key?.fingerprint;
-    if (known === undefined) return null;
+    if (known === undefined) {
+      if (!this.#keys.isForgotten(used.key, used.series)) return null;
+      return failure("idempotency-key-reused", "newer keys of this client have long been used");
+    }
     if (known !== used.fingerprint) {
       return failure("idempotency-key-reused", "the idempotency key was used for another message");
     }
@@ -178,11 +201,8 @@ export class Sequencer {
     return waiting === undefined ? null : success(waiting.committed);
   }
 
-  #enqueue(
-    messages: readonly Payload[],
-    isVolatile: boolean,
-    key: Write["key"],
-  ): Promise<Committed> | Result<never> {
+  #enqueue(request: PublishRequest, key: Write["key"]): Promise<Committed> | Result<never> {
+    const { messages, topic = null, volatile: isVolatile } = request;
     if (this.#queue.isFull) return failure("overloaded", "too many writes wait in this room");
     if (key !== null && this.#keys.isFull) {
       return failure("overloaded", "too many idempotency keys were used within five minutes");
@@ -190,7 +210,8 @@ export class Sequencer {
     let units = overheadUnits + (key?.key.length ?? 0);
     for (const message of messages) units += payloadUnits(message);
     const { promise, resolve } = Promise.withResolvers<Committed>();
-    const write: Write = { messages, isVolatile, units, key, committed: promise, commit: resolve };
+    const content = { messages, topic, isVolatile, units, key };
+    const write: Write = { ...content, committed: promise, commit: resolve };
     if (key !== null) this.#waitingKeys.set(key.key, write);
     this.#queue.add(write);
     this.#commitNext();
@@ -236,6 +257,31 @@ export class Sequencer {
     const { after, through, keys } = batch;
     this.#log.append(this.#journal.append({ after, through, at: now, frame }, keys));
     this.#journal.release(this.#log.trim(now, this.#subscribers.settledThrough(now)), now);
+  }
+
+  /** Clients' writes that a shard sent on its link: each has an idempotency key and one message. */
+  #publishUpstream(writes: readonly UpstreamWrite[]): Promise<UpstreamResult[]> {
+    return Promise.all(
+      writes.map(async ({ id, message, key, topic }) => {
+        const result = await this.#publish({
+          ...({ type: "publish", messages: [message], volatile: false } as const),
+          isOfSocket: true,
+          waitDelivered: false,
+          key,
+          ...(topic === undefined ? {} : { topic }),
+        });
+        if (result.ok) return { id, seq: result.value.seq };
+        return { id, code: result.code, detail: result.detail };
+      }),
+    );
+  }
+
+  #read(position: Position | null): LogRange {
+    const { head, start } = this.#log;
+    const seq = position?.epoch === this.#epoch ? position.seq : start;
+    const after = Math.max(Math.min(seq, head), start);
+    const frames = (this.#log.since(after) ?? []).map((batch) => batch.frame);
+    return { epoch: this.#epoch, after, through: head, frames };
   }
 
   #handleAcknowledged(before: number, acked: number): void {
@@ -292,4 +338,10 @@ export class Sequencer {
     this.#durableWakeAt = now + recoveryMs;
     this.#ports.wakeups.durable(this.#durableWakeAt);
   }
+}
+
+/** `connection:17` is of the series `connection`; a key of any other form is remembered in full. */
+function seriesOf(key: string | undefined): { series?: string } {
+  const series = /^(.+):\d{1,15}$/.exec(key ?? "")?.[1];
+  return series === undefined ? {} : { series };
 }

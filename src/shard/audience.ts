@@ -8,10 +8,16 @@
  */
 import { DeliveryLog } from "../core/delivery-log.ts";
 import type { Socket } from "../core/ports.ts";
-import { TopicFilters, TopicIndex } from "../core/topics.ts";
+import { TopicIndex, type TopicFilters } from "../core/topics.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
 import type { MessageData } from "../protocol/payload.ts";
-import { encodeMessages, encodeVolatile, type ShardBatch, type ShardMessage } from "./messages.ts";
+import {
+  encodeMessages,
+  encodeVolatile,
+  splitBatch,
+  type ShardBatch,
+  type ShardMessage,
+} from "./messages.ts";
 import type { ProtocolClient } from "./protocol-client.ts";
 
 type Group = {
@@ -35,13 +41,26 @@ export const behindMs = 30_000;
 /** Clients whose topics leave out everything learn their position after so many messages. */
 const advanceEvery = 512;
 
+export type AudienceOwner = {
+  /** The client has begun or ceased to lag. */
+  readonly onLag: (client: ProtocolClient) => void;
+  /** The client was closed because it did not keep up, and is no client any more. */
+  readonly onLost: (client: ProtocolClient) => void;
+};
+
 export class Audience {
   readonly recent = new DeliveryLog<ShardBatch>(recentBounds);
   readonly #groups = new Map<string, Group>();
-  readonly #index = new TopicIndex<Group>();
+  #index = new TopicIndex<Group>();
   readonly #groupOfPlain = new Map<Socket, Group>();
   readonly #protocolClients = new Map<Socket, ProtocolClient>();
   readonly #behind = new Set<ProtocolClient>();
+  readonly #owner: AudienceOwner;
+  #heldFrom: number | null = null;
+
+  constructor(owner: AudienceOwner) {
+    this.#owner = owner;
+  }
 
   get size(): number {
     return this.#groupOfPlain.size + this.#protocolClients.size;
@@ -62,6 +81,30 @@ export class Audience {
   addProtocol(client: ProtocolClient, now: number): void {
     this.#protocolClients.set(client.socket, client);
     this.#catchUp(client, now);
+  }
+
+  /**
+   * A client that kept up when the object lost its memory. How far the last frame went is forgotten,
+   * so the next one covers everything before it, of which nothing was left out.
+   */
+  restoreProtocol(client: ProtocolClient): void {
+    client.forget();
+    this.#protocolClients.set(client.socket, client);
+    const group = this.#group(client.filters);
+    group.live.add(client);
+    group.sent = 0;
+  }
+
+  /**
+   * The room is further than was known: what lies between was sent before the object lost its
+   * memory. Whoever came since has missed it.
+   */
+  advance(seq: number): void {
+    this.recent.restore([], seq);
+    for (const client of this.#protocolClients.values()) {
+      if (client.isUnsure) client.skip(seq);
+      else if (client.sent < seq) this.#lose(client);
+    }
   }
 
   /** Whether the socket was a client's. */
@@ -107,10 +150,16 @@ export class Audience {
     this.recent.trim(now, this.#neededAfter());
   }
 
+  /** Keeps the recent log from here on while somebody extends it, or no longer. */
+  hold(seq: number | null): void {
+    this.#heldFrom = seq;
+  }
+
   /** What a client has acknowledged; false when that is impossible. */
   acknowledge(client: ProtocolClient, seq: number, now: number): boolean {
+    const before = client.unacknowledged;
     if (!client.acknowledge(seq)) return false;
-    if (this.#behind.has(client)) {
+    if (this.#behind.has(client) && client.unacknowledged < before) {
       client.behindSince = now;
       this.#catchUp(client, now);
     }
@@ -137,15 +186,18 @@ export class Audience {
   /** Continuity is lost for everybody: plain sockets are closed, the others told where to go on. */
   reset(epoch: string, seq: number, now: number): void {
     this.recent.restore([], seq);
-    for (const [socket, group] of this.#groupOfPlain) {
-      group.plain.clear();
+    for (const socket of this.#groupOfPlain.keys()) {
       close(socket, closeCodes.continuityLost, "messages were lost; connect again");
     }
     this.#groupOfPlain.clear();
+    this.#groups.clear();
+    this.#index = new TopicIndex();
+    this.#behind.clear();
     for (const client of this.#protocolClients.values()) {
-      this.#detach(client);
+      const wasBehind = client.behindSince !== null;
       client.send({ type: "reset", epoch, seq, reason: "messages were lost" });
       client.restart(seq);
+      if (wasBehind) this.#owner.onLag(client);
       this.#catchUp(client, now);
     }
   }
@@ -203,14 +255,12 @@ export class Audience {
     }
     if (group.live.size === 0) return;
     const logged = messages.filter((message) => message.seq !== null);
-    if (batches !== null && batches[0]?.after === group.sent) {
-      for (const { frame, through: end, messages: run } of batches) {
-        this.#deliverLive(group, frame, end, run.length, now);
-      }
-    } else if (logged.length > 0) {
-      const frame = encodeMessages(group.sent, through, logged);
-      this.#deliverLive(group, frame, through, logged.length, now);
+    const isShared = batches !== null && batches[0]?.after === group.sent;
+    const own = logged.length === 0 ? [] : splitBatch(group.sent, through, now, logged);
+    for (const { frame, through: end, messages: run } of isShared ? batches : own) {
+      this.#deliverLive(group, frame, end, run.length, now);
     }
+    this.#dropIfEmpty(group);
     if (logged.length === messages.length) return;
     const frame = encodeVolatile(messages.filter((message) => message.seq === null));
     for (const client of group.live) client.sendEncoded(frame);
@@ -222,8 +272,7 @@ export class Audience {
       client.deliver(frame, through, count);
       if (client.hasRoom) continue;
       group.live.delete(client);
-      client.behindSince = now;
-      this.#behind.add(client);
+      this.#lag(client, now);
     }
   }
 
@@ -248,19 +297,27 @@ export class Audience {
       return;
     }
     for (const batch of batches) {
-      if (!client.hasRoom) {
-        client.behindSince ??= now;
-        this.#behind.add(client);
-        return;
-      }
+      if (!client.hasRoom) break;
       this.#resend(client, batch);
     }
-    client.behindSince = null;
+    if (!client.hasRoom) {
+      this.#lag(client, now);
+      return;
+    }
     client.tellPosition();
-    this.#behind.delete(client);
+    client.behindSince = null;
+    if (this.#behind.delete(client)) this.#owner.onLag(client);
     const group = this.#group(client.filters);
     if (group.live.size === 0) group.sent = client.sent;
     group.live.add(client);
+  }
+
+  #lag(client: ProtocolClient, now: number): void {
+    if (this.#behind.has(client)) return;
+    // New topics do not give it more time.
+    client.behindSince ??= now;
+    this.#behind.add(client);
+    this.#owner.onLag(client);
   }
 
   #resend(client: ProtocolClient, batch: ShardBatch): void {
@@ -268,24 +325,25 @@ export class Audience {
       ({ seq, topic }) => seq !== null && seq > client.sent && client.filters.lets(topic),
     );
     if (wanted.length === 0) client.skip(batch.through);
-    else if (batch.after === client.sent && wanted.length === batch.messages.length) {
+    else if (batch.after === client.told && wanted.length === batch.messages.length) {
       client.deliver(batch.frame, batch.through, wanted.length);
     } else {
-      const frame = encodeMessages(client.sent, batch.through, wanted);
+      const frame = encodeMessages(client.told, batch.through, wanted);
       client.deliver(frame, batch.through, wanted.length);
     }
   }
 
   /** The client cannot be given what it lacks from here: it may come back and resume elsewhere. */
   #lose(client: ProtocolClient): void {
-    this.#behind.delete(client);
+    this.#detach(client);
     this.#protocolClients.delete(client.socket);
     client.close(closeCodes.tooSlow, "too far behind; connect again and resume");
+    this.#owner.onLost(client);
   }
 
   /** Those who lag still need what comes after this. */
   #neededAfter(): number {
-    let needed = this.recent.head;
+    let needed = this.#heldFrom ?? this.recent.head;
     for (const client of this.#behind) needed = Math.min(needed, client.sent);
     return needed;
   }

@@ -1,9 +1,12 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { FakeClock } from "../../test/support/fake-clock.ts";
 import { FakeSocket } from "../../test/support/fake-socket.ts";
+import { TopicFilters } from "../core/topics.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
 import type { BatchFrame } from "../protocol/link.ts";
 import { encodePayload, type MessageData, type Payload } from "../protocol/payload.ts";
+import { Audience } from "./audience.ts";
 import { FanOut, type BroadcastHook, type BroadcastMessage } from "./fan-out.ts";
 
 type More = Partial<BatchFrame>;
@@ -18,10 +21,12 @@ function batch(after: number, entries: readonly Payload[], more: More = {}): Bat
 function fanOutTo(clients: number, onBroadcast?: BroadcastHook) {
   const errors: unknown[] = [];
   const hook = onBroadcast === undefined ? {} : { onBroadcast };
-  const fanOut = new FanOut({ onHookError: (error) => errors.push(error), ...hook });
+  const audience = new Audience({ onLag: () => {}, onLost: () => {} });
+  const onHookError = (error: unknown): void => void errors.push(error);
+  const fanOut = new FanOut(audience, { clock: new FakeClock(), onHookError, ...hook });
   const sockets = Array.from({ length: clients }, () => new FakeSocket());
-  for (const socket of sockets) fanOut.clients.add(socket);
-  return { fanOut, sockets, errors };
+  for (const socket of sockets) audience.addPlain(socket, new TopicFilters([]));
+  return { fanOut, audience, sockets, errors };
 }
 
 test("RC1 each client gets each message as its payload: text as text, bytes as bytes", () => {
@@ -32,13 +37,14 @@ test("RC1 each client gets each message as its payload: text as text, bytes as b
 });
 
 test("RC1 a client that is closing does not keep the message from the others", () => {
-  const { fanOut, sockets } = fanOutTo(2);
+  const { fanOut, audience, sockets } = fanOutTo(2);
   const throwing = new FakeSocket();
   throwing.send = () => {
     throw new Error("closing");
   };
-  fanOut.clients.clear();
-  for (const socket of [throwing, ...sockets]) fanOut.clients.add(socket);
+  // The one that throws comes first.
+  for (const socket of sockets) audience.remove(socket);
+  for (const socket of [throwing, ...sockets]) audience.addPlain(socket, new TopicFilters([]));
   void fanOut.apply(batch(0, ["a"]));
   for (const { sent } of sockets) expect(sent).toEqual(["a"]);
 });
@@ -51,8 +57,8 @@ test("RC2 onBroadcast runs once a message, whatever the number of clients", asyn
   });
   await fanOut.apply(batch(4, ["a", "x"], { volatile: [1], through: 5 }));
   expect(seen).toEqual([
-    { data: "a", epoch: "e1", seq: 5, at: 7 },
-    { data: "x", epoch: "e1", seq: null, at: 7 },
+    { data: "a", epoch: "e1", seq: 5, topic: null, at: 7, isReplay: false },
+    { data: "x", epoch: "e1", seq: null, topic: null, at: 7, isReplay: false },
   ]);
   for (const { sent } of sockets) expect(sent).toEqual(["a", "x"]);
 });
@@ -99,13 +105,13 @@ test("DL3 a batch of an earlier life of the room is not applied", () => {
 });
 
 test("DL8 a batch of a later life closes the clients, which come back to it", () => {
-  const { fanOut, sockets } = fanOutTo(2);
+  const { fanOut, audience, sockets } = fanOutTo(2);
   void fanOut.apply(batch(0, ["a"]));
   expect(fanOut.apply(batch(0, ["x"], { epoch: "e2" }))).toBe("applied");
   for (const { sent, closedWith } of sockets) {
     expect([sent, closedWith]).toEqual([["a"], closeCodes.continuityLost]);
   }
-  expect([fanOut.clients.size, fanOut.position]).toEqual([0, { epoch: "e2", seq: 1 }]);
+  expect([audience.size, fanOut.position]).toEqual([0, { epoch: "e2", seq: 1 }]);
 });
 
 test("DL11 volatile messages reach the clients in their place, also when the rest is known", () => {

@@ -1,12 +1,12 @@
 /**
- * Fan-out: takes batches in order, hands each message to the room class once, and sends what comes
- * back to every client of this shard. Owns the shard's position and its clients' sockets. Knows
- * nothing of subscriptions, links or other shards.
+ * Takes the room's batches in order, hands each message to the room class once, and gives what comes
+ * back to the audience. Owns the shard's position. Knows nothing of sockets, subscriptions or links.
  */
-import type { Socket } from "../core/ports.ts";
-import { closeCodes } from "../protocol/close-codes.ts";
+import type { Clock } from "../core/ports.ts";
 import type { BatchFrame, Position } from "../protocol/link.ts";
-import { decodePayload, type MessageData } from "../protocol/payload.ts";
+import { decodePayload, encodePayload, type MessageData } from "../protocol/payload.ts";
+import type { Audience } from "./audience.ts";
+import { splitBatch, type ShardBatch, type ShardMessage } from "./messages.ts";
 
 /** A message as the room class gets it, once on every shard that has clients. */
 export type BroadcastMessage = {
@@ -15,8 +15,14 @@ export type BroadcastMessage = {
   readonly epoch: string;
   /** Its number in that order; `null` for a volatile message, which has none. */
   readonly seq: number | null;
+  readonly topic: string | null;
   /** When the room took it, epoch milliseconds. */
   readonly at: number;
+  /**
+   * The message is read again from the log for a client that comes back: the hook must answer as it
+   * did, or would have, the first time, and count nothing twice.
+   */
+  readonly isReplay: boolean;
 };
 
 /** What the clients of this shard get for a message; `null` for nothing. */
@@ -25,6 +31,7 @@ export type BroadcastHook = (
 ) => MessageData | null | Promise<MessageData | null>;
 
 export type FanOutOwner = {
+  readonly clock: Clock;
   /** Left out when the room class has none: clients get the data itself. */
   readonly onBroadcast?: BroadcastHook;
   /** The hook threw; the message reaches no client of this shard. */
@@ -35,11 +42,12 @@ export type FanOutOwner = {
 export type Applied = "applied" | "stale" | "gap";
 
 export class FanOut {
-  readonly clients = new Set<Socket>();
+  readonly #audience: Audience;
   readonly #owner: FanOutOwner;
   #position: Position | null = null;
 
-  constructor(owner: FanOutOwner) {
+  constructor(audience: Audience, owner: FanOutOwner) {
+    this.#audience = audience;
     this.#owner = owner;
   }
 
@@ -48,18 +56,17 @@ export class FanOut {
     return this.#position;
   }
 
-  /** Moves the position forward, never back: to what a new client is welcomed at. */
+  /** Moves the position forward, never back. What lies between was sent before, or to nobody. */
   advance(to: Position): void {
-    if (this.#position === null || isBehind(this.#position, to)) this.#position = to;
+    if (this.#position !== null && !isBehind(this.#position, to)) return;
+    this.#position = to;
+    this.#audience.advance(to.seq);
   }
 
-  /** Continuity is lost: clients are told to come back, and the position is this one. */
+  /** Continuity is lost: clients are told, and the position is this one. */
   reset(to: Position): void {
-    for (const client of this.clients) {
-      close(client, closeCodes.continuityLost, "messages were lost; connect again");
-    }
-    this.clients.clear();
     this.#position = to;
+    this.#audience.reset(to.epoch, to.seq, this.#owner.clock.now());
   }
 
   /**
@@ -68,82 +75,93 @@ export class FanOut {
    */
   apply(batch: BatchFrame): Applied | Promise<Applied> {
     const { epoch, after } = batch;
-    const position = this.#position;
-    if (position === null) this.#position = { epoch, seq: after };
-    else if (epoch < position.epoch) return "stale";
-    else if (epoch > position.epoch) this.reset({ epoch, seq: after });
-    else if (after > position.seq) return "gap";
-    const messages = this.#messagesOf(batch);
-    if (this.#owner.onBroadcast !== undefined) {
-      return this.#applyWith(this.#owner.onBroadcast, messages);
+    if (this.#position === null) this.advance({ epoch, seq: after });
+    else if (epoch < this.#position.epoch) return "stale";
+    else if (epoch > this.#position.epoch) this.reset({ epoch, seq: after });
+    else if (after > this.#position.seq) return "gap";
+    const known = this.#position?.seq ?? after;
+    const messages = this.#transform(messagesOf(batch, known), batch, false);
+    if (messages instanceof Promise) {
+      return messages.then((transformed) => this.#deliver(batch, transformed));
     }
-    for (const client of this.clients) {
-      for (const message of messages) send(client, message.data);
-    }
-    this.advance({ epoch, seq: batch.through });
+    return this.#deliver(batch, messages);
+  }
+
+  /** The messages of a batch that lies in the past, as clients that come back are to get them. */
+  async replay(batch: BatchFrame, before: number): Promise<ShardBatch[]> {
+    const messages = messagesOf(batch, batch.after).filter(
+      ({ seq }) => seq !== null && seq <= before,
+    );
+    const transformed = await this.#transform(messages, batch, true);
+    return splitBatch(batch.after, Math.min(batch.through, before), batch.at, transformed);
+  }
+
+  /** While the hook was at work everybody may have left, and others been welcomed further on. */
+  #deliver(batch: BatchFrame, messages: readonly ShardMessage[]): Applied {
+    const here = this.#position;
+    if (here === null || here.epoch !== batch.epoch) return "stale";
+    const lacking = messages.filter(({ seq }) => seq === null || seq > here.seq);
+    const through = Math.max(here.seq, batch.through);
+    const batches = splitBatch(here.seq, through, batch.at, lacking);
+    this.#position = { epoch: batch.epoch, seq: through };
+    this.#audience.deliver(lacking, batches, through, this.#owner.clock.now());
     return "applied";
   }
 
-  /** The batch's messages that the clients lack. */
-  #messagesOf(batch: BatchFrame): BroadcastMessage[] {
+  /** What the room class makes of the messages; at once when it has no hook or needs no time. */
+  #transform(
+    messages: readonly ShardMessage[],
+    batch: BatchFrame,
+    isReplay: boolean,
+  ): readonly ShardMessage[] | Promise<readonly ShardMessage[]> {
+    const { onBroadcast } = this.#owner;
+    if (onBroadcast === undefined) return messages;
     const { epoch, at } = batch;
-    const volatile = new Set(batch.volatile);
-    const known = this.#position?.seq ?? batch.after;
-    const messages: BroadcastMessage[] = [];
-    let last = batch.after;
-    for (const [index, payload] of batch.entries.entries()) {
-      const isVolatile = volatile.has(index);
-      if (!isVolatile) last += 1;
-      if (!isVolatile && last <= known) continue;
-      const seq = isVolatile ? null : last;
-      messages.push({ data: decodePayload(payload), epoch, seq, at });
-    }
-    return messages;
-  }
-
-  async #applyWith(hook: BroadcastHook, messages: readonly BroadcastMessage[]): Promise<Applied> {
-    for (const message of messages) {
-      if (this.#has(message)) continue;
-      let data: MessageData | null = null;
+    const kept: ShardMessage[] = [];
+    const keep = (message: ShardMessage, data: MessageData | null): void => {
+      if (data === message.data) kept.push(message);
+      else if (data !== null) kept.push({ ...message, data, payload: encodePayload(data) });
+    };
+    const hand = (message: ShardMessage): void | Promise<void> => {
+      const { data, seq, topic } = message;
       try {
-        const result = hook(message);
-        data = result instanceof Promise ? await result : result;
+        const result = onBroadcast({ data, epoch, seq, topic, at, isReplay });
+        if (!(result instanceof Promise)) return keep(message, result);
+        return result.then((later) => keep(message, later)).catch(this.#owner.onHookError);
       } catch (error) {
         this.#owner.onHookError(error);
       }
-      // While the hook was at work, everybody may have left and others been welcomed further on.
-      if (this.#has(message)) continue;
-      if (message.seq !== null) this.advance({ epoch: message.epoch, seq: message.seq });
-      if (data === null) continue;
-      for (const client of this.clients) send(client, data);
+    };
+    const rest = async (pending: Promise<void>, from: number): Promise<readonly ShardMessage[]> => {
+      await pending;
+      for (const message of messages.slice(from)) await hand(message);
+      return kept;
+    };
+    for (const [index, message] of messages.entries()) {
+      const pending = hand(message);
+      if (pending instanceof Promise) return rest(pending, index + 1);
     }
-    return "applied";
+    return kept;
   }
+}
 
-  /** Whether the position is at this message or past it. */
-  #has({ epoch, seq }: BroadcastMessage): boolean {
-    return seq !== null && this.#position !== null && !isBehind(this.#position, { epoch, seq });
+/** The batch's messages that come after message `known`, and its volatile ones. */
+function messagesOf(batch: BatchFrame, known: number): ShardMessage[] {
+  const volatile = new Set(batch.volatile);
+  const messages: ShardMessage[] = [];
+  let last = batch.after;
+  for (const [index, payload] of batch.entries.entries()) {
+    const isVolatile = volatile.has(index);
+    if (!isVolatile) last += 1;
+    if (!isVolatile && last <= known) continue;
+    const seq = isVolatile ? null : last;
+    const topic = batch.topics?.[index] ?? null;
+    messages.push({ seq, topic, payload, data: decodePayload(payload) });
   }
+  return messages;
 }
 
 function isBehind(position: Position, other: Position): boolean {
   if (position.epoch !== other.epoch) return position.epoch < other.epoch;
   return position.seq < other.seq;
-}
-
-/** A socket that is closing throws; its close event follows and takes it out. */
-function send(client: Socket, data: MessageData): void {
-  try {
-    client.send(data);
-  } catch {
-    // The event is on its way.
-  }
-}
-
-function close(client: Socket, code: number, reason: string): void {
-  try {
-    client.close(code, reason);
-  } catch {
-    // It has closed already.
-  }
 }

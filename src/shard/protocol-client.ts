@@ -23,6 +23,7 @@ export class ProtocolClient {
   behindSince: number | null = null;
   #sent: number;
   #told: number;
+  #isUnsure = false;
   #outstanding: { through: number; units: number; messages: number }[] = [];
   #units = 0;
   #messages = 0;
@@ -41,6 +42,16 @@ export class ProtocolClient {
     return this.#sent;
   }
 
+  /** The client knows that it is here: the next frame follows on this. */
+  get told(): number {
+    return this.#told;
+  }
+
+  /** The client may be further than this object knows: see `forget`. */
+  get isUnsure(): boolean {
+    return this.#isUnsure;
+  }
+
   get hasRoom(): boolean {
     return this.#units < windowUnits && this.#messages < windowMessages;
   }
@@ -52,7 +63,17 @@ export class ProtocolClient {
     this.#messages += messages;
     this.#sent = through;
     this.#told = through;
+    this.#isUnsure = false;
     this.#transmit(frame);
+  }
+
+  /**
+   * The object lost its memory, and with it what the client was told: the next frame covers
+   * everything before it.
+   */
+  forget(): void {
+    this.#told = 0;
+    this.#isUnsure = true;
   }
 
   /** Nothing up to `through` was for the client. */
@@ -76,9 +97,14 @@ export class ProtocolClient {
     this.#transmit(frame);
   }
 
+  /** Frames that the client has not acknowledged. */
+  get unacknowledged(): number {
+    return this.#outstanding.length;
+  }
+
   /** False when the client acknowledges what it was never sent. */
   acknowledge(seq: number): boolean {
-    if (seq > this.#sent) return false;
+    if (seq > this.#sent) return this.#isUnsure;
     for (;;) {
       const oldest = this.#outstanding[0];
       if (oldest === undefined || oldest.through > seq) return true;

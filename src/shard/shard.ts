@@ -11,64 +11,81 @@ import { backoffMs } from "../core/backoff.ts";
 import { Counters } from "../core/counters.ts";
 import type { ObjectPorts, Socket } from "../core/ports.ts";
 import type { RoomType } from "../core/rooms.ts";
+import { TopicFilters } from "../core/topics.ts";
 import type { AnyReply, RequestTo, Subscribed } from "../protocol/calls.ts";
-import { closeCodes, type CloseCode } from "../protocol/close-codes.ts";
-import {
-  encodeFrame,
-  FrameAssembler,
-  parseFrameToShard,
-  positionSchema,
-  type FrameToShard,
-  type Position,
-} from "../protocol/link.ts";
+import type { ClientRequest } from "../protocol/client-request.ts";
+import { closeCodes } from "../protocol/close-codes.ts";
+import { positionSchema, type Position } from "../protocol/link.ts";
 import type { ShardId } from "../protocol/names.ts";
+import type { MessageData } from "../protocol/payload.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
 import { Admission } from "./admission.ts";
-import { FanOut, type Applied, type BroadcastHook } from "./fan-out.ts";
+import { Audience } from "./audience.ts";
+import { FanOut, type BroadcastHook } from "./fan-out.ts";
+import { History } from "./history.ts";
+import { Intake, type IncomingLink } from "./intake.ts";
 import { LoadReporter } from "./load-reporter.ts";
+import type { ProtocolClient } from "./protocol-client.ts";
+import { Sessions } from "./sessions.ts";
 import { Subscription } from "./subscription.ts";
+import { Upstream } from "./upstream.ts";
 
 /** After the last client has left for so long, the shard unsubscribes. */
 const lingerMs = 5_000;
 const renewBounds = { baseMs: 200, maxMs: 30_000 };
 
-/** The shard's end of a link. The position kept with it outlives the object's memory. */
-export interface IncomingLink extends Socket {
-  readonly position: Position | null;
-  keep(position: Position): void;
-}
-
 export type ShardPorts = ObjectPorts & {
   /** The registry object that keeps this room. */
   readonly registry: string;
   readonly onBroadcast?: BroadcastHook;
+  /** Has the platform answer `ping` with `pong` for all sockets, or no longer, where it can. */
+  readonly setAutoPong?: (isOn: boolean) => void;
+  /** False when the hook has effects that a message read again must not have. Default true. */
+  readonly canReplay?: boolean;
   readonly onHookError: (error: unknown) => void;
 };
+
+/** A client whose socket outlived the object's memory. */
+export type ClientSocket = {
+  readonly socket: Socket;
+  readonly connection: string;
+  readonly request: ClientRequest;
+};
+
+export const plainRequest: ClientRequest = { speaksProtocol: false, resume: null, topics: [] };
 
 /** What outlives the object's memory, written when a subscription begins and when a link ends. */
 const rowSchema = v.object({ subscription: v.string(), position: positionSchema });
 
-type Link = { readonly socket: IncomingLink; readonly assembler: FrameAssembler };
-
 export class Shard {
   readonly #ports: ShardPorts;
+  readonly #audience = new Audience({
+    onLag: (client) => this.#sessions.store(client),
+    onLost: (client) => {
+      this.#sessions.leave(client);
+      this.#clientsChanged();
+      this.#lingerIfEmpty();
+    },
+  });
   readonly #fanOut: FanOut;
+  readonly #sessions: Sessions;
+  readonly #upstream: Upstream;
+  readonly #history: History;
+  readonly #intake: Intake;
   readonly #subscription: Subscription;
   readonly #reporter: LoadReporter;
   readonly #counters = new Counters();
   readonly #admission: Admission;
-  #link: Link | null = null;
-  /** Links that ended as they should, or whose end has been seen to. */
-  readonly #ended = new WeakSet<IncomingLink>();
-  /** Frames wait here while the room class is at work on the one before them. */
-  #working: Promise<void> | null = null;
   #lingerUntil: number | null = null;
   #renewAt: number | null = null;
   #renewals = 0;
+  /** `null` while it is not known: the platform keeps it for an object that sleeps. */
+  #hasAutoPong: boolean | null = null;
 
   private constructor(id: ShardId, type: RoomType, ports: ShardPorts) {
     this.#ports = ports;
-    this.#fanOut = new FanOut({
+    this.#fanOut = new FanOut(this.#audience, {
+      clock: ports.clock,
       ...(ports.onBroadcast === undefined ? {} : { onBroadcast: ports.onBroadcast }),
       onHookError: (error) => {
         this.#counters.increment("room_hook_errors");
@@ -79,6 +96,33 @@ export class Shard {
     this.#subscription = new Subscription(id, ports.calls, (subscribed) =>
       this.#handleSubscribed(subscribed),
     );
+    this.#history = new History(id, ports.calls, this.#audience, this.#fanOut);
+    const firstId = Math.floor(ports.entropy.random() * 2 ** 40);
+    this.#upstream = new Upstream(id, ports.calls, (frame) => this.#intake.send(frame), firstId);
+    this.#sessions = new Sessions({
+      shard: id,
+      type,
+      clock: ports.clock,
+      storage: ports.storage,
+      audience: this.#audience,
+      upstream: this.#upstream,
+      count: (what) => this.#counters.increment(what),
+    });
+    this.#intake = new Intake({
+      fanOut: this.#fanOut,
+      upstream: this.#upstream,
+      count: (what) => this.#counters.increment(what),
+      onApplied: ({ seq }) => {
+        this.#history.arrived(seq);
+        this.#armWake();
+      },
+      onReset: () => {
+        this.#clientsChanged();
+        this.#lingerIfEmpty();
+      },
+      onEnded: () => this.#store(),
+      onBroken: () => this.#renewLater(),
+    });
     this.#reporter = new LoadReporter({
       shard: id,
       registry: ports.registry,
@@ -97,7 +141,7 @@ export class Shard {
     id: ShardId,
     type: RoomType,
     ports: ShardPorts,
-    clients: Iterable<Socket>,
+    clients: Iterable<ClientSocket>,
     links: Iterable<IncomingLink>,
   ): Promise<Shard> {
     const shard = new Shard(id, type, ports);
@@ -106,7 +150,7 @@ export class Shard {
   }
 
   get connections(): number {
-    return this.#fanOut.clients.size;
+    return this.#audience.size;
   }
 
   handle(request: RequestTo<"shard">): Result<AnyReply<"shard">> {
@@ -115,12 +159,18 @@ export class Shard {
     return isHeld ? success(null) : failure("full", "the shard is full");
   }
 
-  /** Takes one of the shard's places, and subscribes before the first client is welcomed. */
-  async admit(connection: string): Promise<Result<null, "full" | "unavailable">> {
+  /**
+   * Takes one of the shard's places, subscribes before the first client is welcomed, and gathers what
+   * a client that comes back lacks.
+   */
+  async admit(
+    connection: string,
+    request: ClientRequest = plainRequest,
+  ): Promise<Result<null, "full" | "unavailable">> {
     const hasEntered = this.#admission.enter(connection, this.#ports.clock.now());
     if (!hasEntered) return failure("full", "the shard is full");
     const subscribed = await this.#subscription.ensure();
-    if (subscribed.ok) return success(null);
+    if (subscribed.ok && (await this.#reach(request.resume))) return success(null);
     this.release();
     return failure("unavailable", "the room's sequencer cannot be reached");
   }
@@ -132,17 +182,37 @@ export class Shard {
   }
 
   /** The admitted socket is open: from here on it misses nothing. */
-  welcome(socket: Socket): void {
+  welcome(socket: Socket, connection = "", request: ClientRequest = plainRequest): void {
     this.#admission.entered();
-    this.#fanOut.clients.add(socket);
     this.#lingerUntil = null;
-    this.#reporter.changed();
+    const { position } = this.#fanOut;
+    if (!request.speaksProtocol) {
+      this.#audience.addPlain(socket, new TopicFilters(request.topics));
+    } else if (position !== null) {
+      const isHeld = request.resume !== null && this.#canReplay(request.resume);
+      this.#sessions.welcome(socket, connection, request, position, isHeld);
+    }
+    this.#clientsChanged();
+  }
+
+  /** The client of protocol 1 that this socket belongs to; `undefined` for a plain one. */
+  protocolClient(socket: Socket): ProtocolClient | undefined {
+    return this.#audience.protocolClients.get(socket);
+  }
+
+  /** A frame of a client of protocol 1; returns what the room class is to get of it, if anything. */
+  receive(client: ProtocolClient, message: MessageData): MessageData | null {
+    const forClass = this.#sessions.receive(client, message);
+    this.#armWake();
+    return forClass;
   }
 
   /** The socket has closed. */
   leave(socket: Socket): void {
-    if (!this.#fanOut.clients.delete(socket)) return;
-    this.#reporter.changed();
+    const client = this.protocolClient(socket);
+    if (!this.#audience.remove(socket)) return;
+    if (client !== undefined) this.#sessions.leave(client);
+    this.#clientsChanged();
     this.#lingerIfEmpty();
   }
 
@@ -151,45 +221,17 @@ export class Shard {
       socket.close(closeCodes.noClients, "no clients");
       return;
     }
-    this.#link?.socket.close(closeCodes.replaced, "a newer link took over");
-    this.#link = { socket, assembler: new FrameAssembler() };
-    const { position } = this.#fanOut;
-    if (position !== null) socket.keep(position);
-    socket.send(encodeFrame({ type: "hello", position }));
+    this.#renewals = 0;
+    this.#intake.open(socket);
   }
 
-  /** A message of this or, when it is not the current link's, of a former link. */
   handleLinkMessage(socket: IncomingLink, message: string): void | Promise<void> {
-    const link = this.#link;
-    if (link === null || link.socket !== socket) return;
     this.#reporter.used();
-    const whole = link.assembler.push(message);
-    if (whole.ok && whole.value === null) return;
-    const frame = whole.ok && whole.value !== null ? parseFrameToShard(whole.value) : whole;
-    if (!frame.ok || frame.value === null || typeof frame.value === "string") {
-      this.#counters.increment("malformed_link_frames");
-      this.#giveUp(link, closeCodes.malformedFrame, "malformed frame");
-      return;
-    }
-    return this.#inTurn(link, frame.value);
+    return this.#intake.receive(socket, message);
   }
 
-  /**
-   * The link has closed. Unless the sequencer said so before, it broke, and the sequencer perhaps
-   * with it. The link may be one that this object, woken by the event, no longer knows.
-   */
   handleLinkClose(socket: IncomingLink): void {
-    if (this.#ended.has(socket)) return;
-    this.#ended.add(socket);
-    if (socket.position !== null && this.connections > 0) this.#fanOut.advance(socket.position);
-    if (this.#link !== null && this.#link.socket !== socket) {
-      // A link that this object, which has slept, took for a former one may have told it the most.
-      const { position } = this.#fanOut;
-      if (position !== null) this.#link.socket.keep(position);
-      return;
-    }
-    this.#endLink();
-    if (this.connections > 0) this.#renewLater();
+    this.#intake.close(socket, this.connections > 0);
   }
 
   /** Time has passed. */
@@ -204,23 +246,59 @@ export class Shard {
       this.#renewAt = null;
       void this.#renew();
     }
+    this.#audience.expire(now);
+    this.#history.expire(now);
     this.#armWake();
   }
 
-  async #restore(clients: Iterable<Socket>, links: Iterable<IncomingLink>): Promise<void> {
-    for (const client of clients) this.#fanOut.clients.add(client);
-    // Without clients nobody is owed anything: the past of this object does not matter.
-    if (this.connections === 0) return;
+  async #restore(clients: Iterable<ClientSocket>, links: Iterable<IncomingLink>): Promise<void> {
+    const all = [...clients];
     const rows = await this.#ports.storage.list("shard");
     const row = v.safeParse(rowSchema, rows.get("shard"));
+    // Without clients nobody is owed anything: the past of this object does not matter.
+    if (all.length === 0) {
+      await this.#sessions.restore([], 0);
+      for (const link of links) link.close(closeCodes.noClients, "no clients");
+      if (row.success) this.#endFormerLife(row.output.subscription);
+      return;
+    }
     if (row.success) {
       this.#subscription.restore(row.output.subscription);
       this.#fanOut.advance(row.output.position);
     }
-    for (const socket of links) {
-      if (socket.position !== null) this.#fanOut.advance(socket.position);
-      this.#link = { socket, assembler: new FrameAssembler() };
+    for (const socket of links) this.#intake.restore(socket);
+    for (const { socket, request } of all) {
+      if (!request.speaksProtocol)
+        this.#audience.addPlain(socket, new TopicFilters(request.topics));
     }
+    const { position } = this.#fanOut;
+    const speakers = all.filter(({ request }) => request.speaksProtocol);
+    if (position !== null) await this.#sessions.restore(speakers, position.seq);
+    // Some may have to come again, perhaps all.
+    if (this.connections < all.length) this.#reporter.changed();
+    this.#lingerIfEmpty();
+    this.#updateAutoPong();
+  }
+
+  /** The last client left while the object slept, or it crashed with all of them. */
+  #endFormerLife(subscription: string): void {
+    this.#ports.storage.delete(["shard"]);
+    this.#subscription.endFormer(subscription);
+    this.#reporter.changed();
+  }
+
+  /** A room class that gets its messages as requests sends for itself, so nothing can be replayed. */
+  #canReplay(position: Position): boolean {
+    if (this.#ports.canReplay !== false) return this.#history.holds(position);
+    const here = this.#fanOut.position;
+    return here?.epoch === position.epoch && here.seq === position.seq;
+  }
+
+  async #reach(position: Position | null): Promise<boolean> {
+    if (position === null || this.#ports.canReplay === false) return true;
+    const reached = this.#history.reach(position, this.#ports.clock.now());
+    this.#armWake();
+    return reached;
   }
 
   #handleSubscribed({ epoch, seq }: Subscribed): void {
@@ -236,66 +314,18 @@ export class Shard {
     this.#ports.storage.put({ shard: { subscription, position } });
   }
 
-  /** Frames are taken one after the other, also when the room class takes its time. */
-  #inTurn(link: Link, frame: FrameToShard): void | Promise<void> {
-    const work =
-      this.#working === null
-        ? this.#take(link, frame)
-        : this.#working.then(() => this.#take(link, frame));
-    if (!(work instanceof Promise)) return;
-    const tracked: Promise<void> = work.then(() => {
-      if (this.#working === tracked) this.#working = null;
-    });
-    this.#working = tracked;
-    return tracked;
+  #clientsChanged(): void {
+    this.#reporter.changed();
+    this.#updateAutoPong();
   }
 
-  #take(link: Link, frame: FrameToShard): void | Promise<void> {
-    if (frame.type === "bye") {
-      this.#ended.add(link.socket);
-      if (this.#link === link) this.#endLink();
-      return;
-    }
-    if (frame.type === "reset") {
-      this.#counters.increment("continuity_lost");
-      this.#fanOut.reset({ epoch: frame.epoch, seq: frame.seq });
-      this.#reporter.changed();
-      this.#lingerIfEmpty();
-      this.#answer(link, "applied");
-      return;
-    }
-    const applied = this.#fanOut.apply(frame);
-    if (!(applied instanceof Promise)) return this.#answer(link, applied);
-    return applied.then((result) => this.#answer(link, result));
-  }
-
-  #answer(link: Link, applied: Applied): void {
-    const { position } = this.#fanOut;
-    if (position === null) return;
-    if (this.#link !== link) {
-      // The link ended while the room class was at work; what clients got since must not be lost.
-      if (this.#link === null) this.#store();
-      else this.#link.socket.keep(position);
-      return;
-    }
-    if (applied === "applied") {
-      link.socket.keep(position);
-      link.socket.send(encodeFrame({ type: "ack", ...position }));
-      return;
-    }
-    this.#giveUp(link, closeCodes.outOfOrder, `the batch is ${applied}`);
-  }
-
-  /** This end closes the link; the next one begins with what the shard has. */
-  #giveUp(link: Link, code: CloseCode, reason: string): void {
-    this.handleLinkClose(link.socket);
-    link.socket.close(code, reason);
-  }
-
-  /** The position was kept with the link; without one it is kept in storage. */
-  #endLink(): void {
-    this.#link = null;
-    this.#store();
+  /** A plain socket's `ping` is for the room class, so the platform must not answer it. */
+  #updateAutoPong(): void {
+    const speakers = this.#audience.protocolClients.size;
+    const isOn = speakers > 0 && speakers === this.#audience.size;
+    if (isOn === this.#hasAutoPong) return;
+    this.#hasAutoPong = isOn;
+    this.#ports.setAutoPong?.(isOn);
   }
 
   #lingerIfEmpty(): void {
@@ -304,8 +334,9 @@ export class Shard {
     this.#armWake();
   }
 
+  /** Makes sure, soon, that the sequencer is awake and still knows this shard. */
   #renewLater(): void {
-    if (this.#renewAt !== null) return;
+    if (this.#renewAt !== null || this.connections === 0) return;
     this.#renewals += 1;
     const random = this.#ports.entropy.random();
     this.#renewAt = this.#ports.clock.now() + backoffMs(this.#renewals, random, renewBounds);
@@ -313,13 +344,19 @@ export class Shard {
   }
 
   async #renew(): Promise<void> {
-    if (this.#link !== null || this.connections === 0) return;
+    if (this.#intake.isOpen || this.connections === 0) return;
     if (await this.#subscription.renew(this.#fanOut.position)) this.#renewals = 0;
     else this.#renewLater();
   }
 
   #armWake(): void {
-    const times = [this.#reporter.nextDeadline(), this.#lingerUntil, this.#renewAt];
+    const times = [
+      this.#reporter.nextDeadline(),
+      this.#lingerUntil,
+      this.#renewAt,
+      this.#audience.nextDeadline(),
+      this.#history.nextDeadline(),
+    ];
     const known = times.filter((at) => at !== null);
     this.#ports.wakeups.soon(known.length === 0 ? null : Math.min(...known));
   }

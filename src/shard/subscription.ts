@@ -69,6 +69,12 @@ export class Subscription {
     return true;
   }
 
+  /** Everybody left while the object slept: ends a former life's subscription, if it still is. */
+  endFormer(subscription: string): void {
+    const request = { type: "unsubscribe", shard: this.#shard, subscription } as const;
+    void this.#calls.call(this.#sequencer, request);
+  }
+
   /**
    * Ends the subscription. When the reply is lost the sequencer may go on for a while: its next
    * link is told that there are no clients.

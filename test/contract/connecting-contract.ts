@@ -111,8 +111,8 @@ export function describeConnecting(host: RoomsHost): void {
 
     test("HT4 a query that is unknown or too long is refused before a socket is opened", async () => {
       const room = new TestRoom(host);
-      const unknown = await room.knock("protocol=1");
-      if (unknown.refused === null) throw new Error("protocol=1 was taken");
+      const unknown = await room.knock("protocol=2");
+      if (unknown.refused === null) throw new Error("protocol=2 was taken");
       expectProblem(unknown.refused, 400, "malformed-query");
       const long = await room.knock(`_pk=a&long=${"x".repeat(host.maxQueryLength)}`);
       if (long.refused === null) throw new Error("a long query was taken");

@@ -7,6 +7,7 @@ import { describeBoundary } from "./boundary-contract.ts";
 import { describeCapacity } from "./capacity-contract.ts";
 import { describeConnecting } from "./connecting-contract.ts";
 import type { RoomsHost } from "./host.ts";
+import { describeProtocol, describeProtocolClasses } from "./protocol-contract.ts";
 import { describePublishing } from "./publishing-contract.ts";
 import { describeRefusals } from "./refusals-contract.ts";
 import { describeHooks } from "./room-class-contract.ts";
@@ -17,6 +18,7 @@ export function describeRooms(host: RoomsHost): void {
     describePublishing(host);
     describeRefusals(host);
     describeBoundary(host);
+    describeProtocol(host);
   });
 }
 
@@ -24,5 +26,6 @@ export function describeRoomClasses(host: RoomsHost): void {
   describe(`on ${host.name}`, () => {
     describeCapacity(host);
     describeHooks(host);
+    describeProtocolClasses(host);
   });
 }

@@ -1,6 +1,7 @@
 /** One room of a host under test: joining, publishing and asking for its status, in a test's words. */
 import * as v from "valibot";
 import { expect, onTestFinished } from "vitest";
+import { ProtocolSocket } from "../support/protocol-socket.ts";
 import type { RecordedSocket } from "../support/recorded-socket.ts";
 import type { OutsideAnswer, OutsideRequest, RoomsHost, Upgraded } from "./host.ts";
 
@@ -35,6 +36,30 @@ const statusSchema = v.strictObject({
   history: v.strictObject({ first: count, last: count }),
 });
 type Status = v.InferOutput<typeof statusSchema>;
+
+const readSchema = v.strictObject({
+  epoch,
+  after: count,
+  through: count,
+  recovered: v.boolean(),
+  messages: v.array(
+    v.union([
+      v.strictObject({
+        seq: count,
+        data: v.string(),
+        topic: v.optional(v.string()),
+        at: v.pipe(v.number(), v.minValue(1_600_000_000_000)),
+      }),
+      v.strictObject({
+        seq: count,
+        base64: v.string(),
+        topic: v.optional(v.string()),
+        at: v.pipe(v.number(), v.minValue(1_600_000_000_000)),
+      }),
+    ]),
+  ),
+});
+type Read = v.InferOutput<typeof readSchema>;
 
 const problemSchema = v.strictObject({
   type: v.string(),
@@ -101,6 +126,46 @@ export class TestRoom {
     return Promise.all(Array.from({ length: sockets }, () => this.join()));
   }
 
+  /** Joins as a client of protocol 1 that has been welcomed. */
+  async speak(query = ""): Promise<ProtocolSocket> {
+    const socket = await this.join(query === "" ? "protocol=1" : `protocol=1&${query}`);
+    const client = new ProtocolSocket(socket);
+    await client.welcome();
+    return client;
+  }
+
+  speakMany(clients: number, query = ""): Promise<ProtocolSocket[]> {
+    return Promise.all(Array.from({ length: clients }, () => this.speak(query)));
+  }
+
+  /** Joins until another shard than `shard` takes the client: the least loaded one does. */
+  async speakElsewhere(shard: string, query = ""): Promise<ProtocolSocket> {
+    for (let attempts = 0; attempts < 20; attempts += 1) {
+      const client = await this.speak(query);
+      if ((await client.welcome()).shard !== shard) return client;
+    }
+    throw new Error(`${shard} took every client`);
+  }
+
+  /** Joins until the shard takes the client. */
+  async speakAt(shard: string, query = ""): Promise<ProtocolSocket> {
+    for (let attempts = 0; attempts < 20; attempts += 1) {
+      const client = await this.speak(query);
+      if ((await client.welcome()).shard === shard) return client;
+    }
+    throw new Error(`${shard} took no client`);
+  }
+
+  /** The log, read over HTTP. */
+  async read(query = ""): Promise<Read> {
+    const answer = await this.readAnswer(query);
+    return v.parse(readSchema, expectJson(answer));
+  }
+
+  readAnswer(query = "", request: OutsideRequest = {}): Promise<OutsideAnswer> {
+    return this.#host.request(`${this.path}/messages${query === "" ? "" : `?${query}`}`, request);
+  }
+
   /** Publishes, and gives back whatever is answered. */
   post(body: OutsideRequest["body"], options: PublishOptions = {}): Promise<OutsideAnswer> {
     const query = options.query === undefined ? "" : `?${options.query}`;
@@ -119,7 +184,8 @@ export class TestRoom {
 
   /** Publishes, and expects every shard with clients to have it when this resolves. */
   async deliver(body: OutsideRequest["body"], options: PublishOptions = {}): Promise<Receipt> {
-    const receipt = await this.publish(body, { ...options, query: "wait=delivered" });
+    const query = options.query === undefined ? "" : `${options.query}&`;
+    const receipt = await this.publish(body, { ...options, query: `${query}wait=delivered` });
     expectDelivered(receipt);
     return receipt;
   }

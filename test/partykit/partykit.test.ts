@@ -155,31 +155,76 @@ test("HT4 a body that ends early is not applied, and the room goes on", async ()
   expect(await room.status()).toMatchObject({ seq: 1 });
 });
 
-test("RC7, DL3 shards hibernate with their sockets, and the next write reaches every one once", async () => {
+test("PR2, SU1 clients of a shard that is reset come back and miss nothing", async () => {
+  const room = new TestRoom(host);
+  const clients = await room.speakMany(10);
+  await room.deliver("1");
+  const shards = await Promise.all(clients.map(async (client) => (await client.welcome()).shard));
+  const lost = clients.filter((_, index) => shards[index] === shards[0]);
+  expect(lost).toHaveLength(2);
+  lost[0]?.send({ type: "send", data: "crash" });
+  await Promise.all(lost.map((client) => client.closed()));
+  await room.publish("2");
+  const back = await Promise.all(lost.map((client) => room.speak(client.resume)));
+  await room.deliver("3");
+  for (const [index, client] of back.entries()) {
+    await client.messagesThrough(3);
+    const before = lost[index]?.messages ?? [];
+    expect([...before, ...client.messages]).toEqual([
+      [1, "1"],
+      [2, "2"],
+      [3, "3"],
+    ]);
+  }
+});
+
+test("RC7, DL3, PR15 shards hibernate with their sockets, and the next write reaches every one once", async () => {
   const room = new TestRoom(host, "talking");
   const clients = await Promise.all([join(room), join(room), join(room)]);
   const lives = await Promise.all(clients.map((client) => client.ask("life")));
+  const speakers = await room.speakMany(2, "topics=a");
+  const [kept, changed] = speakers;
+  changed?.subscribe("b");
+  await changed?.settled();
   await room.deliver("awake");
+  await Promise.all(speakers.map((speaker) => speaker.messagesThrough(1)));
   const { promise, resolve } = Promise.withResolvers<undefined>();
   setTimeout(() => resolve(undefined), asleepAfterMs);
   await promise;
   await room.deliver("woken");
+  await room.deliver("for b", { query: "topic=b" });
+  await room.deliver("for a", { query: "topic=a" });
+  await room.deliver("end");
+  const texts = await Promise.all(
+    speakers.map(async (speaker) => (await speaker.messagesThrough(5)).map(([, text]) => text)),
+  );
+  expect(texts).toEqual([
+    ["awake", "woken", "for a", "end"],
+    ["awake", "woken", "for b", "end"],
+  ]);
+  const shard = (await kept?.welcome())?.shard ?? "";
+  expect(await kept?.ask("where")).toBe(shard);
+  await kept?.pong();
   for (const [index, client] of clients.entries()) {
-    expect(await client.receivedThrough("woken")).toEqual([lives[index], "awake", "woken"]);
+    const frames = await client.receivedThrough("end");
+    expect(frames).toEqual([lives[index], "awake", "woken", "end"]);
     expect(await client.ask("life")).not.toBe(lives[index]);
     expect(client.opens).toBe(1);
   }
-  expect(await room.status()).toMatchObject({ connections: 3, seq: 2 });
+  expect(await room.status()).toMatchObject({ connections: 5, seq: 5 });
 });
 
-test("DL6, DL4 a room goes on where it was when the process is killed and started again", async () => {
+test("DL6, DL4, PR2 a room goes on where it was when the process is killed and started again", async () => {
   const room = new TestRoom(host);
   const clients = await Promise.all(Array.from({ length: 5 }, () => join(room)));
+  const speaker = await room.speak();
   const headers = { "idempotency-key": "across" };
   const before = await room.publish("one", { headers });
   const large = await room.publish("\u0001".repeat(100_000));
   expect(large.seq).toBe(2);
   await room.deliver("two");
+  await speaker.messagesThrough(2);
+  const { resume } = speaker;
 
   await crashAndRestart();
   expect(await room.publish("one", { headers })).toMatchObject({ epoch: before.epoch, seq: 1 });
@@ -190,12 +235,16 @@ test("DL6, DL4 a room goes on where it was when the process is killed and starte
     history: { first: 1, last: 3 },
   });
   await Promise.all(clients.map((client) => client.opened(2)));
+  const back = await room.speak(resume);
   expect(await room.deliver("after")).toMatchObject({ epoch: before.epoch, seq: 4 });
   for (const client of clients) {
     await client.receivedThrough("after");
     expect(client.messagesSinceOpen).toEqual(["after"]);
   }
-  expect(await room.status()).toMatchObject({ connections: 5 });
+  // Wherever it had been: one frame carries the large message alone, past the window.
+  const numbersAfter = (await back.takeThrough(4)).map(([seq]) => seq);
+  expect([...speaker.messages.map(([seq]) => seq), ...numbersAfter]).toEqual([1, 2, 3, 4]);
+  expect(await room.status()).toMatchObject({ connections: 6 });
 });
 
 test("DL6, RG2 the cron sweep makes a room go on that was killed while it owed something", async () => {

@@ -1,7 +1,7 @@
 /** Runs random schedules and reports the first failure with its smallest form. */
 import fc from "fast-check";
 import type { PlantedBug } from "./environment.ts";
-import { scheduleArbitrary, type Schedule } from "./schedule.ts";
+import type { Schedule } from "./schedule.ts";
 import { simulate } from "./simulate.ts";
 
 /** How long a failure is made smaller, ms. */
@@ -13,11 +13,12 @@ export type Outcome =
 
 /** Runs up to `runs` schedules, all from one seed. `planted` breaks the worlds on purpose. */
 export async function checkSchedules(
+  schedules: fc.Arbitrary<Schedule>,
   runs: number,
   seed: number | undefined,
   planted?: PlantedBug,
 ): Promise<Outcome> {
-  const property = fc.asyncProperty(scheduleArbitrary(), async (schedule) => {
+  const property = fc.asyncProperty(schedules, async (schedule) => {
     await simulate(plant(schedule, planted));
   });
   const found = await fc.check(property, {

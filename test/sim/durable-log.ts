@@ -13,6 +13,7 @@ export class DurableLog {
   epoch: string | null = null;
   /** Texts by sequence number. */
   readonly #messages = new Map<number, string>();
+  readonly #topics = new Map<number, string>();
   readonly #numbers = new Map<string, number[]>();
   head = 0;
 
@@ -29,6 +30,11 @@ export class DurableLog {
     return this.#messages.get(seq);
   }
 
+  /** `null` for a message without a topic, and for one that there is not. */
+  topicAt(seq: number): string | null {
+    return this.#topics.get(seq) ?? null;
+  }
+
   /** The numbers that a text was given; more than one when a write was made twice. */
   numbersOf(text: string): readonly number[] {
     return this.#numbers.get(text) ?? [];
@@ -39,20 +45,21 @@ export class DurableLog {
     for (let part = 1; part <= parts; part += 1) texts.push(String(rows[`${name}/${part}`]));
     const frame = parseFrameToShard(texts.join("").split("\n")[0] ?? "");
     if (!frame.ok || frame.value.type !== "batch") throw new Violation("DL2", `bad row ${name}`);
-    const { epoch, after, through, entries } = frame.value;
+    const { epoch, after, through, entries, topics } = frame.value;
     this.epoch ??= epoch;
     if (epoch !== this.epoch) throw new Violation("DL5", `a second epoch ${epoch} was stored`);
     if (after !== this.head) {
       throw new Violation("DL1", `a batch after ${after} was stored behind message ${this.head}`);
     }
     for (const [index, entry] of entries.entries()) {
-      this.#add(after + 1 + index, textOf(decodePayload(entry)));
+      this.#add(after + 1 + index, textOf(decodePayload(entry)), topics?.[index] ?? null);
     }
     this.head = through;
   }
 
-  #add(seq: number, text: string): void {
+  #add(seq: number, text: string, topic: string | null): void {
     this.#messages.set(seq, text);
+    if (topic !== null) this.#topics.set(seq, topic);
     const numbers = this.#numbers.get(text);
     if (numbers === undefined) this.#numbers.set(text, [seq]);
     else numbers.push(seq);

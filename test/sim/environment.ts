@@ -9,7 +9,14 @@ import type { Timeline } from "./timeline.ts";
 type HookMode = "none" | "direct" | "async" | "throwing";
 
 /** Bugs that the simulator must find; see `planted.test.ts`. */
-export type PlantedBug = "ack-before-durable" | "welcome-before-subscribe" | "positions-forgotten";
+export type PlantedBug =
+  | "ack-before-durable"
+  | "welcome-before-subscribe"
+  | "positions-forgotten"
+  /** A client that comes back is told that it missed nothing, and nothing is read for it. */
+  | "resumed-unread"
+  /** What clients changed since they came does not outlive the shard's memory. */
+  | "topics-forgotten";
 
 export type WorldOptions = {
   readonly seed: number;
@@ -22,6 +29,8 @@ export type WorldOptions = {
   /** Largest text in a row, so that log rows split. */
   readonly maxTextUnits: number;
   readonly hook: HookMode;
+  /** Clients of protocol 1 may publish. Default false. */
+  readonly publishOverSocket?: boolean;
   readonly rates: FaultRates;
   readonly planted?: PlantedBug;
   /** Keeps what happens, for people to read. */

@@ -3,6 +3,7 @@
  * has come to rest. Compares what clients and publishers see with the durable log alone. A breach
  * throws a `Violation` that begins with the rule.
  */
+import { TopicFilters } from "../../src/core/topics.ts";
 import type { Published, PublishRequest } from "../../src/protocol/calls.ts";
 import type { ShardId } from "../../src/protocol/names.ts";
 import { decodePayload, type MessageData } from "../../src/protocol/payload.ts";
@@ -30,6 +31,7 @@ export type Scene = {
 type Stream = {
   /** The log's end when the shard welcomed it: what comes later, it must get. */
   readonly welcomedAt: number;
+  readonly filters: TopicFilters;
   /** Numbers that its last message may have had; `null` before the first. */
   positions: Set<number> | null;
   readonly volatile: Map<string, number>;
@@ -44,6 +46,7 @@ export class Invariants {
   readonly #streams = new Map<Client, Stream>();
   /** How often each volatile text reached the sequencer. */
   readonly #handed = new Map<string, number>();
+  readonly #volatileTopics = new Map<string, string | null>();
   readonly #answersByKey = new Map<string, string>();
   readonly #registryCalls = new Map<object, number>();
   readonly #hookCalls = new Set<string>();
@@ -73,7 +76,8 @@ export class Invariants {
 
   welcomed(client: Client): void {
     const welcomedAt = this.log.head;
-    this.#streams.set(client, { welcomedAt, positions: null, volatile: new Map() });
+    const filters = new TopicFilters(client.visitor.request.topics);
+    this.#streams.set(client, { welcomedAt, filters, positions: null, volatile: new Map() });
   }
 
   received(client: Client, data: MessageData): void {
@@ -97,7 +101,17 @@ export class Invariants {
     if (!request.volatile) return;
     for (const text of request.messages.map((each) => textOf(decodePayload(each)))) {
       this.#handed.set(text, (this.#handed.get(text) ?? 0) + 1);
+      this.#volatileTopics.set(text, request.topic ?? null);
     }
+  }
+
+  /** A client with these filters was sent a volatile message, the `count`th time. */
+  checkVolatile(client: Client, filters: TopicFilters, text: string, count: number): void {
+    if (count > (this.#handed.get(text) ?? 0)) {
+      throw new Violation("DL3", `client ${client.number} got the volatile "${text}" again`);
+    }
+    if (filters.lets(this.#volatileTopics.get(text) ?? null)) return;
+    throw new Violation("PR6", `client ${client.number} got the volatile "${text}"`);
   }
 
   /** The sequencer's answer has reached whoever published. */
@@ -137,7 +151,7 @@ export class Invariants {
       if (!client.isOpenAtShard) throw new Violation("FA1", "a socket ended and was not told");
       const { positions, welcomedAt } = stream;
       const last = positions === null ? welcomedAt : Math.max(...positions);
-      const next = this.#after(client.shard, last);
+      const next = this.#after(client, stream, last);
       if (next <= head) {
         throw new Violation("DL3", `client ${client.number} lacks message ${next} of ${head}`);
       }
@@ -147,23 +161,21 @@ export class Invariants {
   #takeVolatile(client: Client, stream: Stream, text: string): void {
     const count = (stream.volatile.get(text) ?? 0) + 1;
     stream.volatile.set(text, count);
-    if (count > (this.#handed.get(text) ?? 0)) {
-      throw new Violation("DL3", `client ${client.number} got the volatile "${text}" again`);
-    }
+    this.checkVolatile(client, stream.filters, text, count);
   }
 
   /** A text may stand for several messages, since a write without a key may be made twice. */
   #take(client: Client, stream: Stream, text: string): void {
     const numbers = this.log.numbersOf(text);
-    const { shard, number } = client;
+    const { number } = client;
     if (numbers.length === 0) {
       throw new Violation("DL2", `client ${number} got "${text}", which is not durable`);
     }
     const { positions, welcomedAt } = stream;
     const possible = numbers.filter((seq) => {
-      if (this.#scene.drops(shard, seq)) return false;
-      if (positions === null) return seq <= this.#after(shard, welcomedAt);
-      return [...positions].some((last) => this.#after(shard, last) === seq);
+      if (this.#skips(client, stream, seq)) return false;
+      if (positions === null) return seq <= this.#after(client, stream, welcomedAt);
+      return [...positions].some((last) => this.#after(client, stream, last) === seq);
     });
     if (possible.length === 0) {
       const last = positions === null ? `the welcome at ${welcomedAt}` : [...positions].join("/");
@@ -179,16 +191,21 @@ export class Invariants {
     for (const [client, stream] of this.#streams) {
       if (!client.isOpenAtShard || stream.welcomedAt >= first) continue;
       for (const [index, text] of texts.entries()) {
-        if (this.#scene.drops(client.shard, first + index) || client.sent.includes(text)) continue;
+        if (this.#skips(client, stream, first + index) || client.sent.includes(text)) continue;
         throw new Violation("DL5", `"${text}" was not delivered to client ${client.number}`);
       }
     }
   }
 
-  /** Number of the first message after `seq` that clients of this shard get. */
-  #after(shard: ShardId, seq: number): number {
+  /** Number of the first message after `seq` that this client gets. */
+  #after(client: Client, stream: Stream, seq: number): number {
     let next = seq + 1;
-    while (this.#scene.drops(shard, next)) next += 1;
+    while (this.#skips(client, stream, next)) next += 1;
     return next;
+  }
+
+  /** Whether the room class or the client's topics leave the message out. */
+  #skips({ shard }: Client, { filters }: Stream, seq: number): boolean {
+    return this.#scene.drops(shard, seq) || !filters.lets(this.log.topicAt(seq));
   }
 }

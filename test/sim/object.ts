@@ -111,6 +111,12 @@ export class WorldObject<Role> {
     return this.#life;
   }
 
+  /** In memory, with nothing before it and nothing held back. */
+  get isQuiet(): boolean {
+    const life = this.#life;
+    return life !== null && life.role !== null && life.inbox.length === 0 && life.storage.isQuiet;
+  }
+
   /** Something happens at the object, which is started for it when it is not in memory. */
   deliver(event: (role: Role, life: Life<Role>) => void): void {
     const life = this.#life ?? this.#begin();

@@ -4,6 +4,7 @@
  */
 import type { GatePorts } from "../../src/gate/ports.ts";
 import { Gate } from "../../src/gate/gate.ts";
+import { parseClientRequest } from "../../src/protocol/client-request.ts";
 import { mayReconnect } from "../../src/protocol/close-codes.ts";
 import type { Client } from "./client.ts";
 import { Violation, type Outlet } from "./environment.ts";
@@ -25,6 +26,7 @@ export type PublishKind =
 type Write = {
   readonly kind: PublishKind;
   readonly texts: readonly string[];
+  readonly topic: string | null;
   readonly key: string | null;
   status: number | null;
 };
@@ -33,7 +35,7 @@ type Write = {
 type Isolate = { readonly gate: Gate; readonly ports: GatePorts };
 
 /** An upgrade that a shard took. `Response` itself cannot have the status 101 here. */
-class UpgradeResponse extends Response {
+export class UpgradeResponse extends Response {
   readonly client: Client;
 
   constructor(client: Client) {
@@ -65,21 +67,26 @@ export class Outside {
     world.onClientClosed = (client, code) => this.#handleClosed(client, code);
   }
 
-  publish(kind: PublishKind, padding: number): void {
+  publish(kind: PublishKind, padding: number, topic: string | null = null): void {
     if (kind === "again") {
       const last = this.#lastKeyed;
       if (last === null || last.until < this.#world.timeline.now) return;
       this.#start(this.#tryUntilAnswered({ ...last.write, status: null }));
       return;
     }
-    const write = this.#write(kind, padding, null);
+    const write = this.#write({ kind, padding, topic, key: null });
     this.#start(write.key === null ? this.#tryOnce(write) : this.#tryUntilAnswered(write));
     if (kind !== "conflict") return;
-    this.#start(this.#tryUntilAnswered(this.#write(kind, padding, write.key)));
+    this.#start(this.#tryUntilAnswered(this.#write({ kind, padding, topic, key: write.key })));
   }
 
-  connect(): void {
-    this.#start(this.#connect());
+  connect(topics = ""): void {
+    this.#start(this.#connect(topics));
+  }
+
+  /** Somebody who plays a client asks for a socket: the answer is an `UpgradeResponse` or a refusal. */
+  upgrade(query: string): Promise<Response> {
+    return this.#ask(new Request(`${address}?${query}`, { headers: { upgrade: "websocket" } }));
   }
 
   /** The world is at rest and well: a client must get in exactly when there is a place. */
@@ -141,7 +148,8 @@ export class Outside {
     }
   }
 
-  #write(kind: PublishKind, padding: number, key: string | null): Write {
+  #write(what: Pick<Write, "kind" | "topic" | "key"> & { padding: number }): Write {
+    const { kind, padding, topic, key } = what;
     const count = kind === "many" ? 1 + this.#world.random.below(4) : 1;
     const texts = Array.from({ length: count }, () => {
       this.#texts += 1;
@@ -149,7 +157,7 @@ export class Outside {
     });
     const isKeyed = kind === "keyed" || kind === "conflict" || kind === "many";
     const own = isKeyed ? (key ?? `key${this.#texts}`) : null;
-    const write: Write = { kind, texts, key: own, status: null };
+    const write: Write = { kind, texts, topic, key: own, status: null };
     this.writes.push(write);
     return write;
   }
@@ -180,8 +188,8 @@ export class Outside {
     await checkProblem(response, write.kind === "conflict" ? [422, 503] : [503]);
   }
 
-  async #connect(): Promise<void> {
-    const response = await this.#ask(new Request(address, { headers: { upgrade: "websocket" } }));
+  async #connect(topics: string): Promise<void> {
+    const response = await this.upgrade(topics === "" ? "" : `topics=${topics}`);
     if (response instanceof UpgradeResponse) response.client.open();
     else await checkProblem(response, [503]);
   }
@@ -191,7 +199,8 @@ export class Outside {
     if (code < 1000) throw new Violation("FA1", `client ${client.number} was closed with ${code}`);
     const { timeline, random } = this.#world;
     if (!mayReconnect(code) || random.chance(0.5)) return;
-    timeline.after(random.between(10, 3_000), () => this.connect());
+    const topics = client.visitor.request.topics.join(",");
+    timeline.after(random.between(10, 3_000), () => this.connect(topics));
   }
 
   #ask(request: Request): Promise<Response> {
@@ -211,8 +220,11 @@ export class Outside {
       adminToken: undefined,
       maxQueryLength: 2_000,
       canRefuseUpgrades: world.options.host === "workers",
-      connect: async (shard, _request, _query, connection) => {
-        const upgraded = await world.upgrade(name, shard, connection);
+      connect: async (shard, _request, query, connection) => {
+        const request = parseClientRequest(new URLSearchParams(query));
+        if (!request.ok) return request;
+        const visitor = { connection, request: request.value };
+        const upgraded = await world.upgrade(name, shard, visitor);
         if (upgraded === null) return { ok: false, code: "unreachable" };
         if ("code" in upgraded) return { ok: false, code: upgraded.code };
         return new UpgradeResponse(upgraded.client);
@@ -231,12 +243,15 @@ export class Outside {
   }
 }
 
-function requestOf({ kind, texts, key }: Write): Request {
-  const query = { volatile: "?volatile=1", delivered: "?wait=delivered" }[kind as string] ?? "";
+function requestOf({ kind, texts, key, topic }: Write): Request {
+  const query = new URLSearchParams(topic === null ? {} : { topic });
+  if (kind === "volatile") query.set("volatile", "1");
+  if (kind === "delivered") query.set("wait", "delivered");
   const headers: Record<string, string> = key === null ? {} : { "idempotency-key": key };
   if (kind === "binary") headers["content-type"] = "application/octet-stream";
   if (kind === "many") headers["content-type"] = "application/x-ndjson";
-  return new Request(address + query, { method: "POST", headers, body: texts.join("\n") });
+  const body = texts.join("\n");
+  return new Request(`${address}?${query.toString()}`, { method: "POST", headers, body });
 }
 
 async function checkProblem(response: Response, statuses: readonly number[]): Promise<void> {

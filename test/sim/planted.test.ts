@@ -6,15 +6,21 @@
 import { expect, test } from "vitest";
 import { checkSchedules } from "./check.ts";
 import type { PlantedBug } from "./environment.ts";
+import { protocolScheduleArbitrary } from "./protocol-schedule.ts";
+import { scheduleArbitrary } from "./schedule.ts";
 
 /** Schedules in which each bug must show; with these seeds all show far earlier. */
 const withinRuns = 1_000;
 const seeds = [1, 2, 3, 4, 5];
 
-async function schedulesToFind(planted: PlantedBug, rules: RegExp): Promise<number[]> {
+async function schedulesToFind(
+  planted: PlantedBug,
+  rules: RegExp,
+  schedules = scheduleArbitrary(),
+): Promise<number[]> {
   const taken: number[] = [];
   for (const seed of seeds) {
-    const outcome = await checkSchedules(withinRuns, seed, planted);
+    const outcome = await checkSchedules(schedules, withinRuns, seed, planted);
     expect(outcome.isFine).toBe(false);
     if (outcome.isFine) continue;
     expect(outcome.report).toMatch(rules);
@@ -36,5 +42,17 @@ test("SU1 clients that are welcomed before their shard has subscribed are found"
 
 test("DL3 shards that forget what they have, and take what is sent again, are found", async () => {
   const taken = await schedulesToFind("positions-forgotten", /^(DL1|DL3) /);
+  expect(Math.max(...taken)).toBeLessThan(withinRuns);
+});
+
+test("PR2 clients that are told that they missed nothing, and did, are found", async () => {
+  const schedules = protocolScheduleArbitrary();
+  const taken = await schedulesToFind("resumed-unread", /^PR[23] /, schedules);
+  expect(Math.max(...taken)).toBeLessThan(withinRuns);
+});
+
+test("PR15 topics that do not outlive the shard's memory are found", async () => {
+  const schedules = protocolScheduleArbitrary();
+  const taken = await schedulesToFind("topics-forgotten", /^PR[267] /, schedules);
   expect(Math.max(...taken)).toBeLessThan(withinRuns);
 });

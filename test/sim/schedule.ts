@@ -7,11 +7,45 @@ import type { WorldOptions } from "./environment.ts";
 import type { PublishKind } from "./outside.ts";
 import type { Keep } from "./storage.ts";
 
+/** What is not of protocol 1. */
+export type Misbehaviour = "no-json" | "unknown-type" | "extra-member" | "bad-topic" | "bytes";
+
+/** What clients of protocol 1 do. `topics` are filters with commas between them. */
+export type ClientAction =
+  | { readonly type: "join"; readonly count: number; readonly topics: string }
+  /** A client comes that claims to have been where nobody was. */
+  | { readonly type: "stray"; readonly kind: "ahead" | "other-life" }
+  | { readonly type: "away"; readonly client: number; readonly forMs: number | null }
+  | { readonly type: "cut"; readonly client: number; readonly isNoticed: boolean }
+  | { readonly type: "everybody-cut"; readonly isNoticed: boolean }
+  | { readonly type: "stall"; readonly client: number; readonly forMs: number }
+  | { readonly type: "topics"; readonly client: number; readonly topics: string }
+  | { readonly type: "ping"; readonly client: number }
+  | { readonly type: "misbehave"; readonly client: number; readonly how: Misbehaviour }
+  | {
+      readonly type: "send";
+      readonly client: number;
+      readonly count: number;
+      readonly padding: number;
+      readonly topic: string | null;
+    };
+
 /** Numbers such as `object` and `client` pick one of those there are, by remainder. */
 export type Action =
-  | { readonly type: "publish"; readonly kind: PublishKind; readonly padding: number }
-  | { readonly type: "burst"; readonly count: number }
-  | { readonly type: "connect"; readonly count: number }
+  | ClientAction
+  | {
+      readonly type: "publish";
+      readonly kind: PublishKind;
+      readonly padding: number;
+      readonly topic?: string | null;
+    }
+  | {
+      readonly type: "burst";
+      readonly count: number;
+      readonly padding?: number;
+      readonly topic?: string | null;
+    }
+  | { readonly type: "connect"; readonly count: number; readonly topics?: string }
   | { readonly type: "leave" | "drop"; readonly client: number }
   | { readonly type: "everybody-leaves" }
   | { readonly type: "crash" | "crash-at-write"; readonly object: number; readonly keep: Keep }
@@ -28,7 +62,7 @@ export type Schedule = {
   readonly actions: readonly { readonly action: Action; readonly gapMs: number }[];
 };
 
-const some = fc.nat({ max: 11 });
+export const some = fc.nat({ max: 11 });
 const keep = fc.constantFrom<Keep>("none", "some", "all");
 const rate = fc.constantFrom(0, 0, 0.02, 0.1, 0.25);
 
@@ -42,7 +76,7 @@ const ratesArbitrary = fc.record({
   brokenLink: rate,
 });
 
-const optionsArbitrary: fc.Arbitrary<WorldOptions> = fc.record({
+export const optionsArbitrary: fc.Arbitrary<WorldOptions> = fc.record({
   seed: fc.integer({ min: 0, max: 0x7fffffff }),
   shards: fc.integer({ min: 1, max: 6 }),
   capacity: fc.constantFrom(1_000, 1, 2, 4),
@@ -57,7 +91,7 @@ const optionsArbitrary: fc.Arbitrary<WorldOptions> = fc.record({
   rates: ratesArbitrary,
 });
 
-const kinds: readonly PublishKind[] = [
+export const kinds: readonly PublishKind[] = [
   "plain",
   "keyed",
   "delivered",
@@ -68,29 +102,8 @@ const kinds: readonly PublishKind[] = [
   "again",
 ];
 
-const actionArbitrary: fc.Arbitrary<Action> = fc.oneof(
-  {
-    weight: 8,
-    arbitrary: fc.record({
-      type: fc.constant("publish" as const),
-      kind: fc.constantFrom(...kinds),
-      padding: fc.constantFrom(0, 0, 10, 200),
-    }),
-  },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      type: fc.constant("burst" as const),
-      count: fc.integer({ min: 2, max: 12 }),
-    }),
-  },
-  {
-    weight: 5,
-    arbitrary: fc.record({
-      type: fc.constant("connect" as const),
-      count: fc.integer({ min: 1, max: 3 }),
-    }),
-  },
+/** What goes wrong, and time. */
+export const faults: readonly { weight: number; arbitrary: fc.Arbitrary<Action> }[] = [
   {
     weight: 2,
     arbitrary: fc.record({ type: fc.constantFrom("leave" as const, "drop"), client: some }),
@@ -140,14 +153,47 @@ const actionArbitrary: fc.Arbitrary<Action> = fc.oneof(
       forMs: fc.constantFrom(50, 1_500, 1_500, 6_000, 12_000, 70_000),
     }),
   },
+];
+
+const actionArbitrary: fc.Arbitrary<Action> = fc.oneof(
+  {
+    weight: 8,
+    arbitrary: fc.record({
+      type: fc.constant("publish" as const),
+      kind: fc.constantFrom(...kinds),
+      padding: fc.constantFrom(0, 0, 10, 200),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      type: fc.constant("burst" as const),
+      count: fc.integer({ min: 2, max: 12 }),
+    }),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      type: fc.constant("connect" as const),
+      count: fc.integer({ min: 1, max: 3 }),
+    }),
+  },
+  ...faults,
 );
 
 const gap = fc.constantFrom(0, 0, 1, 4, 20, 300);
 
 export function scheduleArbitrary(): fc.Arbitrary<Schedule> {
-  const step = fc.record({ action: actionArbitrary, gapMs: gap });
+  return scheduleOf(optionsArbitrary, actionArbitrary);
+}
+
+export function scheduleOf(
+  options: fc.Arbitrary<WorldOptions>,
+  action: fc.Arbitrary<Action>,
+): fc.Arbitrary<Schedule> {
+  const step = fc.record({ action, gapMs: gap });
   return fc.record({
-    options: optionsArbitrary,
+    options,
     actions: fc.array(step, { minLength: 1, maxLength: 70, size: "max" }),
   });
 }

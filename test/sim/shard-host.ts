@@ -3,15 +3,16 @@
  * hands events on, accepts and welcomes. Knows nothing of messages.
  */
 import type { MessageData } from "../../src/protocol/payload.ts";
-import type { Socket } from "../../src/core/ports.ts";
+import type { Socket, Storage } from "../../src/core/ports.ts";
 import { parseRequest } from "../../src/protocol/calls.ts";
 import type { ShardId } from "../../src/protocol/names.ts";
 import type { Position } from "../../src/protocol/link.ts";
 import type { Result } from "../../src/protocol/result.ts";
 import type { RoomType } from "../../src/core/rooms.ts";
 import type { BroadcastHook } from "../../src/shard/fan-out.ts";
-import { Shard, type IncomingLink } from "../../src/shard/shard.ts";
-import type { Client } from "./client.ts";
+import type { IncomingLink } from "../../src/shard/intake.ts";
+import { Shard } from "../../src/shard/shard.ts";
+import type { Client, Visitor } from "./client.ts";
 import type { Environment } from "./environment.ts";
 import type { Link } from "./link.ts";
 import type { Answering } from "./network.ts";
@@ -24,12 +25,23 @@ type Hook = {
   called(shard: ShardId, life: number, seq: number): void;
 };
 
+/** Told what happens between the shard and its clients of protocol 1, in the order in which it does. */
+export type Watcher = {
+  /** The shard has had its clients sent everything up to here. */
+  delivered(shard: ShardId, seq: number): void;
+  /** The shard takes this from the client, having delivered everything up to `delivered`. */
+  takes(client: Client, data: MessageData, delivered: number): void;
+  /** The shard has forgotten what these had been sent. */
+  slept(clients: Iterable<Client>): void;
+};
+
 export type ShardHostOptions = {
   readonly shard: ShardId;
   readonly type: RoomType;
   readonly world: Environment;
   readonly hook: Hook;
-  readonly newClient: (shard: ShardId, left: (client: Client) => void) => Client;
+  readonly watcher: Watcher;
+  readonly newClient: (shard: ShardId, visitor: Visitor, host: ShardHost) => Client;
 };
 
 /** What a shard answers to an upgrade. */
@@ -44,6 +56,7 @@ export class ShardHost implements Hosting<Shard> {
   /** Links that the shard has not been told of yet. */
   readonly #arriving = new Set<Link>();
   readonly #options: ShardHostOptions;
+  #delivered = 0;
   /** What the shard's present life knows them as. */
   #sockets = new Map<Client, Socket>();
   #linkSockets = new Map<Link, IncomingLink>();
@@ -62,8 +75,10 @@ export class ShardHost implements Hosting<Shard> {
     const clients = [...this.clients].filter((each) => listsEnding || each.isOpenAtShard);
     const links = [...this.#links].filter((each) => listsEnding || each.isHeldBy("shard"));
     const hook = this.#hook(life);
+    const own = life.ports();
     const ports = {
-      ...life.ports(),
+      ...own,
+      storage: this.#watched(own.storage),
       registry: "default",
       ...(hook === undefined ? {} : { onBroadcast: hook }),
       onHookError: () => {},
@@ -72,7 +87,7 @@ export class ShardHost implements Hosting<Shard> {
       shard,
       type,
       ports,
-      clients.map((client) => this.#socket(client, life)),
+      clients.map((client) => ({ socket: this.#socket(client, life), ...client.visitor })),
       links.map((link) => this.#linkSocket(link, life)),
     );
   }
@@ -88,7 +103,8 @@ export class ShardHost implements Hosting<Shard> {
 
   ended(how: "crashed" | "evicted"): void {
     if (how === "evicted") {
-      if (this.#options.world.options.planted === "positions-forgotten") this.#forgetPositions();
+      this.#options.watcher.slept(this.clients);
+      this.#forgetAsPlanted();
       return;
     }
     for (const client of this.clients) client.die();
@@ -131,56 +147,72 @@ export class ShardHost implements Hosting<Shard> {
   }
 
   /** An upgrade has reached the shard: admitted, accepted and welcomed in that order. */
-  upgrade(connection: string, answering: Answering<Upgraded>): void {
+  upgrade(visitor: Visitor, answering: Answering<Upgraded>): void {
     const { world } = this.#options;
     const answer = (upgraded: Upgraded): void => {
       answering.answer(upgraded, () => "client" in upgraded && upgraded.client.break());
     };
     const abandon = (): void => answering.abandon();
     this.object.serve<Upgraded>({ answer, abandon }, async (shard, life) => {
-      const admitted = await this.#admit(shard, connection);
+      const admitted = await this.#admit(shard, visitor);
       // Between the two, frameworks run code of their own.
       if (world.random.chance(0.2)) await world.timeline.sleep(world.random.between(0, 20));
       if (life.isOver) return { code: "unavailable" };
-      return admitted.ok ? this.#accept(shard, life) : this.#refuse(admitted.code);
+      return admitted.ok
+        ? this.#accept(shard, life, visitor)
+        : this.#refuse(admitted.code, visitor);
     });
   }
 
-  async #admit(shard: Shard, connection: string): Promise<Result<null>> {
-    const admitted = shard.admit(connection);
-    if (this.#options.world.options.planted !== "welcome-before-subscribe") return admitted;
+  async #admit(shard: Shard, { connection, request }: Visitor): Promise<Result<null>> {
+    const { planted } = this.#options.world.options;
+    const read = planted === "resumed-unread" ? { ...request, resume: null } : request;
+    const admitted = shard.admit(connection, read);
+    if (planted !== "welcome-before-subscribe") return admitted;
     // The planted bug waits for a refusal that comes at once, and not for the subscription.
     return Promise.race([admitted, takenForGranted()]);
   }
 
-  #accept(shard: Shard, life: Life<Shard>): Upgraded {
+  #accept(shard: Shard, life: Life<Shard>, visitor: Visitor): Upgraded {
     const { world } = this.#options;
     if (world.random.chance(world.network.rates.lostReply / 4)) {
       shard.release();
       return { code: "unavailable" };
     }
-    const client = this.#newClient();
+    const client = this.#newClient(visitor);
     this.welcomed.add(client);
-    shard.welcome(this.#socket(client, life));
+    shard.welcome(this.#socket(client, life), visitor.connection, visitor.request);
     return { client };
   }
 
   /** A host that cannot refuse an upgrade accepts it and closes the socket with a code. */
-  #refuse(code: string): Upgraded {
+  #refuse(code: string, visitor: Visitor): Upgraded {
     if (this.#options.world.options.host === "workers") return { code };
-    const client = this.#newClient();
+    const client = this.#newClient(visitor);
     this.clients.delete(client);
     client.closeAtShard(code === "full" ? 4002 : 4003);
     return { client };
   }
 
-  #newClient(): Client {
-    const client = this.#options.newClient(this.#options.shard, (each) => this.#left(each));
+  #newClient(visitor: Visitor): Client {
+    const client = this.#options.newClient(this.#options.shard, visitor, this);
     this.clients.add(client);
     return client;
   }
 
-  #left(client: Client): void {
+  /** A client's frame has reached the shard. */
+  handleClientMessage(client: Client, data: MessageData): void {
+    this.object.deliver((shard, life) => {
+      const speaker = shard.protocolClient(this.#socket(client, life));
+      if (speaker === undefined) return;
+      const delivered = this.#delivered;
+      life.output(() => this.#options.watcher.takes(client, data, delivered));
+      shard.receive(speaker, data);
+    });
+  }
+
+  /** The shard's end of a client's socket has closed. */
+  handleClientClosed(client: Client): void {
     if (!this.clients.has(client)) return;
     this.welcomed.delete(client);
     this.object.deliver((shard, life) => {
@@ -194,7 +226,7 @@ export class ShardHost implements Hosting<Shard> {
     let socket = this.#sockets.get(client);
     if (socket === undefined) {
       socket = {
-        send: (data: MessageData) => life.output(() => client.send(data)),
+        send: (data: MessageData) => life.output(() => client.send(this.#asPlanted(client, data))),
         close: (code) => life.output(() => client.closeAtShard(code)),
       };
       this.#sockets.set(client, socket);
@@ -210,7 +242,9 @@ export class ShardHost implements Hosting<Shard> {
           return link.kept;
         },
         keep: (position: Position) => {
-          if (!life.isOver) link.kept = position;
+          if (life.isOver) return;
+          link.kept = position;
+          this.#deliveredTo(position);
         },
         send: (data) => life.output(() => link.send("shard", String(data))),
         close: (code) => life.output(() => link.close("shard", code)),
@@ -225,8 +259,8 @@ export class ShardHost implements Hosting<Shard> {
     const { random, timeline } = world;
     const mode = world.options.hook;
     if (mode === "none") return undefined;
-    return ({ data, seq }) => {
-      if (seq !== null) hook.called(shard, life.number, seq);
+    return ({ data, seq, isReplay }) => {
+      if (seq !== null && !isReplay) hook.called(shard, life.number, seq);
       const isDropped = seq !== null && hook.drops(shard, seq);
       if (isDropped && mode === "throwing") throw new Error("the room class failed");
       const result = isDropped ? null : data;
@@ -241,9 +275,45 @@ export class ShardHost implements Hosting<Shard> {
     };
   }
 
-  #forgetPositions(): void {
-    for (const link of this.#links) link.kept = null;
-    this.object.rows.values.delete("shard");
+  /** The shard keeps its position where it outlives its memory, which tells how far it is. */
+  #watched(storage: Storage): Storage {
+    return {
+      maxTextUnits: storage.maxTextUnits,
+      list: (prefix) => storage.list(prefix),
+      delete: (keys) => storage.delete(keys),
+      sync: () => storage.sync(),
+      put: (rows) => {
+        const row = rows["shard"] as { readonly position: Position } | undefined;
+        if (row !== undefined) this.#deliveredTo(row.position);
+        storage.put(rows);
+      },
+    };
+  }
+
+  #deliveredTo({ seq }: Position): void {
+    this.#delivered = Math.max(this.#delivered, seq);
+    this.#options.watcher.delivered(this.#options.shard, this.#delivered);
+  }
+
+  #forgetAsPlanted(): void {
+    const { planted } = this.#options.world.options;
+    const { values } = this.object.rows;
+    if (planted === "positions-forgotten") {
+      for (const link of this.#links) link.kept = null;
+      values.delete("shard");
+    }
+    if (planted !== "topics-forgotten") return;
+    for (const name of values.keys()) if (name.startsWith("client/")) values.delete(name);
+  }
+
+  #asPlanted({ visitor }: Client, data: MessageData): MessageData {
+    const { resume } = visitor.request;
+    const isChanged = this.#options.world.options.planted === "resumed-unread" && resume !== null;
+    if (!isChanged || typeof data !== "string" || !data.startsWith('{"type":"welcome"'))
+      return data;
+    const welcome = JSON.parse(data) as { readonly epoch: string };
+    if (welcome.epoch !== resume.epoch) return data;
+    return JSON.stringify({ ...welcome, recovered: true, seq: resume.seq });
   }
 }
 

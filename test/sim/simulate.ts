@@ -5,6 +5,7 @@
 import type { Client } from "./client.ts";
 import { Violation } from "./environment.ts";
 import { Outside } from "./outside.ts";
+import { ReferenceClients } from "./reference-clients.ts";
 import type { Action, Schedule } from "./schedule.ts";
 import type { Link } from "./link.ts";
 import { room, World, type AnyObject } from "./world.ts";
@@ -28,6 +29,7 @@ export async function simulate(schedule: Schedule): Promise<World> {
 class Run {
   readonly world: World;
   readonly #outside: Outside;
+  readonly #speakers: ReferenceClients;
   readonly #schedule: Schedule;
   #sweptAt: number;
 
@@ -35,6 +37,7 @@ class Run {
     this.#schedule = schedule;
     this.world = new World(schedule.options);
     this.#outside = new Outside(this.world);
+    this.#speakers = new ReferenceClients(this.world, this.#outside);
     this.#sweptAt = this.world.timeline.now;
   }
 
@@ -58,12 +61,14 @@ class Run {
     const outside = this.#outside;
     switch (action.type) {
       case "publish":
-        return outside.publish(action.kind, action.padding);
+        return outside.publish(action.kind, action.padding, action.topic);
       case "burst":
-        for (let left = action.count; left > 0; left -= 1) outside.publish("plain", 0);
+        for (let left = action.count; left > 0; left -= 1) {
+          outside.publish("plain", action.padding ?? 0, action.topic);
+        }
         return;
       case "connect":
-        for (let left = action.count; left > 0; left -= 1) outside.connect();
+        for (let left = action.count; left > 0; left -= 1) outside.connect(action.topics);
         return;
       case "leave":
         return this.#client(action.client)?.leave();
@@ -96,6 +101,8 @@ class Run {
         return;
       case "wait":
         return this.#pass(action.forMs);
+      default:
+        return this.#speakers.act(action);
     }
   }
 
@@ -135,6 +142,7 @@ class Run {
     if (this.world.sequencer.links.size > 0) throw new Violation("LK1", "a link stays open");
     this.world.invariants.checkRest();
     this.#outside.checkRest();
+    this.#speakers.checkRest();
   }
 
   /** A world that was through all this still works. */
@@ -145,6 +153,10 @@ class Run {
     this.#checkRest();
     const last = this.#outside.writes.at(-1);
     if (last?.status !== 200) throw new Violation("FA1", `the last write got ${last?.status}`);
+    const whole = this.#speakers.cutAll();
+    await this.#rest();
+    this.#checkRest();
+    this.#speakers.checkRecovered(whole);
     // A subscription whose end was lost lives until its shard says that it has no clients.
     this.#outside.isReconnecting = false;
     this.#outside.publish("plain", 0);

@@ -12,9 +12,8 @@ import {
   type Role,
 } from "../../src/protocol/calls.ts";
 import type { RoomId, ShardId } from "../../src/protocol/names.ts";
-import type { MessageData } from "../../src/protocol/payload.ts";
 import { failure, type Result } from "../../src/protocol/result.ts";
-import { Client } from "./client.ts";
+import { Client, type Visitor } from "./client.ts";
 import { Violation, type Environment, type Outlet, type WorldOptions } from "./environment.ts";
 import { Invariants } from "./invariants.ts";
 import { Network, type Answering } from "./network.ts";
@@ -24,6 +23,7 @@ import { RegistryHost } from "./registry-host.ts";
 import { SequencerHost } from "./sequencer-host.ts";
 import { ShardHost, type Upgraded } from "./shard-host.ts";
 import { Timeline } from "./timeline.ts";
+import { WireJudge } from "./wire-judge.ts";
 
 export const room = "room" as RoomId;
 
@@ -41,6 +41,7 @@ export class World implements Environment {
   readonly clock: Clock = { now: () => this.timeline.now };
   readonly entropy: Entropy;
   readonly invariants: Invariants;
+  readonly wires: WireJudge;
   readonly rooms: Rooms;
   readonly sequencer: SequencerHost;
   readonly shards: ReadonlyMap<ShardId, ShardHost>;
@@ -63,8 +64,8 @@ export class World implements Environment {
         return `id${this.#ids}`;
       },
     };
-    const { shards, capacity, history } = options;
-    this.rooms = defineRooms({ default: { shards, capacity, history } });
+    const { shards, capacity, history, publishOverSocket = false } = options;
+    this.rooms = defineRooms({ default: { shards, capacity, history, publishOverSocket } });
     const type = this.#type();
     this.registry = new RegistryHost(this, this.rooms);
     this.shards = new Map(shardsOf(room, type).map((id) => [id, this.#shardHost(id, type)]));
@@ -83,6 +84,13 @@ export class World implements Environment {
       }),
       rows: this.sequencer.object.rows.values,
       drops: (shard, seq) => this.#drops(shard, seq),
+    });
+    this.wires = new WireJudge({
+      log: this.invariants.log,
+      drops: (shard, seq) => this.#drops(shard, seq),
+      isQuiet: (shard) => this.shardHost(shard).object.isQuiet,
+      checkVolatile: (client, filters, text, count) =>
+        this.invariants.checkVolatile(client, filters, text, count),
     });
   }
 
@@ -117,14 +125,14 @@ export class World implements Environment {
   }
 
   /** Hands an upgrade to a shard; `null` when there is no answer. */
-  upgrade(from: string, shard: ShardId, connection: string): Promise<Upgraded | null> {
+  upgrade(from: string, shard: ShardId, visitor: Visitor): Promise<Upgraded | null> {
     const host = this.shardHost(shard);
     return new Promise((done) => {
       this.network.exchange<Upgraded>({
         from,
         to: host.object.address,
         isRepeatable: false,
-        arrive: (answering) => host.upgrade(connection, answering),
+        arrive: (answering) => host.upgrade(visitor, answering),
         done,
       });
     });
@@ -143,6 +151,7 @@ export class World implements Environment {
   readonly check = (): void => {
     if (this.#failure !== null) throw this.#failure;
     this.invariants.check();
+    this.wires.check();
   };
 
   #send(
@@ -181,19 +190,44 @@ export class World implements Environment {
         drops: (id, seq) => this.#drops(id, seq),
         called: (id, life, seq) => this.invariants.hookCalled(id, life, seq),
       },
-      newClient: (id, left) => this.#newClient(id, left),
+      watcher: {
+        delivered: (id, seq) => this.wires.delivered(id, seq),
+        takes: (client, data, delivered) => this.wires.takes(client, data, delivered),
+        slept: (clients) => this.wires.slept(clients),
+      },
+      newClient: (id, visitor, host) => this.#newClient(id, visitor, host),
     });
   }
 
-  #newClient(shard: ShardId, left: (client: Client) => void): Client {
-    const client = new Client(this, this.clients.length + 1, shard, {
-      received: (to, data: MessageData) => this.invariants.received(to, data),
-      closed: (of, code) => this.onClientClosed(of, code),
-      left,
-    });
+  #newClient(shard: ShardId, visitor: Visitor, host: ShardHost): Client {
+    const { speaksProtocol } = visitor.request;
+    const client = new Client(
+      this,
+      { number: this.clients.length + 1, shard, visitor },
+      {
+        sent: (to, data) => {
+          if (speaksProtocol) this.#judged(() => this.wires.sent(to, data));
+        },
+        received: (to, data) => {
+          if (!speaksProtocol) this.invariants.received(to, data);
+        },
+        said: (by, data) => host.handleClientMessage(by, data),
+        closed: (of, code) => this.onClientClosed(of, code),
+        left: (by) => host.handleClientClosed(by),
+      },
+    );
     this.clients.push(client);
-    this.invariants.welcomed(client);
+    if (!speaksProtocol) this.invariants.welcomed(client);
     return client;
+  }
+
+  /** Roles take what a socket throws for its end. */
+  #judged(judge: () => void): void {
+    try {
+      judge();
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   /** The throwing hook fails for some messages, differently on each shard. */

@@ -1,6 +1,6 @@
 /** One delivery with everything around it, driven by a test. */
 import { DeliveryLog, type LogBounds } from "../../src/core/delivery-log.ts";
-import { encodeFrame, splitFrame } from "../../src/protocol/link.ts";
+import { encodeFrame, splitFrame, type UpstreamWrite } from "../../src/protocol/link.ts";
 import type { ShardId } from "../../src/protocol/names.ts";
 import type { Payload } from "../../src/protocol/payload.ts";
 import { Delivery } from "../../src/sequencer/delivery.ts";
@@ -24,6 +24,8 @@ export class DeliveryRig {
   readonly delivery: Delivery;
   readonly acknowledged: string[] = [];
   readonly counted: string[] = [];
+  /** What the shard sent up; each write is answered with 1,000 more than its id. */
+  readonly published: UpstreamWrite[] = [];
   goneBecauseEmpty = 0;
   durableWakes = 0;
   wakeAt = Infinity;
@@ -42,6 +44,10 @@ export class DeliveryRig {
         this.acknowledged.push(`${before}-${acked}`);
         this.onAcknowledged();
       },
+      onPublish: (writes) => {
+        this.published.push(...writes);
+        return Promise.resolve(writes.map(({ id }) => ({ id, seq: 1_000 + id })));
+      },
       count: (what) => this.counted.push(what),
       onNoClients: () => (this.goneBecauseEmpty += 1),
       wakeAt: (at) => (this.wakeAt = Math.min(this.wakeAt, at)),
@@ -58,11 +64,11 @@ export class DeliveryRig {
     return this.delivery.offer(splitFrame(frame), frame.length, head, []);
   }
 
-  publishVolatile(message: Payload): boolean {
+  publishVolatile(message: Payload, topic: string | null = null): boolean {
     const { head } = this.log;
     const batch = { after: head, through: head, at: this.clock.now(), volatile: [0] };
     const frame = encodeFrame({ type: "batch", epoch, ...batch, entries: [message] });
-    return this.delivery.offer([frame], frame.length, head, [message]);
+    return this.delivery.offer([frame], frame.length, head, [{ message, topic }]);
   }
 
   /** Time passes up to the delivery's next deadline; returns how much. */

@@ -2,7 +2,7 @@
 import type { Socket } from "../../src/core/ports.ts";
 import type { Position } from "../../src/protocol/link.ts";
 import type { MessageData } from "../../src/protocol/payload.ts";
-import type { IncomingLink } from "../../src/shard/shard.ts";
+import type { IncomingLink } from "../../src/shard/intake.ts";
 
 export class FakeSocket implements Socket {
   readonly sent: MessageData[] = [];

@@ -1,7 +1,8 @@
-import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, test } from "vitest";
 import { freshRoom, publish, publishDelivered, TestClient } from "./client.ts";
+import { kill } from "./objects.ts";
 
 test("RC7, DL3 after a shard was evicted the next write reaches every socket exactly once", async () => {
   const room = freshRoom("game");
@@ -56,9 +57,3 @@ test("RC7, RC4 the room class sends to hibernated clients and never to the link"
   await sender?.receives(2);
   expect(sender?.received[1]).toBe("and the link still works");
 });
-
-/** Ends an object at once, as a crash does: its memory and its sockets are gone. */
-async function kill(stub: DurableObjectStub): Promise<void> {
-  const ended = runInDurableObject(stub, (_, state) => state.abort("killed"));
-  await expect(ended).rejects.toThrow("killed");
-}

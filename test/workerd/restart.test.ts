@@ -2,6 +2,7 @@ import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { expect, test } from "vitest";
 import { freshRoom, publish, publishDelivered, TestClient } from "./client.ts";
+import { kill } from "./objects.ts";
 
 test("DL6, DL1 numbers go on after the sequencer died, and clients miss nothing", async () => {
   const room = freshRoom("default");
@@ -91,13 +92,8 @@ test("RG2 the registry knows the load again after a restart", async () => {
 });
 
 function loads(room: string, connections: number): unknown[] {
-  return Array.from({ length: 5 }, (_, index) =>
-    expect.objectContaining({ id: `${room}-${index + 1}`, connections }),
+  return Array.from(
+    { length: 5 },
+    (_, index) => expect.objectContaining({ id: `${room}-${index + 1}`, connections }) as unknown,
   );
-}
-
-/** Ends an object at once, as a crash does: its memory and its sockets are gone. */
-async function kill(stub: DurableObjectStub): Promise<void> {
-  const ended = runInDurableObject(stub, (_, state) => state.abort("killed"));
-  await expect(ended).rejects.toThrow("killed");
 }

@@ -5,6 +5,16 @@ import type { GatePorts } from "../../gate/ports.ts";
 import { adminTokenName, clock, entropy, outsideHeaders, registryName } from "../platform.ts";
 import { createCaller, stub } from "./ports.ts";
 
+type Answer = (request: Party.Request, lobby: Party.Lobby) => Promise<Response>;
+
+/** What PartyKit loads as a party: a class whose statics answer everything from outside. */
+export type PartyClass = (new (
+  room: Party.Room,
+) => Party.Server & { onRequest(request: Party.Request): Promise<Response> }) & {
+  readonly onBeforeConnect: Answer;
+  readonly onBeforeRequest: Answer;
+};
+
 /**
  * Longest query: it rests with the socket, in an attachment that PartyKit's runtime (July 2024)
  * limits to 2 KiB and that holds the class's own state too.

@@ -23,7 +23,7 @@ const maxTextUnits = 60_000;
 
 const partyOfRole = { shard: "main", sequencer: "router", registry: "registry" } as const;
 
-export function createStorage(storage: Party.Storage): Storage {
+function createStorage(storage: Party.Storage): Storage {
   return {
     list: (prefix) => storage.list({ prefix }),
     put: (rows) => {

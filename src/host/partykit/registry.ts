@@ -4,11 +4,11 @@ import type { Rooms } from "../../core/rooms.ts";
 import { Gate } from "../../gate/gate.ts";
 import { Registry } from "../../registry/registry.ts";
 import { WakeTimer } from "../platform.ts";
-import { answerFromOutside } from "./gate.ts";
+import { answerFromOutside, type PartyClass } from "./gate.ts";
 import { answerCall, createObjectPorts } from "./ports.ts";
 
 /** Makes the `registry` party: the directory and the load of rooms. */
-export function registry(rooms: Rooms) {
+export function registry(rooms: Rooms): PartyClass {
   const gate = new Gate(rooms);
 
   return class RegistryParty implements Party.Server {

@@ -5,11 +5,11 @@ import { Gate } from "../../gate/gate.ts";
 import { isRoomId } from "../../protocol/names.ts";
 import { Sequencer } from "../../sequencer/sequencer.ts";
 import { registryName, WakeTimer } from "../platform.ts";
-import { answerFromOutside } from "./gate.ts";
+import { answerFromOutside, type PartyClass } from "./gate.ts";
 import { answerCall, createObjectPorts, dialShard } from "./ports.ts";
 
 /** Makes the `router` party: clients and publishers come here, and each room's order is kept here. */
-export function router(rooms: Rooms) {
+export function router(rooms: Rooms): PartyClass {
   const gate = new Gate(rooms);
 
   return class Router implements Party.Server {

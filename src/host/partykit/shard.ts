@@ -3,20 +3,35 @@
  * the class, messages of the room through its hooks.
  */
 import type * as Party from "partykit/server";
+import type { Socket } from "../../core/ports.ts";
 import type { Rooms } from "../../core/rooms.ts";
 import { Gate } from "../../gate/gate.ts";
+import type { ClientRequest } from "../../protocol/client-request.ts";
 import { closeCodes } from "../../protocol/close-codes.ts";
 import type { Position } from "../../protocol/link.ts";
 import { isShardId, roomOfShard } from "../../protocol/names.ts";
 import type { Result } from "../../protocol/result.ts";
 import type { BroadcastHook } from "../../shard/fan-out.ts";
-import { Shard, type IncomingLink } from "../../shard/shard.ts";
-import { broadcastRequest, linkPath, registryName, WakeTimer } from "../platform.ts";
-import { answerFromOutside } from "./gate.ts";
+import type { IncomingLink } from "../../shard/intake.ts";
+import { Shard, type ClientSocket } from "../../shard/shard.ts";
+import {
+  broadcastRequest,
+  clientRequestOf,
+  linkPath,
+  registryName,
+  speakProtocol,
+  toMessageData,
+  WakeTimer,
+} from "../platform.ts";
+import { answerFromOutside, type PartyClass } from "./gate.ts";
 import { answerCall, createCaller, createObjectPorts, openSocket } from "./ports.ts";
 import { roomWithoutLinks } from "./room-without-links.ts";
 
 type RoomClass = new (room: Party.Room) => Party.Server;
+/** The `main` party; its cron sweeps for rooms that owe something. */
+type MainClass = PartyClass & {
+  onCron(cron: Party.Cron, lobby: Party.CronLobby, context: Party.ExecutionContext): Promise<void>;
+};
 /** What a room class may bring to the Worker's side of its party. */
 type RoomStatics = Pick<Party.Worker, "onCron">;
 
@@ -24,7 +39,7 @@ type RoomStatics = Pick<Party.Worker, "onCron">;
 const sweepCron = "partyshard";
 
 /** Makes a PartyKit class the `main` party: a shard. Hibernates unless its options say otherwise. */
-export function shard(Room: RoomClass, rooms: Rooms) {
+export function shard(Room: RoomClass, rooms: Rooms): MainClass {
   const gate = new Gate(rooms);
   const statics = Room as RoomStatics;
 
@@ -51,6 +66,8 @@ export function shard(Room: RoomClass, rooms: Rooms) {
     readonly #room: Party.Room;
     readonly #timer = new WakeTimer(() => this.#shard?.wake());
     readonly #links = new Map<Party.Connection, IncomingLink>();
+    /** The role's end of sockets that speak protocol 1. */
+    readonly #speakers = new Map<Party.Connection, Socket>();
     readonly #admissions = new WeakMap<Party.Connection, Result<null>>();
     #shard: Shard | undefined;
 
@@ -64,10 +81,18 @@ export function shard(Room: RoomClass, rooms: Rooms) {
       const { id } = this.#room;
       const type = isShardId(id) ? rooms.typeOf(roomOfShard(id)) : undefined;
       if (!isShardId(id) || type === undefined) throw new Error(`"${id}" is not a shard id`);
-      const clients = new Set<Party.Connection>();
+      const clients: ClientSocket[] = [];
       for (const connection of this.#room.getConnections()) {
-        if (isLink(connection)) this.#links.set(connection, incomingLink(connection));
-        else clients.add(connection);
+        if (isLink(connection)) {
+          this.#links.set(connection, incomingLink(connection));
+          continue;
+        }
+        const request = clientRequestOf(connection.uri);
+        clients.push({
+          socket: this.#endOf(connection, request),
+          connection: connection.id,
+          request,
+        });
       }
       const ports = {
         ...createObjectPorts(this.#room, this.#timer),
@@ -84,7 +109,7 @@ export function shard(Room: RoomClass, rooms: Rooms) {
       context: Party.ConnectionContext,
     ): Promise<string[]> {
       if (isLink(connection)) return [];
-      const admission = await this.#role.admit(connection.id);
+      const admission = await this.#role.admit(connection.id, clientRequestOf(connection.uri));
       this.#admissions.set(connection, admission);
       if (!admission.ok) return [];
       try {
@@ -112,11 +137,12 @@ export function shard(Room: RoomClass, rooms: Rooms) {
         connection.close(code, isFull ? "the shard is full" : "the room cannot be reached");
         return;
       }
-      this.#role.welcome(connection);
+      const request = clientRequestOf(connection.uri);
+      this.#role.welcome(this.#endOf(connection, request), connection.id, request);
       try {
         await super.onConnect?.(connection, context);
       } catch (error) {
-        this.#role.leave(connection);
+        this.#leave(connection);
         connection.close(closeCodes.roomFailed, "the room failed to take the connection in");
         // Thrown on, it would have the platform answer with a socket that closes with 1011.
         this.#report(error);
@@ -128,20 +154,28 @@ export function shard(Room: RoomClass, rooms: Rooms) {
       sender: Party.Connection,
     ): void | Promise<void> {
       const link = this.#links.get(sender);
-      if (link === undefined) return super.onMessage?.(message, sender);
-      return this.#role.handleLinkMessage(link, typeof message === "string" ? message : "");
+      if (link !== undefined) {
+        return this.#role.handleLinkMessage(link, typeof message === "string" ? message : "");
+      }
+      const speaker = this.#speakers.get(sender);
+      if (speaker === undefined) return super.onMessage?.(message, sender);
+      const client = this.#role.protocolClient(speaker);
+      // It was closed, and what it sent before it knew is for nobody.
+      if (client === undefined) return;
+      const forClass = this.#role.receive(client, toMessageData(message));
+      if (forClass !== null) return super.onMessage?.(forClass, sender);
     }
 
     override onClose(connection: Party.Connection): void | Promise<void> {
       finishClosing(connection);
       if (this.#endLink(connection)) return;
-      this.#role.leave(connection);
+      this.#leave(connection);
       return super.onClose?.(connection);
     }
 
     override onError(connection: Party.Connection, error: Error): void | Promise<void> {
       if (this.#endLink(connection)) return;
-      this.#role.leave(connection);
+      this.#leave(connection);
       return super.onError?.(connection, error);
     }
 
@@ -160,6 +194,19 @@ export function shard(Room: RoomClass, rooms: Rooms) {
       console.error(`${this.#room.id}: the room class threw:`, error);
     }
 
+    /** The role's end of a client's socket: the socket itself, unless it speaks protocol 1. */
+    #endOf(connection: Party.Connection, { speaksProtocol }: ClientRequest): Socket {
+      if (!speaksProtocol) return connection;
+      const end = speakProtocol(connection);
+      this.#speakers.set(connection, end);
+      return end;
+    }
+
+    #leave(connection: Party.Connection): void {
+      this.#role.leave(this.#speakers.get(connection) ?? connection);
+      this.#speakers.delete(connection);
+    }
+
     /** Whether the connection was a link. One that closed while the object slept may be new to it. */
     #endLink(connection: Party.Connection): boolean {
       if (!isLink(connection)) return false;
@@ -168,7 +215,7 @@ export function shard(Room: RoomClass, rooms: Rooms) {
       return true;
     }
 
-    #broadcastHook(): { onBroadcast?: BroadcastHook } {
+    #broadcastHook(): { onBroadcast?: BroadcastHook; canReplay?: boolean } {
       if ("onBroadcast" in this && typeof this.onBroadcast === "function") {
         const hook = this.onBroadcast as BroadcastHook;
         return { onBroadcast: (message) => hook.call(this, message) };
@@ -176,6 +223,7 @@ export function shard(Room: RoomClass, rooms: Rooms) {
       if (super.onRequest === undefined) return {};
       const url = `http://partyshard.internal/parties/main/${this.#room.id}`;
       return {
+        canReplay: false,
         onBroadcast: async ({ data }) => {
           await super.onRequest?.(broadcastRequest(url, data) as unknown as Party.Request);
           return null;

@@ -3,15 +3,29 @@
  * class's own connections, messages of the room through its hooks.
  */
 import { Server, type Connection, type ConnectionContext, type WSMessage } from "partyserver";
+import type { Socket } from "../../core/ports.ts";
 import type { RoomType, Rooms } from "../../core/rooms.ts";
 import { closeCodes } from "../../protocol/close-codes.ts";
+import type { ClientRequest } from "../../protocol/client-request.ts";
 import { parseRequest } from "../../protocol/calls.ts";
 import { isShardId, roomOfShard, type ShardId } from "../../protocol/names.ts";
 import type { Position } from "../../protocol/link.ts";
-import { Shard, type IncomingLink } from "../../shard/shard.ts";
+import type { IncomingLink } from "../../shard/intake.ts";
+import { plainRequest, Shard, type ClientSocket } from "../../shard/shard.ts";
 import type { BroadcastHook } from "../../shard/fan-out.ts";
-import { broadcastRequest, registryName, WakeTimer } from "../platform.ts";
+import {
+  broadcastRequest,
+  clientRequestOf,
+  registryName,
+  requestTag,
+  speakProtocol,
+  toMessageData,
+  WakeTimer,
+} from "../platform.ts";
 import { createObjectPorts, linkHeader, openSocket, type Bindings } from "./ports.ts";
+
+/** Answers `ping` without waking the shard. */
+const autoPong = new WebSocketRequestResponsePair("ping", "pong");
 
 type RoomClass = typeof Server<Bindings & Cloudflare.Env>;
 
@@ -35,25 +49,28 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
 
     readonly #timer = new WakeTimer(() => this.#shard?.wake());
     readonly #links = new Map<WebSocket, IncomingLink>();
-    readonly #admitted = new WeakSet<Request>();
+    /** The role's end of sockets that speak protocol 1. */
+    readonly #speakers = new Map<WebSocket, Socket>();
+    readonly #admitted = new WeakMap<Request, ClientRequest>();
     #shard: Shard | undefined;
 
     constructor(ctx: DurableObjectState, env: Bindings & Cloudflare.Env) {
       super(ctx, env);
       void ctx.blockConcurrencyWhile(async () => {
         const [id, type] = identify(ctx, rooms);
-        const clients = new Set(ctx.getWebSockets().filter((socket) => socket.readyState === 1));
         for (const socket of ctx.getWebSockets(linkTag)) {
+          if (socket.readyState !== 1) continue;
           this.#links.set(socket, incomingLink(socket));
-          clients.delete(socket);
         }
         const ports = {
           ...createObjectPorts(ctx, env, this.#timer),
           registry: registryName,
           onHookError: (error: unknown) => this.onException(error),
+          setAutoPong: (isOn: boolean) => ctx.setWebSocketAutoResponse(isOn ? autoPong : undefined),
           ...this.#broadcastHook(),
         };
-        this.#shard = await Shard.start(id, type, ports, clients, this.#links.values());
+        const links = this.#links.values();
+        this.#shard = await Shard.start(id, type, ports, this.#survivors(), links);
       });
     }
 
@@ -67,9 +84,10 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
         return super.fetch(request);
       if (request.headers.has(linkHeader)) return this.#acceptLink();
       // Places are held only where an upgrade cannot be refused, so the id is not needed.
-      const admission = await this.#role.admit("");
+      const client = clientRequestOf(request.url);
+      const admission = await this.#role.admit("", client);
       if (!admission.ok) return refuse(admission.code);
-      this.#admitted.add(request);
+      this.#admitted.set(request, client);
       const response = await super.fetch(request);
       if (!this.#admitted.delete(request)) return response;
       // The class failed before its socket was accepted.
@@ -77,16 +95,39 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
       return refuse("unavailable");
     }
 
+    override async getConnectionTags(
+      connection: Connection,
+      context: ConnectionContext,
+    ): Promise<string[]> {
+      const tags = await super.getConnectionTags(connection, context);
+      const isPlain = (this.#admitted.get(context.request) ?? plainRequest) === plainRequest;
+      return isPlain ? tags : [...tags, requestTag];
+    }
+
     override async onConnect(connection: Connection, context: ConnectionContext): Promise<void> {
-      if (this.#admitted.delete(context.request)) this.#role.welcome(connection);
+      const client = this.#admitted.get(context.request);
+      this.#admitted.delete(context.request);
+      if (client !== undefined) {
+        this.#role.welcome(this.#endOf(connection, client), connection.id, client);
+      }
       try {
         await super.onConnect(connection, context);
       } catch (error) {
-        this.#role.leave(connection);
+        this.#leave(connection);
         connection.close(closeCodes.roomFailed, "the room failed to take the connection in");
         // Thrown on, it would have the framework answer with a socket that closes with 1011.
         await this.onException(error);
       }
+    }
+
+    override onMessage(connection: Connection, message: WSMessage): void | Promise<void> {
+      const speaker = this.#speakers.get(connection);
+      if (speaker === undefined) return super.onMessage(connection, message);
+      const client = this.#role.protocolClient(speaker);
+      // It was closed, and what it sent before it knew is for nobody.
+      if (client === undefined) return;
+      const forClass = this.#role.receive(client, toMessageData(message));
+      if (forClass !== null) return super.onMessage(connection, forClass);
     }
 
     override async webSocketMessage(socket: WebSocket, message: WSMessage): Promise<void> {
@@ -103,30 +144,57 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
       wasClean: boolean,
     ): Promise<void> {
       if (this.#endLink(socket)) return;
-      this.#role.leave(socket);
+      this.#leave(socket);
       await super.webSocketClose(socket, code, reason, wasClean);
     }
 
     override async webSocketError(socket: WebSocket, error: unknown): Promise<void> {
       if (this.#endLink(socket)) return;
-      this.#role.leave(socket);
+      this.#leave(socket);
       await super.webSocketError(socket, error);
     }
 
     // Without hibernation the framework calls these, and not the two above.
     override onClose(connection: Connection, code: number, reason: string, wasClean: boolean) {
-      this.#role.leave(connection);
+      this.#leave(connection);
       return super.onClose(connection, code, reason, wasClean);
     }
 
     override onError(connection: Connection, error: unknown) {
-      this.#role.leave(connection);
+      this.#leave(connection);
       return super.onError(connection, error);
     }
 
     get #role(): Shard {
       if (this.#shard === undefined) throw new Error("the shard has not started");
       return this.#shard;
+    }
+
+    /** The sockets that outlived the object's memory; only those with a request have to be read. */
+    *#survivors(): Iterable<ClientSocket> {
+      const speakers = new Set<WebSocket>();
+      for (const connection of this.getConnections(requestTag)) {
+        const request = clientRequestOf(connection.uri ?? "");
+        speakers.add(connection);
+        yield { socket: this.#endOf(connection, request), connection: connection.id, request };
+      }
+      for (const socket of this.ctx.getWebSockets()) {
+        if (socket.readyState !== 1 || this.#links.has(socket) || speakers.has(socket)) continue;
+        yield { socket, connection: "", request: plainRequest };
+      }
+    }
+
+    /** The role's end of a client's socket: the socket itself, unless it speaks protocol 1. */
+    #endOf(connection: Connection, { speaksProtocol }: ClientRequest): Socket {
+      if (!speaksProtocol) return connection;
+      const end = speakProtocol(connection);
+      this.#speakers.set(connection, end);
+      return end;
+    }
+
+    #leave(socket: WebSocket): void {
+      this.#role.leave(this.#speakers.get(socket) ?? socket);
+      this.#speakers.delete(socket);
     }
 
     async #acceptLink(): Promise<Response> {
@@ -149,7 +217,7 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
       return true;
     }
 
-    #broadcastHook(): { onBroadcast?: BroadcastHook } {
+    #broadcastHook(): { onBroadcast?: BroadcastHook; canReplay?: boolean } {
       if ("onBroadcast" in this && typeof this.onBroadcast === "function") {
         const hook = this.onBroadcast as BroadcastHook;
         return { onBroadcast: (message) => hook.call(this, message) };
@@ -157,6 +225,7 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
       if (Base.prototype.onRequest === Server.prototype.onRequest) return {};
       const url = `https://partyshard.internal/parties/main/${this.name}`;
       return {
+        canReplay: false,
         onBroadcast: async ({ data }) => {
           await this.onRequest(broadcastRequest(url, data));
           return null;

@@ -47,6 +47,8 @@ export class Behaviour {
         return (message) => this.#wait(message);
       case "throwing":
         return (message) => fail(message);
+      case "witness":
+        return ({ data, isReplay }) => `${isReplay ? "again" : "new"}: ${String(data)}`;
       default:
         return (message) => message.data;
     }

@@ -10,6 +10,12 @@ export const rooms = defineRooms({
   /** One place. */
   single: { shards: 1, capacity: 1 },
   limited: { shards: 1, maxMessageBytes: 1_000 },
+  /** Forgets all but the last five messages. */
+  brief: { shards: 2, history: { messages: 5 } },
+  /** Takes small messages over the socket. */
+  open: { shards: 2, publishOverSocket: true, maxMessageBytes: 1_000 },
+  /** Its messages tell whether they are read again. */
+  witness: { shards: 2 },
   /** Answers what it is asked; see `behaviour.ts`. */
   talking: { shards: 2 },
   transform: { shards: 2 },

@@ -14,7 +14,7 @@ class MortalRouter extends router(rooms) {
     console.log(`sequencer of ${room.id} started`);
   }
 
-  override onRequest(request: Party.Request): Promise<Response> {
+  override async onRequest(request: Party.Request): Promise<Response> {
     if (new URL(request.url).pathname.endsWith(`/${crashPath}`)) {
       void this.#room.blockConcurrencyWhile(() => Promise.reject(new Error("reset")));
     }

@@ -1,0 +1,107 @@
+/**
+ * What clients of this shard publish, on its way to the sequencer: by the open link, many writes a
+ * frame, else by a call for each. Knows nothing of clients.
+ */
+import type { Caller } from "../core/ports.ts";
+import { encodeFrame, type UpstreamResult, type UpstreamWrite } from "../protocol/link.ts";
+import { roomOfShard, type ShardId } from "../protocol/names.ts";
+import type { Payload } from "../protocol/payload.ts";
+import { failure, success, type Result } from "../protocol/result.ts";
+
+export type ClientWrite = {
+  readonly message: Payload;
+  readonly key: string;
+  readonly topic: string | null;
+};
+
+type Waiting = ClientWrite & {
+  readonly id: number;
+  readonly resolve: (result: Result<{ readonly seq: number }>) => void;
+};
+
+/** Writes of one shard that wait for the sequencer; past it they are refused. */
+const maxWaiting = 10_000;
+/** Writes in one frame of the link. */
+const maxFrameWrites = 500;
+
+export class Upstream {
+  readonly #shard: ShardId;
+  readonly #calls: Caller;
+  /** Sends on the open link; false when there is none. */
+  readonly #sendOnLink: (frame: string) => boolean;
+  #nextId: number;
+  #queue: Waiting[] = [];
+  /** What the link carries and has not answered. */
+  readonly #onLink = new Map<number, Waiting>();
+
+  /** `firstId` differs from life to life: results may come that a former one waited for. */
+  constructor(
+    shard: ShardId,
+    calls: Caller,
+    sendOnLink: (frame: string) => boolean,
+    firstId: number,
+  ) {
+    this.#shard = shard;
+    this.#calls = calls;
+    this.#sendOnLink = sendOnLink;
+    this.#nextId = firstId;
+  }
+
+  /** Resolves when the write is durable, or with the refusal. */
+  publish(write: ClientWrite): Promise<Result<{ readonly seq: number }>> {
+    if (this.#queue.length + this.#onLink.size >= maxWaiting) {
+      return Promise.resolve(failure("overloaded", "too many writes wait on this shard"));
+    }
+    return new Promise((resolve) => {
+      this.#queue.push({ ...write, id: this.#nextId++, resolve });
+      this.#sendNext();
+    });
+  }
+
+  handleResults(results: readonly UpstreamResult[]): void {
+    for (const result of results) {
+      const waiting = this.#onLink.get(result.id);
+      this.#onLink.delete(result.id);
+      if ("seq" in result) waiting?.resolve(success({ seq: result.seq }));
+      else waiting?.resolve(failure(result.code, result.detail));
+    }
+    this.#sendNext();
+  }
+
+  /** The link is gone: its key makes it safe to send a write again another way. */
+  linkEnded(): void {
+    const lost = [...this.#onLink.values()];
+    this.#onLink.clear();
+    this.#queue.unshift(...lost);
+    this.#sendNext();
+  }
+
+  /** One frame at a time is under way, so that what comes meanwhile shares the next one. */
+  #sendNext(): void {
+    if (this.#queue.length === 0 || this.#onLink.size > 0) return;
+    const writes = this.#queue.slice(0, maxFrameWrites);
+    const frame = encodeFrame({ type: "publish", writes: writes.map(encodeWrite) });
+    if (this.#sendOnLink(frame)) {
+      for (const write of writes) this.#onLink.set(write.id, write);
+      this.#queue.splice(0, writes.length);
+      return;
+    }
+    for (const write of this.#queue.splice(0)) void this.#publishByCall(write);
+  }
+
+  async #publishByCall({ message, key, topic, resolve }: Waiting): Promise<void> {
+    const sequencer = { role: "sequencer", id: roomOfShard(this.#shard) } as const;
+    const result = await this.#calls.call(sequencer, {
+      ...({ type: "publish", messages: [message], volatile: false } as const),
+      key,
+      isOfSocket: true,
+      waitDelivered: false,
+      ...(topic === null ? {} : { topic }),
+    });
+    resolve(result.ok ? success({ seq: result.value.seq }) : result);
+  }
+}
+
+function encodeWrite({ id, message, key, topic }: Waiting): UpstreamWrite {
+  return { id, message, key, ...(topic === null ? {} : { topic }) };
+}

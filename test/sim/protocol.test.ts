@@ -1,0 +1,29 @@
+/// <reference types="node" />
+/**
+ * Random schedules with clients of protocol 1 that come, go, resume, lag, publish and change their
+ * topics; see `protocol-schedule.ts` for what can happen, and `wire-judge.ts`, `reference-client.ts`
+ * and `publishes.ts` for what must hold. SIM_RUNS sets how many, SIM_SEED repeats a run.
+ */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { checkSchedules } from "./check.ts";
+import { protocolScheduleArbitrary } from "./protocol-schedule.ts";
+import { simulate } from "./simulate.ts";
+
+const runs = Number(process.env["SIM_RUNS"] ?? 2_000);
+const seed = process.env["SIM_SEED"] === undefined ? undefined : Number(process.env["SIM_SEED"]);
+
+test("PR1, PR2, PR3, PR5, PR6, PR7, PR8, PR11, PR15 hold under every schedule of faults", async () => {
+  const outcome = await checkSchedules(protocolScheduleArbitrary(), runs, seed);
+  expect(outcome.isFine ? "" : outcome.report).toBe("");
+});
+
+test("PR2 a schedule is carried out the same way every time", async () => {
+  const schedules = fc.sample(protocolScheduleArbitrary(), { numRuns: 10, seed: 1 });
+  for (const schedule of schedules) {
+    const traced = { ...schedule, options: { ...schedule.options, isTraced: true } };
+    const [first, second] = [await simulate(traced), await simulate(traced)];
+    expect(first.story.length).toBeGreaterThan(0);
+    expect(second.story).toEqual(first.story);
+  }
+});
