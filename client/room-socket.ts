@@ -76,6 +76,8 @@ export class RoomSocket extends RoomEventTarget {
   #isBusy = false;
   /** Publishes so far, for their ids. */
   #count = 0;
+  /** Known to this client alone: who knows the next key could use it first. */
+  readonly #series = `${Math.random()}${Math.random()}`;
   #delivered: Position | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAt = Infinity;
@@ -192,7 +194,7 @@ export class RoomSocket extends RoomEventTarget {
     data: OutgoingData,
     {
       topic,
-      id = `${this.#address.id}:${(this.#count += 1)}`,
+      id = `${this.#series}:${(this.#count += 1)}`,
     }: { readonly topic?: string; readonly id?: string } = {},
   ): Promise<Published> {
     if (topic !== undefined && !isTopic(topic)) throw new TypeError("not a topic");
@@ -278,16 +280,20 @@ export class RoomSocket extends RoomEventTarget {
     socket.addEventListener("message", ({ data }: MessageEvent<unknown>) => {
       tell({ type: "received", data });
     });
-    socket.addEventListener("close", ({ code, reason }) => {
+    const end = (code: number, reason: string): void => {
       // By now it has asked the application's `shouldReconnectOnClose`.
       tell({ type: socket.shouldReconnect ? "closed" : "stop", code, reason });
+    };
+    socket.addEventListener("close", ({ code, reason }) => {
+      // In browsers partysocket garbles the events that it makes itself: it puts the type in place of
+      // the code. It makes a close event of every error, before the error event.
+      if (code > 0) end(code, reason);
     });
     socket.addEventListener("error", ({ error }) => {
-      if (this.#socket !== socket) return;
-      const cause = error ?? new Error("connection failed");
-      this.dispatchEvent(new ErrorEvent(cause, {}));
+      const cause = error?.message ? error : new Error("connection failed");
+      if (this.#socket === socket) this.dispatchEvent(new ErrorEvent(cause, {}));
       // No close event comes when the address or the query could not be made.
-      tell({ type: "closed", code: 1006, reason: "" });
+      end(1006, "");
     });
   }
 
@@ -338,7 +344,7 @@ export class RoomSocket extends RoomEventTarget {
 
 function checkTopics(topics: readonly string[]): string[] {
   if (!areTopicFilters(topics)) {
-    throw new TypeError("not topics, or too many");
+    throw new TypeError("not topics");
   }
   return [...topics];
 }

@@ -53,7 +53,7 @@ export class IdempotencyWindow {
   isForgotten(key: string, series: string | undefined): boolean {
     const known = series === undefined ? undefined : this.#series.get(series);
     if (known === undefined || this.#uses.has(key)) return false;
-    return numberOf(key) <= known.newest - maxSeriesKeys;
+    return (numberOf(key) ?? Infinity) <= known.newest - maxSeriesKeys;
   }
 
   get isFull(): boolean {
@@ -76,11 +76,15 @@ export class IdempotencyWindow {
   #addToSeries(name: string, key: string): void {
     const series = this.#series.get(name) ?? { newest: 0, keys: [] };
     this.#series.set(name, series);
-    series.newest = Math.max(series.newest, numberOf(key));
+    const number = numberOf(key);
+    series.newest = Math.max(series.newest, number ?? 0);
     series.keys.push(key);
     if (series.keys.length <= maxSeriesKeys) return;
+    // Keys that do not count up are forgotten in the order of use.
+    const oldest = number === null ? series.keys[0] : undefined;
     series.keys = series.keys.filter((each) => {
-      const isKept = numberOf(each) > series.newest - maxSeriesKeys;
+      const isKept =
+        each !== oldest && (numberOf(each) ?? Infinity) > series.newest - maxSeriesKeys;
       if (!isKept) this.#uses.delete(each);
       return isKept;
     });
@@ -94,9 +98,18 @@ export class IdempotencyWindow {
   }
 }
 
-/** The number at the end of `connection:17`. */
-function numberOf(key: string): number {
-  return Number(key.slice(key.lastIndexOf(":") + 1));
+/** The number at the end of `name:17`, which counts up within its series. */
+function numberOf(key: string): number | null {
+  const digits = /:(\d{1,15})$/.exec(key)?.[1];
+  return digits === undefined ? null : Number(digits);
+}
+
+/**
+ * The series that a client's key belongs to: the name in `name:17`, which the client alone knows, or
+ * the connection for keys of another form, so that no client can fill the window.
+ */
+export function seriesOf(key: string, connection: string): string {
+  return /^(.+):\d{1,15}$/.exec(key)?.[1] ?? `~${connection}`;
 }
 
 function isAlive(use: KeyUse, now: number): boolean {

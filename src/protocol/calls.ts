@@ -22,8 +22,8 @@ const publishSchema = v.strictObject({
   topic: v.optional(v.string()),
   volatile: v.boolean(),
   key: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(maxIdempotencyKeyLength))),
-  /** The key is one of a client that publishes over its socket and counts its keys up. */
-  isOfSocket: v.optional(v.literal(true)),
+  /** The series of keys of a client that publishes over its socket: only its last are remembered. */
+  series: v.optional(v.string()),
   /** Answer only when every shard has the message, or the time for that is over. */
   waitDelivered: v.boolean(),
 });

@@ -46,6 +46,7 @@ const upstreamWriteSchema = v.strictObject({
   id: sequenceSchema,
   message: payloadSchema,
   key: v.string(),
+  series: v.optional(v.string()),
   topic: v.optional(v.string()),
 });
 export type UpstreamWrite = v.InferOutput<typeof upstreamWriteSchema>;

@@ -160,10 +160,15 @@ export class Delivery {
       case "greeting":
         return this.#phase.until;
       case "open":
-        return this.#window.isOwedAnswer
-          ? Math.max(this.#lastHeardAt, this.#lastUsedAt) + answerTimeoutMs
-          : this.#lastUsedAt + idleMs;
+        return this.#openDeadline();
     }
+  }
+
+  /** New messages do not put off the time by which the old ones must have been acknowledged. */
+  #openDeadline(): number {
+    const waitingSince = this.#window.waitingSince;
+    if (waitingSince === null) return this.#lastUsedAt + idleMs;
+    return Math.max(this.#lastHeardAt, waitingSince) + answerTimeoutMs;
   }
 
   /** The shard is no subscriber any more. */
@@ -323,7 +328,7 @@ export class Delivery {
   #transmit(socket: Socket, parts: readonly string[], units: number, through: number): void {
     for (const part of parts) socket.send(part);
     this.#lastUsedAt = this.#owner.clock.now();
-    this.#window.send(through, units);
+    this.#window.send(through, units, this.#lastUsedAt);
   }
 
   #sendWaitingVolatile(socket: Socket): void {

@@ -4,7 +4,7 @@ import { SendWindow } from "./send-window.ts";
 
 test("LK2 an acknowledgement is cumulative, and one that tells nothing new changes nothing", () => {
   const window = new SendWindow(3);
-  for (const through of [4, 5, 6]) window.send(through, 10);
+  for (const through of [4, 5, 6]) window.send(through, 10, 0);
   expect([window.acked, window.sent, window.isOwedAnswer]).toEqual([3, 6, true]);
   expect([window.acknowledge(5), window.acknowledge(5), window.acknowledge(4)]).toEqual([
     true,
@@ -17,9 +17,9 @@ test("LK2 an acknowledgement is cumulative, and one that tells nothing new chang
 
 test("LK8 a window is full with a mebi-unit that is not acknowledged", () => {
   const window = new SendWindow(0);
-  window.send(1, 1024 * 1024 - 1);
+  window.send(1, 1024 * 1024 - 1, 0);
   expect(window.isFull).toBe(false);
-  window.send(2, 1);
+  window.send(2, 1, 0);
   expect(window.isFull).toBe(true);
   window.acknowledge(1);
   expect(window.isFull).toBe(false);
@@ -27,14 +27,14 @@ test("LK8 a window is full with a mebi-unit that is not acknowledged", () => {
 
 test("DL11 what has no number is owed no answer", () => {
   const window = new SendWindow(3);
-  window.send(3, 1024 * 1024);
+  window.send(3, 1024 * 1024, 0);
   expect([window.isOwedAnswer, window.isFull, window.sent]).toEqual([false, false, 3]);
 });
 
 test("LK1 a new link begins with what the shard says it has, be it more or less", () => {
   for (const said of [1, 4, 9]) {
     const window = new SendWindow(3);
-    window.send(6, 1024 * 1024);
+    window.send(6, 1024 * 1024, 0);
     window.restart(said);
     expect(window).toMatchObject({ acked: said, sent: said, isFull: false, isOwedAnswer: false });
   }

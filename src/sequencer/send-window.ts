@@ -8,7 +8,7 @@ const windowUnits = 1024 * 1024;
 export class SendWindow {
   #acked: number;
   #sent: number;
-  #outstanding: { readonly through: number; readonly units: number }[] = [];
+  #outstanding: { readonly through: number; readonly units: number; readonly at: number }[] = [];
   #units = 0;
 
   constructor(acked: number) {
@@ -35,9 +35,14 @@ export class SendWindow {
     return this.#outstanding.length > 0;
   }
 
-  send(through: number, units: number): void {
+  /** When the oldest of what was not acknowledged was sent; `null` when all was. */
+  get waitingSince(): number | null {
+    return this.#outstanding[0]?.at ?? null;
+  }
+
+  send(through: number, units: number, at: number): void {
     if (through > this.#acked) {
-      this.#outstanding.push({ through, units });
+      this.#outstanding.push({ through, units, at });
       this.#units += units;
     }
     this.#sent = through;

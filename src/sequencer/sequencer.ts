@@ -162,9 +162,9 @@ export class Sequencer {
 
   async #publish(request: PublishRequest): Promise<Result<Published>> {
     const { messages, topic, key, waitDelivered } = request;
-    const content = topic === undefined ? messages : [...messages, topic];
-    const series = request.isOfSocket === true ? seriesOf(key) : {};
-    const used = key === undefined ? null : { key, fingerprint: fingerprint(content), ...series };
+    const print = topic === undefined ? fingerprint(messages) : `${fingerprint(messages)}/${topic}`;
+    const series = request.series === undefined ? {} : { series: request.series };
+    const used = key === undefined ? null : { key, fingerprint: print, ...series };
     const known = used === null ? null : this.#find(used);
     if (known !== null && !known.ok) {
       // The other write may be one that waits, and a crash would undo the reason for this answer.
@@ -262,13 +262,13 @@ export class Sequencer {
   /** Clients' writes that a shard sent on its link: each has an idempotency key and one message. */
   #publishUpstream(writes: readonly UpstreamWrite[]): Promise<UpstreamResult[]> {
     return Promise.all(
-      writes.map(async ({ id, message, key, topic }) => {
+      writes.map(async ({ id, message, key, series, topic }) => {
         const result = await this.#publish({
           ...({ type: "publish", messages: [message], volatile: false } as const),
-          isOfSocket: true,
           waitDelivered: false,
           key,
           ...(topic === undefined ? {} : { topic }),
+          ...(series === undefined ? {} : { series }),
         });
         if (result.ok) return { id, seq: result.value.seq };
         return { id, code: result.code, detail: result.detail };
@@ -338,10 +338,4 @@ export class Sequencer {
     this.#durableWakeAt = now + recoveryMs;
     this.#ports.wakeups.durable(this.#durableWakeAt);
   }
-}
-
-/** `connection:17` is of the series `connection`; a key of any other form is remembered in full. */
-function seriesOf(key: string | undefined): { series?: string } {
-  const series = /^(.+):\d{1,15}$/.exec(key ?? "")?.[1];
-  return series === undefined ? {} : { series };
 }

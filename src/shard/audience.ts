@@ -18,7 +18,7 @@ import {
   type ShardBatch,
   type ShardMessage,
 } from "./messages.ts";
-import type { ProtocolClient } from "./protocol-client.ts";
+import { Window, type ProtocolClient } from "./protocol-client.ts";
 
 type Group = {
   readonly filters: TopicFilters;
@@ -33,7 +33,7 @@ type Group = {
 const recentBounds = {
   messages: 1_000,
   seconds: 300,
-  units: 1024 * 1024,
+  units: 512 * 1024,
   backlogUnits: 4 * 1024 * 1024,
 };
 /** A client that has not kept up for so long is closed; it may come back and resume. */
@@ -42,14 +42,14 @@ export const behindMs = 30_000;
 const advanceEvery = 512;
 
 export type AudienceOwner = {
-  /** The client has begun or ceased to lag. */
-  readonly onLag: (client: ProtocolClient) => void;
   /** The client was closed because it did not keep up, and is no client any more. */
   readonly onLost: (client: ProtocolClient) => void;
 };
 
 export class Audience {
   readonly recent = new DeliveryLog<ShardBatch>(recentBounds);
+  /** What each client of protocol 1 may have unacknowledged. */
+  readonly window = new Window();
   readonly #groups = new Map<string, Group>();
   #index = new TopicIndex<Group>();
   readonly #groupOfPlain = new Map<Socket, Group>();
@@ -80,6 +80,7 @@ export class Audience {
   /** A client that starts behind the head is sent what it lacks, as fast as it takes it. */
   addProtocol(client: ProtocolClient, now: number): void {
     this.#protocolClients.set(client.socket, client);
+    this.window.divide(this.#protocolClients.size);
     this.#catchUp(client, now);
   }
 
@@ -90,6 +91,7 @@ export class Audience {
   restoreProtocol(client: ProtocolClient): void {
     client.forget();
     this.#protocolClients.set(client.socket, client);
+    this.window.divide(this.#protocolClients.size);
     const group = this.#group(client.filters);
     group.live.add(client);
     group.sent = 0;
@@ -113,6 +115,7 @@ export class Audience {
     const client = this.#protocolClients.get(socket);
     this.#groupOfPlain.delete(socket);
     this.#protocolClients.delete(socket);
+    this.window.divide(this.#protocolClients.size);
     if (group !== undefined) {
       group.plain.delete(socket);
       this.#dropIfEmpty(group);
@@ -194,10 +197,8 @@ export class Audience {
     this.#index = new TopicIndex();
     this.#behind.clear();
     for (const client of this.#protocolClients.values()) {
-      const wasBehind = client.behindSince !== null;
       client.send({ type: "reset", epoch, seq, reason: "messages were lost" });
       client.restart(seq);
-      if (wasBehind) this.#owner.onLag(client);
       this.#catchUp(client, now);
     }
   }
@@ -306,7 +307,7 @@ export class Audience {
     }
     client.tellPosition();
     client.behindSince = null;
-    if (this.#behind.delete(client)) this.#owner.onLag(client);
+    this.#behind.delete(client);
     const group = this.#group(client.filters);
     if (group.live.size === 0) group.sent = client.sent;
     group.live.add(client);
@@ -317,7 +318,6 @@ export class Audience {
     // New topics do not give it more time.
     client.behindSince ??= now;
     this.#behind.add(client);
-    this.#owner.onLag(client);
   }
 
   #resend(client: ProtocolClient, batch: ShardBatch): void {
@@ -337,6 +337,7 @@ export class Audience {
   #lose(client: ProtocolClient): void {
     this.#detach(client);
     this.#protocolClients.delete(client.socket);
+    this.window.divide(this.#protocolClients.size);
     client.close(closeCodes.tooSlow, "too far behind; connect again and resume");
     this.#owner.onLost(client);
   }

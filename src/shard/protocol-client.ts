@@ -7,13 +7,33 @@ import type { TopicFilters } from "../core/topics.ts";
 import { encodeServerFrame, type ServerFrame } from "../protocol/client.ts";
 import { encodeMessages } from "./messages.ts";
 
+const sharedUnits = 16 * 1024 * 1024;
+const minWindowUnits = 64 * 1024;
+const maxWindowUnits = 1024 * 1024;
+const unitsPerMessage = 64;
+
 /**
- * UTF-16 units sent and not acknowledged, past which a client is sent nothing more. A thousand
- * stalled clients then hold some 64 MB, half of an isolate's memory.
+ * UTF-16 units sent and not acknowledged, past which a client is sent nothing more. All clients of a
+ * shard share one such bound, so that a few may be far ahead of their acknowledgements, and a
+ * thousand stalled ones hold some 64 MB, half of an isolate's memory.
  */
-const windowUnits = 64 * 1024;
-/** The same, in messages. */
-const windowMessages = 1_024;
+export class Window {
+  #units = minWindowUnits;
+
+  get units(): number {
+    return this.#units;
+  }
+
+  /** The same, in messages. */
+  get messages(): number {
+    return this.#units / unitsPerMessage;
+  }
+
+  divide(clients: number): void {
+    const share = Math.floor(sharedUnits / Math.max(1, clients));
+    this.#units = Math.min(Math.max(share, minWindowUnits), maxWindowUnits);
+  }
+}
 
 export class ProtocolClient {
   readonly id: string;
@@ -21,6 +41,9 @@ export class ProtocolClient {
   filters: TopicFilters;
   /** Since when the client has not kept up, epoch milliseconds; `null` while it does. */
   behindSince: number | null = null;
+  /** Publishes of the client that have no answer yet. */
+  unanswered = 0;
+  readonly #window: Window;
   #sent: number;
   #told: number;
   #isUnsure = false;
@@ -29,7 +52,14 @@ export class ProtocolClient {
   #messages = 0;
 
   /** `sent` is where the client starts: it has every message up to this one. */
-  constructor(id: string, socket: Socket, filters: TopicFilters, sent: number) {
+  constructor(
+    id: string,
+    socket: Socket,
+    filters: TopicFilters,
+    sent: number,
+    window = new Window(),
+  ) {
+    this.#window = window;
     this.id = id;
     this.socket = socket;
     this.filters = filters;
@@ -53,7 +83,7 @@ export class ProtocolClient {
   }
 
   get hasRoom(): boolean {
-    return this.#units < windowUnits && this.#messages < windowMessages;
+    return this.#units < this.#window.units && this.#messages < this.#window.messages;
   }
 
   /** Sends a frame of so many messages, after which the client has everything up to `through`. */

@@ -4,9 +4,15 @@
  */
 import * as v from "valibot";
 import type { Clock, Socket, Storage } from "../core/ports.ts";
+import { seriesOf } from "../core/idempotency.ts";
 import type { RoomType } from "../core/rooms.ts";
 import { TopicFilters } from "../core/topics.ts";
-import { parseClientFrame, protocolVersion, type ClientFrame } from "../protocol/client.ts";
+import {
+  maxUnanswered,
+  parseClientFrame,
+  protocolVersion,
+  type ClientFrame,
+} from "../protocol/client.ts";
 import type { ClientRequest } from "../protocol/client-request.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
 import type { Position } from "../protocol/link.ts";
@@ -27,16 +33,20 @@ export type SessionsOwner = {
   readonly count: (what: string) => void;
 };
 
-/** Written when a client changes its topics, which its query then no longer tells, or lags. */
+/** Characters of a frame beside its message: names, an id, a hundred topics. */
+const frameOverhead = 16 * 1024;
+
+/** Written when a client changes its topics, which its query then no longer tells. */
 const rowSchema = v.object({
   topics: v.array(v.string()),
-  isBehind: v.boolean(),
   /** The connection had several sockets, and nobody can tell whose this is. */
   isShared: v.optional(v.literal(true)),
 });
 
 export class Sessions {
   readonly #owner: SessionsOwner;
+  /** JSON writes a byte as six characters at most. */
+  readonly #maxFrameLength: number;
   /**
    * Connections that have a row, and the clients that it may be taken for. There may be several of a
    * connection: one that comes back before its former socket has closed, and an upgrade that was
@@ -46,6 +56,7 @@ export class Sessions {
 
   constructor(owner: SessionsOwner) {
     this.#owner = owner;
+    this.#maxFrameLength = owner.type.maxMessageBytes * 6 + frameOverhead;
   }
 
   /** A client is welcomed where it was, if `isHeld` says that what follows can be given to it. */
@@ -59,7 +70,13 @@ export class Sessions {
     const { audience, clock, shard } = this.#owner;
     const recovered = request.resume !== null && isHeld;
     const seq = recovered ? request.resume.seq : position.seq;
-    const client = new ProtocolClient(connection, socket, new TopicFilters(request.topics), seq);
+    const client = new ProtocolClient(
+      connection,
+      socket,
+      new TopicFilters(request.topics),
+      seq,
+      audience.window,
+    );
     client.send({
       type: "welcome",
       protocol: protocolVersion,
@@ -75,9 +92,9 @@ export class Sessions {
   }
 
   /**
-   * Clients whose sockets outlived the object's memory. Those who lagged must come back, and those
-   * of whom nobody knows whose of a connection's sockets a row tells. Rows that tell of nobody are
-   * deleted.
+   * Clients whose sockets outlived the object's memory; none lagged, since a timer runs while one
+   * does. Those must come back of whom nobody knows which of a connection's sockets a row tells of.
+   * Rows that tell of nobody are deleted.
    */
   async restore(
     clients: Iterable<{ socket: Socket; connection: string; request: ClientRequest }>,
@@ -91,9 +108,9 @@ export class Sessions {
     for (const { socket, connection, request } of all) {
       const row = v.safeParse(rowSchema, rows.get(`client/${connection}`));
       const filters = new TopicFilters(row.success ? row.output.topics : request.topics);
-      const client = new ProtocolClient(connection, socket, filters, seq);
+      const client = new ProtocolClient(connection, socket, filters, seq, audience.window);
       const isShared = row.success && (row.output.isShared === true || repeated.has(connection));
-      if (isShared || (row.success && row.output.isBehind)) {
+      if (isShared) {
         client.close(closeCodes.tooSlow, "connect again and resume");
         continue;
       }
@@ -105,7 +122,7 @@ export class Sessions {
     if (unused.size > 0) storage.delete([...unused]);
   }
 
-  /** The client has begun or ceased to lag, or has changed its topics. */
+  /** The client has changed its topics. */
   store(client: ProtocolClient): void {
     const clients = this.#stored.get(client.id) ?? new Set();
     this.#stored.set(client.id, clients.add(client));
@@ -116,6 +133,10 @@ export class Sessions {
   receive(client: ProtocolClient, message: MessageData): MessageData | null {
     if (message === "ping") {
       client.sendEncoded("pong");
+      return null;
+    }
+    if (message.length > this.#maxFrameLength) {
+      this.#refuse(client, `a frame must not exceed ${this.#maxFrameLength} characters`);
       return null;
     }
     const frame = typeof message === "string" ? parseClientFrame(message) : null;
@@ -139,7 +160,6 @@ export class Sessions {
     const hasOthers = (this.#stored.get(client.id)?.size ?? 0) > 1;
     const row = {
       topics: [...client.filters],
-      isBehind: client.behindSince !== null,
       ...(hasOthers ? { isShared: true } : {}),
     };
     this.#owner.storage.put({ [`client/${client.id}`]: row });
@@ -161,6 +181,10 @@ export class Sessions {
         void this.#publish(client, frame);
         return null;
       case "send":
+        if (payloadBytes(frame.data) > this.#owner.type.maxMessageBytes) {
+          this.#refuse(client, `data must not exceed ${this.#owner.type.maxMessageBytes} bytes`);
+          return null;
+        }
         return decodePayload(frame.data);
     }
   }
@@ -180,7 +204,15 @@ export class Sessions {
       this.#reject(client, id, "payload-too-large", detail);
       return;
     }
-    const result = await upstream.publish({ message: data, key: id, topic });
+    if (client.unanswered >= maxUnanswered) {
+      const detail = `a client must not have more than ${maxUnanswered} publishes unanswered`;
+      this.#reject(client, id, "overloaded", detail);
+      return;
+    }
+    client.unanswered += 1;
+    const series = seriesOf(id, client.id);
+    const result = await upstream.publish({ message: data, key: id, series, topic });
+    client.unanswered -= 1;
     if (result.ok) client.send({ type: "published", id, seq: result.value.seq });
     else {
       const code = isProblemCode(result.code) ? result.code : "unavailable";

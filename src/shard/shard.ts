@@ -60,7 +60,6 @@ const rowSchema = v.object({ subscription: v.string(), position: positionSchema 
 export class Shard {
   readonly #ports: ShardPorts;
   readonly #audience = new Audience({
-    onLag: (client) => this.#sessions.store(client),
     onLost: (client) => {
       this.#sessions.leave(client);
       this.#clientsChanged();

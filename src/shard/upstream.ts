@@ -11,6 +11,8 @@ import { failure, success, type Result } from "../protocol/result.ts";
 export type ClientWrite = {
   readonly message: Payload;
   readonly key: string;
+  /** See `seriesOf`; without one the key is remembered in full. */
+  readonly series?: string;
   readonly topic: string | null;
 };
 
@@ -31,6 +33,7 @@ export class Upstream {
   readonly #sendOnLink: (frame: string) => boolean;
   #nextId: number;
   #queue: Waiting[] = [];
+  #isCalling = false;
   /** What the link carries and has not answered. */
   readonly #onLink = new Map<number, Waiting>();
 
@@ -78,7 +81,7 @@ export class Upstream {
 
   /** One frame at a time is under way, so that what comes meanwhile shares the next one. */
   #sendNext(): void {
-    if (this.#queue.length === 0 || this.#onLink.size > 0) return;
+    if (this.#queue.length === 0 || this.#onLink.size > 0 || this.#isCalling) return;
     const writes = this.#queue.slice(0, maxFrameWrites);
     const frame = encodeFrame({ type: "publish", writes: writes.map(encodeWrite) });
     if (this.#sendOnLink(frame)) {
@@ -86,22 +89,31 @@ export class Upstream {
       this.#queue.splice(0, writes.length);
       return;
     }
-    for (const write of this.#queue.splice(0)) void this.#publishByCall(write);
+    const [first] = this.#queue.splice(0, 1);
+    if (first !== undefined) void this.#publishByCall(first);
   }
 
-  async #publishByCall({ message, key, topic, resolve }: Waiting): Promise<void> {
+  async #publishByCall({ message, key, series, topic, resolve }: Waiting): Promise<void> {
     const sequencer = { role: "sequencer", id: roomOfShard(this.#shard) } as const;
+    // One after the other: calls overtake each other, and clients' writes are to keep their order.
+    this.#isCalling = true;
     const result = await this.#calls.call(sequencer, {
       ...({ type: "publish", messages: [message], volatile: false } as const),
       key,
-      isOfSocket: true,
+      ...(series === undefined ? {} : { series }),
       waitDelivered: false,
       ...(topic === null ? {} : { topic }),
     });
+    this.#isCalling = false;
     resolve(result.ok ? success({ seq: result.value.seq }) : result);
+    this.#sendNext();
   }
 }
 
-function encodeWrite({ id, message, key, topic }: Waiting): UpstreamWrite {
-  return { id, message, key, ...(topic === null ? {} : { topic }) };
+function encodeWrite({ id, message, key, series, topic }: Waiting): UpstreamWrite {
+  return {
+    ...{ id, message, key },
+    ...(series === undefined ? {} : { series }),
+    ...(topic === null ? {} : { topic }),
+  };
 }

@@ -201,7 +201,6 @@ export class World {
 
   #newAudience(): Audience {
     return new Audience({
-      onLag: ({ id }) => this.lagging.push(id),
       onLost: ({ id }) => this.lost.push(id),
     });
   }
