@@ -93,11 +93,11 @@ function tick(turn: Turn): void {
       return;
     case "connecting":
     case "greeting":
-      return abandon(turn, "no welcome in time");
+      return abandon(turn, "no welcome");
     case "waiting":
       return connect(turn);
     case "open":
-      if (link.isPinged) return abandon(turn, "no answer to a ping");
+      if (link.isPinged) return abandon(turn, "no pong");
       turn.link = { ...link, isPinged: true, wakeAt: now + settings.pingTimeoutMs };
       turn.effects.push({ type: "transmit", text: "ping" });
   }

@@ -18,7 +18,7 @@ export class PublishError extends Error {
   readonly problem: ProblemDocument | undefined;
 
   constructor(code: Code, problem?: ProblemDocument) {
-    super(`${code}: ${problem?.detail ?? "no problem document"}`);
+    super(`${code}: ${problem?.detail ?? "no answer"}`);
     this.code = code;
     this.problem = problem;
   }

@@ -77,7 +77,7 @@ export class RoomSocket extends RoomEventTarget {
   /** Publishes so far, for their ids. */
   #count = 0;
   /** Known to this client alone: who knows the next key could use it first. */
-  readonly #series = `${Math.random()}${Math.random()}`;
+  readonly #series = crypto.getRandomValues(new Uint32Array(4)).join("");
   #delivered: Position | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #timerAt = Infinity;
@@ -88,7 +88,7 @@ export class RoomSocket extends RoomEventTarget {
     super();
     this.#options = options;
     this.#address = addressOf(options);
-    if (!options.room && !options.basePath) throw new TypeError("a RoomSocket needs a room");
+    if (!options.room && !options.basePath) throw new TypeError("no room");
     const topics = checkTopics(options.topics ?? []);
     this.#state = initialState(settingsFrom(options), topics, options.position ?? null);
     if (options.startClosed !== true) this.reconnect();
@@ -198,7 +198,7 @@ export class RoomSocket extends RoomEventTarget {
     }: { readonly topic?: string; readonly id?: string } = {},
   ): Promise<Published> {
     if (topic !== undefined && !isTopic(topic)) throw new TypeError("not a topic");
-    if (!isPublishId(id) || this.#publishes.has(id)) throw new TypeError("id malformed or in use");
+    if (!isPublishId(id) || this.#publishes.has(id)) throw new TypeError("not a new id");
     const payload = toPayload(data);
     return new Promise((resolve, reject) => {
       this.#publishes.set(id, (outcome) => {

@@ -10,11 +10,14 @@ export interface Reply {
 }
 
 const replyLimitMs = 30_000;
+/** workerd ends a connection that was idle for five seconds, perhaps just when it is used again. */
+const idleLimitMs = 3_000;
 
 export class HttpLane {
   readonly #port: number;
   #socket: Socket | undefined;
   #received = "";
+  #usedAtMs = 0;
   #waiting: PromiseWithResolvers<Reply> | undefined;
 
   constructor(port: number) {
@@ -28,6 +31,10 @@ export class HttpLane {
     }
     const waiting = Promise.withResolvers<Reply>();
     this.#waiting = waiting;
+    if (performance.now() - this.#usedAtMs > idleLimitMs) {
+      this.#socket?.destroy();
+      this.#socket = undefined;
+    }
     this.#socket ??= this.#open();
     this.#socket.write(
       `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1:${this.#port}\r\nContent-Type: ${contentType}\r\n` +
@@ -38,6 +45,7 @@ export class HttpLane {
     } finally {
       this.#waiting = undefined;
       this.#received = "";
+      this.#usedAtMs = performance.now();
     }
   }
 

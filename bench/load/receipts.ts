@@ -2,7 +2,7 @@
  * Owns the proof of delivery: for every socket which messages arrived, how often and in which
  * order. Knows numbers only, neither sockets' connections nor who published.
  */
-import { messageBytes, readLane, readNumber } from "./payload.ts";
+import { maxLanes, messageBytes, readLane, readNumber } from "./payload.ts";
 import type { MessageSink } from "./raw-web-socket.ts";
 
 export interface Verdict {
@@ -36,6 +36,9 @@ export class Receipts implements MessageSink {
 
   /** `lanes` is how many publish: a message of any other is a stray. */
   constructor(socketCount: number, lanes: number) {
+    if (lanes > maxLanes) {
+      throw new RangeError(`a message can tell ${maxLanes} lanes apart, not ${lanes}`);
+    }
     this.#seen = Array.from({ length: socketCount }, () => new Uint8Array(256));
     this.#orders = new Uint32Array(socketCount);
     this.#newestOfLane = new Int32Array(socketCount * lanes).fill(-1);

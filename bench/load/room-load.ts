@@ -43,6 +43,8 @@ export interface RoomLoadResult {
   readonly posts: number;
   readonly messages: number;
   readonly deliveries: number;
+  /** A frame of protocol 1 carried on average; 1 for plain sockets. */
+  readonly messagesPerFrame: number;
   /** Messages that were answered but not yet delivered, per socket, when the last POST was answered. */
   readonly backlogMessages: number;
   readonly verdict: Verdict;
@@ -55,18 +57,21 @@ const connectConcurrency = 64;
 const settleMs = 1_000;
 const drainLimitMs = 30_000;
 const drainPollMs = 2;
+/** Nothing has arrived for so long: nothing more will. */
+const drainIdleMs = 10_000;
 
 export async function loadRoom<Publisher extends Publishing>(
   options: RoomLoadOptions<Publisher>,
 ): Promise<RoomLoadResult> {
   const { port, room, sockets, serverPid, publisher, protocol = false, topics } = options;
   const receipts = new Receipts(sockets, publisher.lanes);
+  const protocolSink = protocol ? new ProtocolSink(receipts, sockets) : undefined;
   const audience = await openAudience({
     port,
     room,
     count: sockets,
     concurrency: connectConcurrency,
-    sink: protocol ? new ProtocolSink(receipts, sockets) : receipts,
+    sink: protocolSink ?? receipts,
     protocol,
     ...(topics === undefined ? {} : { topics }),
   });
@@ -76,6 +81,7 @@ export async function loadRoom<Publisher extends Publishing>(
     await drain(publisher, receipts, sockets);
 
     const before = { ...counted(publisher), deliveries: receipts.delivered };
+    const framesBefore = protocolSink?.frames ?? 0;
     const window = new UsageWindow(serverPid);
     await options.measured(publisher, receipts);
     const answeredMs = performance.now();
@@ -85,11 +91,14 @@ export async function loadRoom<Publisher extends Publishing>(
     const usage = window.read(Math.max(answeredMs, receipts.lastArrivalMs));
 
     const after = counted(publisher);
+    const deliveries = receipts.delivered - before.deliveries;
+    const frames = protocolSink === undefined ? deliveries : protocolSink.frames - framesBefore;
     return {
       usage,
       posts: after.posts - before.posts,
       messages: after.messages - before.messages,
-      deliveries: receipts.delivered - before.deliveries,
+      deliveries,
+      messagesPerFrame: deliveries / Math.max(1, frames),
       backlogMessages,
       verdict: receipts.verdict(publisher.published, publisher.refused),
       refused: publisher.refused.size,
@@ -114,9 +123,14 @@ export async function drain(
   receipts: Receipts,
   sockets: number,
 ): Promise<void> {
-  const endMs = performance.now() + drainLimitMs;
+  const startMs = performance.now();
   const expected = (publisher.published - publisher.refused.size) * sockets;
-  while (receipts.delivered < expected && performance.now() < endMs) {
+  while (receipts.delivered < expected) {
+    const nowMs = performance.now();
+    const idleSinceMs = Math.max(startMs, receipts.lastArrivalMs);
+    if (nowMs > startMs + drainLimitMs || nowMs > idleSinceMs + drainIdleMs) {
+      return;
+    }
     await sleep(drainPollMs);
   }
 }

@@ -16,14 +16,15 @@ import { deliveryRows, type Workload } from "./workload.ts";
 const goodSockets = 20;
 const stalledSockets = 1_000;
 const concurrency = 64;
-const postsInFlight = 32;
-const messagesPerPost = 100;
+/** As much as a client's window takes at a time, or the good clients would lag as well. */
+const postsInFlight = 4;
+const messagesPerPost = 50;
 const settleMs = 2_000;
 const sampleMs = 100;
 
 export const slowClients: Workload = {
   id: "slow",
-  title: "1,000 protocol-1 sockets that never read, POSTs of 100 messages, 20 good sockets",
+  title: "1,000 protocol-1 sockets that never read, POSTs of 50 messages, 20 good sockets",
   sides: ["ours"],
   rows: [
     { metric: "beforeMegabytes", label: "server MB before they stall", digits: 0 },
@@ -74,7 +75,7 @@ async function measure({ port, serverPid, room, isQuick }: Job): Promise<Measure
   const messagesBefore = publisher.published - publisher.refused.size;
   const window = new UsageWindow(serverPid);
   // Less than the thirty seconds after which the shards close them.
-  const loadMs = isQuick ? 6_000 : 12_000;
+  const loadMs = isQuick ? 10_000 : 20_000;
   const peaks = [beforeBytes, beforeBytes];
   const sample = (half: number): void => {
     peaks[half] = Math.max(peaks[half] ?? 0, residentBytesOf(serverPid));

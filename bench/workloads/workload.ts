@@ -53,6 +53,7 @@ export function roomMetrics(result: RoomLoadResult): Record<string, number> {
     posts: result.posts,
     messages: result.messages,
     deliveries: result.deliveries,
+    messagesPerFrame: result.messagesPerFrame,
     backlogMessages: result.backlogMessages,
     lost: verdict.lost,
     repeated: verdict.repeated,

@@ -15,11 +15,13 @@ import { publish } from "./publishing.ts";
 
 /** Names and values of all headers of a request. */
 const maxHeaderLength = 32 * 1024;
+const reportIntervalMs = 1_000;
 const routerMethods = "GET, POST, OPTIONS";
 
 export class Gate {
   readonly #rooms: Rooms;
   readonly #counters = new Counters();
+  #nextReportAt: number | null = null;
   readonly #connecting = new Connecting(this.#counters);
 
   constructor(rooms: Rooms) {
@@ -37,7 +39,25 @@ export class Gate {
     }
     if (answer instanceof Response) return answer;
     this.#counters.increment(answer.code);
+    await this.#reportNowAndThen(ports);
     return problemResponse(answer);
+  }
+
+  /** At most once a second, so that refusing costs the registry next to nothing. */
+  async #reportNowAndThen(ports: GatePorts): Promise<void> {
+    const now = ports.clock.now();
+    this.#nextReportAt ??= now + reportIntervalMs;
+    if (now < this.#nextReportAt) return;
+    this.#nextReportAt = now + reportIntervalMs;
+    await this.#reportCounters(ports);
+  }
+
+  async #reportCounters(ports: GatePorts): Promise<void> {
+    const counters = this.#counters.take();
+    if (Object.keys(counters).length === 0) return;
+    const question = { type: "count", counters } as const;
+    const result = await ports.calls.call({ role: "registry", id: ports.registry }, question);
+    if (!result.ok) this.#counters.add(counters);
   }
 
   async #route(request: Request, ports: GatePorts): Promise<Response | Refusal> {
@@ -52,7 +72,9 @@ export class Gate {
     }
     if (prefix === "parties" && name !== undefined) {
       if (party === "router") return this.#routeRoom(name, path, request, url, ports);
-      if (party === "registry") return routeRegistry(name, path, request, ports);
+      if (party === "registry") {
+        return routeRegistry(name, path, request, ports, () => this.#reportCounters(ports));
+      }
     }
     return refusal("not-found", "rooms are at /parties/router/ROOM");
   }
@@ -129,6 +151,7 @@ async function routeRegistry(
   path: string,
   request: Request,
   ports: GatePorts,
+  reportCounters: () => Promise<void>,
 ): Promise<Response | Refusal> {
   // A browser asks without the token whether it may send it.
   if (request.method === "OPTIONS") return preflightResponse("GET, OPTIONS");
@@ -140,6 +163,7 @@ async function routeRegistry(
   if (request.method !== "GET") {
     return refusal("method-not-allowed", "metrics take GET", { allow: "GET" });
   }
+  await reportCounters();
   const result = await ports.calls.call({ role: "registry", id: name }, { type: "metrics" });
   if (!result.ok) return refusal("unavailable", "the registry cannot be reached");
   return new Response(result.value.text, {

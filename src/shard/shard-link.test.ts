@@ -18,12 +18,30 @@ test("LK1 the shard speaks first and says what it has", async () => {
   expect(link.frames).toEqual([{ type: "hello", position: { epoch, seq: 4 } }]);
 });
 
-test("LK1 a shard whose first client is still on its way has nothing yet", async () => {
+test("LK1 a shard that subscribes speaks when it knows where it begins, and not of former clients", async () => {
   const rig = await ShardRig.start();
+  rig.shard.leave(await rig.join());
+  await rig.pass(5_000);
+  rig.head = 4;
   const admitted = rig.shard.admit("a");
   const link = rig.openLink();
-  expect(link.frames).toEqual([{ type: "hello", position: null }]);
+  const broken = rig.openLink();
+  rig.shard.handleLinkClose(broken);
+  expect(link.frames).toEqual([]);
   await admitted;
+  await turns();
+  expect(link.frames).toEqual([{ type: "hello", position: { epoch, seq: 4 } }]);
+  expect([broken.frames, broken.closedWith]).toEqual([[], null]);
+});
+
+test("LK4 a link that came with a subscription that failed is closed with 4010", async () => {
+  const rig = await ShardRig.start();
+  rig.ports.calls.answer = () => ({ ok: false, code: "unavailable", detail: "" });
+  const admitted = rig.shard.admit("a");
+  const link = rig.openLink();
+  await admitted;
+  await turns();
+  expect(link).toMatchObject({ closedWith: closeCodes.noClients, sent: [] });
 });
 
 test("LK2 what was sent to the clients is acknowledged, once a batch", async () => {

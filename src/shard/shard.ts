@@ -75,6 +75,8 @@ export class Shard {
   readonly #reporter: LoadReporter;
   readonly #counters = new Counters();
   readonly #admission: Admission;
+  /** Links that opened before the answer to `subscribe` came. */
+  readonly #earlyLinks = new Set<IncomingLink>();
   #lingerUntil: number | null = null;
   #renewAt: number | null = null;
   #renewals = 0;
@@ -221,7 +223,12 @@ export class Shard {
       return;
     }
     this.#renewals = 0;
-    this.#intake.open(socket);
+    const { beginning } = this.#subscription;
+    if (beginning === null) return this.#intake.open(socket);
+    // Where former clients were means nothing to those on their way: the answer tells where the shard
+    // begins, and a link that knew less would be sent what lies before it, or a reset.
+    this.#earlyLinks.add(socket);
+    void beginning.then(() => this.#openEarly(socket));
   }
 
   handleLinkMessage(socket: IncomingLink, message: string): void | Promise<void> {
@@ -230,6 +237,7 @@ export class Shard {
   }
 
   handleLinkClose(socket: IncomingLink): void {
+    if (this.#earlyLinks.delete(socket)) return;
     this.#intake.close(socket, this.connections > 0);
   }
 
@@ -248,6 +256,12 @@ export class Shard {
     this.#audience.expire(now);
     this.#history.expire(now);
     this.#armWake();
+  }
+
+  #openEarly(socket: IncomingLink): void {
+    if (!this.#earlyLinks.delete(socket)) return;
+    if (this.#subscription.id === null) socket.close(closeCodes.noClients, "no clients");
+    else this.#intake.open(socket);
   }
 
   async #restore(clients: Iterable<ClientSocket>, links: Iterable<IncomingLink>): Promise<void> {

@@ -39,6 +39,11 @@ export class Subscription {
     return this.#phase.name === "subscribed" ? this.#phase.subscription : null;
   }
 
+  /** Resolves when the call under way that begins a subscription has come to something, if one is. */
+  get beginning(): Promise<unknown> | null {
+    return this.#phase.name === "subscribing" ? this.#phase.done : null;
+  }
+
   /** Clients outlived the object's memory, and with them the subscription. */
   restore(subscription: string): void {
     this.#phase = { name: "subscribed", subscription };

@@ -1,6 +1,7 @@
 /** The gate on PartyKit: the statics of a party, which run in the Worker for every outside request. */
 import type * as Party from "partykit/server";
-import type { Gate } from "../../gate/gate.ts";
+import type { Rooms } from "../../core/rooms.ts";
+import { Gate } from "../../gate/gate.ts";
 import type { GatePorts } from "../../gate/ports.ts";
 import { adminTokenName, clock, entropy, outsideHeaders, registryName } from "../platform.ts";
 import { createCaller, stub } from "./ports.ts";
@@ -21,12 +22,17 @@ export type PartyClass = (new (
  */
 const maxQueryLength = 1024;
 
+/** The deployment's gate: its parties are one bundle, and share its tables and counters. */
+const gates = new WeakMap<Rooms, Gate>();
+
 /** Answers a request from outside. No such request goes on to an object as it came. */
 export function answerFromOutside(
-  gate: Gate,
+  rooms: Rooms,
   request: Party.Request,
   lobby: Party.Lobby,
 ): Promise<Response> {
+  const gate = gates.get(rooms) ?? new Gate(rooms);
+  gates.set(rooms, gate);
   return gate.handle(
     request as unknown as Request,
     createGatePorts(lobby),

@@ -1,7 +1,6 @@
 /** The registry party on PartyKit. */
 import type * as Party from "partykit/server";
 import type { Rooms } from "../../core/rooms.ts";
-import { Gate } from "../../gate/gate.ts";
 import { Registry } from "../../registry/registry.ts";
 import { WakeTimer } from "../platform.ts";
 import { answerFromOutside, type PartyClass } from "./gate.ts";
@@ -9,15 +8,13 @@ import { answerCall, createObjectPorts } from "./ports.ts";
 
 /** Makes the `registry` party: the directory and the load of rooms. */
 export function registry(rooms: Rooms): PartyClass {
-  const gate = new Gate(rooms);
-
   return class RegistryParty implements Party.Server {
     static onBeforeConnect(request: Party.Request, lobby: Party.Lobby): Promise<Response> {
-      return answerFromOutside(gate, request, lobby);
+      return answerFromOutside(rooms, request, lobby);
     }
 
     static onBeforeRequest(request: Party.Request, lobby: Party.Lobby): Promise<Response> {
-      return answerFromOutside(gate, request, lobby);
+      return answerFromOutside(rooms, request, lobby);
     }
 
     readonly options: Party.ServerOptions = { hibernate: true };

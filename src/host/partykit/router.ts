@@ -1,7 +1,6 @@
 /** The router party on PartyKit: the sequencer's object, and the gate in the Worker. */
 import type * as Party from "partykit/server";
 import type { Rooms } from "../../core/rooms.ts";
-import { Gate } from "../../gate/gate.ts";
 import { isRoomId } from "../../protocol/names.ts";
 import { Sequencer } from "../../sequencer/sequencer.ts";
 import { registryName, WakeTimer } from "../platform.ts";
@@ -10,15 +9,13 @@ import { answerCall, createObjectPorts, dialShard } from "./ports.ts";
 
 /** Makes the `router` party: clients and publishers come here, and each room's order is kept here. */
 export function router(rooms: Rooms): PartyClass {
-  const gate = new Gate(rooms);
-
   return class Router implements Party.Server {
     static onBeforeConnect(request: Party.Request, lobby: Party.Lobby): Promise<Response> {
-      return answerFromOutside(gate, request, lobby);
+      return answerFromOutside(rooms, request, lobby);
     }
 
     static onBeforeRequest(request: Party.Request, lobby: Party.Lobby): Promise<Response> {
-      return answerFromOutside(gate, request, lobby);
+      return answerFromOutside(rooms, request, lobby);
     }
 
     readonly options: Party.ServerOptions = { hibernate: true };

@@ -5,7 +5,6 @@
 import type * as Party from "partykit/server";
 import type { Socket } from "../../core/ports.ts";
 import type { Rooms } from "../../core/rooms.ts";
-import { Gate } from "../../gate/gate.ts";
 import type { ClientRequest } from "../../protocol/client-request.ts";
 import { closeCodes } from "../../protocol/close-codes.ts";
 import type { Position } from "../../protocol/link.ts";
@@ -40,16 +39,15 @@ const sweepCron = "partyshard";
 
 /** Makes a PartyKit class the `main` party: a shard. Hibernates unless its options say otherwise. */
 export function shard(Room: RoomClass, rooms: Rooms): MainClass {
-  const gate = new Gate(rooms);
   const statics = Room as RoomStatics;
 
   return class Main extends Room {
     static onBeforeConnect(request: Party.Request, lobby: Party.Lobby): Promise<Response> {
-      return answerFromOutside(gate, request, lobby);
+      return answerFromOutside(rooms, request, lobby);
     }
 
     static onBeforeRequest(request: Party.Request, lobby: Party.Lobby): Promise<Response> {
-      return answerFromOutside(gate, request, lobby);
+      return answerFromOutside(rooms, request, lobby);
     }
 
     static async onCron(
