@@ -24,9 +24,10 @@ export class UsageWindow {
     this.#serverStartMs = cpuMsOf(serverPid);
   }
 
-  /** Reads the window; `endMs` is when the work ended, if that was a little before now. */
+  /** Reads the window; `endMs` is when the work ended, if that was before now: shares are up to now. */
   read(endMs: number = performance.now()): Usage {
     const elapsedMs = endMs - this.#startMs;
+    const windowMs = performance.now() - this.#startMs;
     const serverCpuMs = cpuMsOf(this.#serverPid) - this.#serverStartMs;
     const own = process.cpuUsage(this.#ownStart);
     const ownCpuMs = (own.user + own.system) / 1_000;
@@ -34,9 +35,9 @@ export class UsageWindow {
     return {
       elapsedMs,
       serverCpuMs,
-      serverShare: serverCpuMs / elapsedMs,
-      generatorShare: ownCpuMs / elapsedMs,
-      othersShare: Math.max(0, machineMs - serverCpuMs - ownCpuMs) / elapsedMs,
+      serverShare: serverCpuMs / windowMs,
+      generatorShare: ownCpuMs / windowMs,
+      othersShare: Math.max(0, machineMs - serverCpuMs - ownCpuMs) / windowMs,
     };
   }
 }

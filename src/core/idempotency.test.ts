@@ -6,6 +6,7 @@ import {
   IdempotencyWindow,
   keyLifetimeMs,
   maxKeys,
+  seriesOf,
   type KeyUse,
 } from "./idempotency.ts";
 
@@ -59,6 +60,25 @@ test("PR8, DL4 of a client that publishes over its socket the last 64 keys are k
   expect(known).toEqual(Array.from({ length: 64 }, (_, n) => n + 136));
   expect(window.find("other")).toBeDefined();
   expect(window.remembers({ ...use("c:0"), seq: 2, series: "c" }, 0)).toBe(false);
+});
+
+test("DL12 a client whose keys do not count up has as few of them known, and the last ones", () => {
+  const window = new IdempotencyWindow();
+  const keys = Array.from({ length: 1_000 }, (_, n) => `key-${n}`);
+  for (const key of keys) window.add({ ...use(key), series: seriesOf(key, "me") });
+  window.add({ ...use("theirs"), series: seriesOf("theirs", "other") });
+  expect(keys.filter((key) => window.find(key))).toEqual(keys.slice(-64));
+  expect(window.find("theirs")).toBeDefined();
+  // What was forgotten of them may be used again: nothing tells it from a new key.
+  expect(window.isForgotten("key-0", seriesOf("key-0", "me"))).toBe(false);
+});
+
+test("DL12 keys of one client that count up and keys that do not are of series of their own", () => {
+  expect(seriesOf("name:17", "me")).toBe("name");
+  expect(seriesOf("a:b:17", "me")).toBe("a:b");
+  for (const key of ["name", "name:", ":17", "name:17x", `name:${"1".repeat(16)}`]) {
+    expect(seriesOf(key, "me")).toBe("~me");
+  }
 });
 
 test("DL12 the window is full at its bound, and has place again when keys expire", () => {

@@ -106,7 +106,7 @@ function numberOf(key: string): number | null {
 
 /**
  * The series that a client's key belongs to: the name in `name:17`, which the client alone knows, or
- * the connection for keys of another form, so that no client can fill the window.
+ * the connection for keys of another form.
  */
 export function seriesOf(key: string, connection: string): string {
   return /^(.+):\d{1,15}$/.exec(key)?.[1] ?? `~${connection}`;

@@ -3,10 +3,14 @@ import { expect, test } from "vitest";
 import { decodePayload } from "../protocol/payload.ts";
 import { readMessages } from "./body.ts";
 
-type Body = { readonly chunks: readonly (string | number[])[]; readonly type?: string };
+type Body = {
+  readonly chunks: readonly (string | number[])[];
+  readonly type?: string;
+  readonly declared?: number;
+};
 
 /** A request whose body comes in chunks, and what was read of it. */
-function requestOf({ chunks, type }: Body) {
+function requestOf({ chunks, type, declared }: Body) {
   const encoder = new TextEncoder();
   const left = chunks.map((each) => {
     return typeof each === "string" ? encoder.encode(each) : new Uint8Array(each);
@@ -27,6 +31,7 @@ function requestOf({ chunks, type }: Body) {
     { highWaterMark: 0 },
   );
   const headers: Record<string, string> = type === undefined ? {} : { "content-type": type };
+  if (declared !== undefined) headers["content-length"] = String(declared);
   const init = { method: "POST", body, headers, duplex: "half" };
   return { request: new Request("https://example.com", init), state };
 }
@@ -106,6 +111,15 @@ test("HT3 a body of exactly the limit is taken, and one byte more refused", asyn
 test("HT3 a body over the limit is refused while it is read, not after", async () => {
   const { request, state } = requestOf({
     chunks: Array.from({ length: 1_000 }, () => "x".repeat(60)),
+  });
+  expect(await readMessages(request, 100)).toMatchObject({ code: "payload-too-large" });
+  expect(state).toEqual({ read: 120, isCancelled: true });
+});
+
+test("HT3 a body that is longer than it says is refused while it is read", async () => {
+  const { request, state } = requestOf({
+    chunks: Array.from({ length: 1_000 }, () => "x".repeat(60)),
+    declared: 10,
   });
   expect(await readMessages(request, 100)).toMatchObject({ code: "payload-too-large" });
   expect(state).toEqual({ read: 120, isCancelled: true });

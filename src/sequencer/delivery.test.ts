@@ -76,6 +76,31 @@ test("LK2 a shard that does not answer a batch in time is dialled anew and sent 
   expect(rig.dialer.last.batches).toEqual(["1-2"]);
 });
 
+test("LK2 a half-open link is given up however steadily it is written to", async () => {
+  const rig = new DeliveryRig();
+  const dial = await rig.open();
+  rig.pass(1_000);
+  for (let second = 0; second < 10; second += 1) {
+    expect([rig.publish("b"), dial.socket.closedWith]).toEqual([true, null]);
+    rig.pass(1_000);
+  }
+  expect(dial.socket.closedWith).toBe(closeCodes.unresponsive);
+  rig.passToDeadline();
+  await rig.dialer.last.greet(epoch, 1);
+  expect(rig.dialer.last.batches).toHaveLength(10);
+});
+
+test("LK2 a shard that answers, though late, keeps its link under steady writes", async () => {
+  const rig = new DeliveryRig();
+  const dial = await rig.open();
+  for (let second = 0; second < 60; second += 1) {
+    rig.publish("b");
+    rig.pass(1_000);
+    if (second >= 8) dial.ack(epoch, second - 6);
+  }
+  expect([dial.socket.closedWith, rig.dialer.dials.length]).toEqual([null, 1]);
+});
+
 test("LK2 a shard that was resent what it had already acknowledges it once", async () => {
   const rig = new DeliveryRig();
   const dial = await rig.open();

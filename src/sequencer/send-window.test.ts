@@ -15,6 +15,20 @@ test("LK2 an acknowledgement is cumulative, and one that tells nothing new chang
   expect([window.acknowledge(6), window.isOwedAnswer]).toEqual([true, false]);
 });
 
+test("LK2 the oldest that is not acknowledged tells since when the shard is waited for", () => {
+  const window = new SendWindow(0);
+  expect(window.waitingSince).toBeNull();
+  for (const through of [1, 2, 3]) window.send(through, 10, through * 1_000);
+  const since = [0, 2, 2, 3].map((seq) => {
+    window.acknowledge(seq);
+    return window.waitingSince;
+  });
+  expect(since).toEqual([1_000, 3_000, 3_000, null]);
+  window.send(4, 10, 9_000);
+  window.restart(3);
+  expect(window.waitingSince).toBeNull();
+});
+
 test("LK8 a window is full with a mebi-unit that is not acknowledged", () => {
   const window = new SendWindow(0);
   window.send(1, 1024 * 1024 - 1, 0);
@@ -49,7 +63,7 @@ test("LK2 the window is as full as what was sent past the acknowledged", () => {
       const window = new SendWindow(0);
       const sizes: number[] = [];
       for (const step of all) {
-        if ("send" in step) window.send(sizes.push(step.send), step.send);
+        if ("send" in step) window.send(sizes.push(step.send), step.send, 0);
         else window.acknowledge(Math.min(step.ack, sizes.length));
         const owed = sizes.slice(window.acked);
         expect(window.isOwedAnswer).toBe(owed.length > 0);

@@ -84,7 +84,7 @@ test("PR4, PR5, PR6, PR7, PR12, PR13, PR15 every client sees exactly what its fi
         take(world, step);
         world.check();
       }
-      expect(world.lost.length).toBeLessThanOrEqual(world.lagging.length);
+      expect(new Set(world.lost)).toEqual(new Set(world.late));
     }),
     { numRuns: 250 },
   );
@@ -127,7 +127,7 @@ test("PR7 a client that needs what the log no longer holds is closed, and may re
   expect(world.audience.size).toBe(0);
 });
 
-test("PR7 who keeps up is told once when lagging begins, and once when it ends", () => {
+test("PR7 the time of who lags runs from when lagging begins until it ends", () => {
   const { world, members } = filled(2);
   const [slow, fast] = members;
   if (slow === undefined || fast === undefined) throw new Error("nobody is there");
@@ -135,12 +135,12 @@ test("PR7 who keeps up is told once when lagging begins, and once when it ends",
     world.publish([draft(6_000)]);
     world.acknowledge(fast, 4);
   }
-  expect(world.lagging).toEqual([slow.client.id]);
+  expect([world.isLive(slow), world.isLive(fast)]).toEqual([false, true]);
   expect(world.audience.nextDeadline()).toBe(world.now + behindMs);
   world.acknowledge(slow, 4);
   world.acknowledge(slow, 4);
   world.check();
-  expect(world.lagging).toEqual([slow.client.id, slow.client.id]);
+  expect([world.isLive(slow), world.isLive(fast)]).toEqual([true, true]);
   expect(world.audience.nextDeadline()).toBeNull();
 });
 
@@ -183,11 +183,12 @@ test("PR11 what a client was never sent it cannot acknowledge", () => {
 
 test("PR4 who comes back is sent the past only as fast as it acknowledges", () => {
   const { world } = filled(0);
-  for (let n = 0; n < 60; n += 1) world.publish([draft(9_000)]);
-  const member = world.join(["*"], 60);
+  for (let n = 0; n < 50; n += 1) world.publish([draft(9_000)]);
+  const member = world.join(["*"], 50);
   world.check();
+  expect(member.model.received.length).toBeGreaterThan(5);
   expect(member.model.received.length).toBeLessThan(10);
   for (let n = 0; n < 12; n += 1) world.acknowledge(member, 4);
   world.check();
-  expect(member.model.received).toHaveLength(60);
+  expect(member.model.received).toHaveLength(50);
 });

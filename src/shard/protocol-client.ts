@@ -41,6 +41,8 @@ export class ProtocolClient {
   filters: TopicFilters;
   /** Since when the client has not kept up, epoch milliseconds; `null` while it does. */
   behindSince: number | null = null;
+  /** The first series of keys that the client used. */
+  series: string | undefined;
   /** Publishes of the client that have no answer yet. */
   unanswered = 0;
   readonly #window: Window;

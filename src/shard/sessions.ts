@@ -210,7 +210,10 @@ export class Sessions {
       return;
     }
     client.unanswered += 1;
-    const series = seriesOf(id, client.id);
+    const named = seriesOf(id, client.id);
+    client.series ??= named;
+    // One name a connection, or a client could fill the room's memory of keys with names.
+    const series = named === client.series ? named : `~${client.id}`;
     const result = await upstream.publish({ message: data, key: id, series, topic });
     client.unanswered -= 1;
     if (result.ok) client.send({ type: "published", id, seq: result.value.seq });

@@ -57,8 +57,9 @@ export class ProtocolMember {
 
 export class World {
   audience: Audience;
-  readonly lagging: string[] = [];
   readonly lost: string[] = [];
+  /** Those who did not keep up for too long. */
+  readonly late: string[] = [];
   log: Logged[] = [];
   head = 0;
   now = 1_000_000;
@@ -136,20 +137,22 @@ export class World {
     this.members = this.members.filter((member) => member.model.socket !== socket);
   }
 
-  /** The object loses its memory; sockets, topics and the position are what is left. */
+  /**
+   * The object loses its memory; sockets, topics and the position are what is left. While somebody
+   * lags a timer runs, and it does not.
+   */
   hibernate(): void {
-    const survivors = this.members.filter((member) => this.isLive(member));
+    if (this.audience.nextDeadline() !== null) return;
     for (const { model } of this.members) model.take();
     this.audience = this.#newAudience();
     this.audience.recent.restore([], this.head);
     for (const { socket, filters } of this.plain) this.audience.addPlain(socket, filters);
-    for (const member of survivors) {
+    for (const member of this.members) {
       const { id, socket, filters } = member.client;
       member.client = new ProtocolClient(id, socket, filters, this.head);
       member.model.forgetWindow();
       this.audience.restoreProtocol(member.client);
     }
-    this.members = survivors;
   }
 
   pass(ms: number): void {
@@ -157,6 +160,7 @@ export class World {
     const late = this.members.filter(({ client }) => {
       return client.behindSince !== null && client.behindSince + behindMs <= this.now;
     });
+    this.late.push(...late.map(({ client }) => client.id));
     this.audience.expire(this.now);
     for (const { model } of late) assert.equal(model.socket.closedWith, closeCodes.tooSlow);
     this.members = this.members.filter((member) => !late.includes(member));

@@ -1,0 +1,37 @@
+import { expect, test } from "vitest";
+import { FakeSocket } from "../../test/support/fake-socket.ts";
+import { TopicFilters } from "../core/topics.ts";
+import { ProtocolClient, Window } from "./protocol-client.ts";
+
+const kibi = 1024;
+
+test.each([
+  [0, 1024],
+  [1, 1024],
+  [16, 1024],
+  [32, 512],
+  [256, 64],
+  [5_000, 64],
+])("PR7 of %i clients each has a window of %i Ki units", (clients, units) => {
+  const window = new Window();
+  window.divide(clients);
+  expect([window.units, window.messages]).toEqual([units * kibi, (units * kibi) / 64]);
+});
+
+test("PR7 a window that is divided anew counts for what was sent before", () => {
+  const window = new Window();
+  window.divide(1);
+  const client = new ProtocolClient("c", new FakeSocket(), new TopicFilters([]), 0, window);
+  client.deliver("x".repeat(300 * kibi), 1, 1);
+  expect(client.hasRoom).toBe(true);
+  window.divide(64);
+  expect(client.hasRoom).toBe(false);
+  window.divide(32);
+  expect(client.hasRoom).toBe(true);
+  client.deliver("x", 8_193, 8_192);
+  expect(client.hasRoom).toBe(false);
+  client.acknowledge(1);
+  expect(client.hasRoom).toBe(false);
+  client.acknowledge(8_193);
+  expect(client.hasRoom).toBe(true);
+});
