@@ -253,6 +253,20 @@ test("DL8 a shard that lacks what the log no longer holds is reset, not skipped 
   expect(rig.dialer.last.batches).toEqual(["3-4"]);
 });
 
+test("DL8, DL6 a reset is owed until the shard has taken it, and nothing before it counts as delivered", async () => {
+  const rig = new DeliveryRig({ messages: 0, backlogUnits: 0 });
+  for (const text of ["a", "b", "c"]) rig.publish(text);
+  rig.log.trim(rig.clock.now(), 3);
+  await rig.dialer.last.greet(epoch, 0);
+  expect(rig.delivery.acked).toBe(0);
+  rig.dialer.last.close(1006);
+  rig.passToDeadline();
+  await rig.dialer.last.greet(epoch, 0);
+  expect(rig.dialer.last.frames).toEqual([{ type: "reset", epoch, seq: 3 }]);
+  rig.dialer.last.ack(epoch, 3);
+  expect(rig.delivery.acked).toBe(3);
+});
+
 test.each([
   ["another life of the room", "e0", 1],
   ["messages that never were", epoch, 9],

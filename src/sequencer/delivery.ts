@@ -314,14 +314,15 @@ export class Delivery {
     }
   }
 
-  /** The log no longer holds what the shard lacks: it goes on from where the log begins. */
+  /**
+   * The log no longer holds what the shard lacks: it goes on from where the log begins. Owed until the
+   * shard says that it did, or a link that breaks now would leave its clients as they were.
+   */
   #reset(socket: Socket): void {
     const { start } = this.#owner.log;
-    const before = this.acked;
-    this.#window.restart(start);
+    this.#window.restart(Math.min(this.acked, start));
     const frame = encodeFrame({ type: "reset", epoch: this.#owner.epoch(), seq: start });
     this.#transmit(socket, [frame], frame.length, start);
-    if (start > before) this.#owner.onAcknowledged(before, start);
     this.#sendFromLog(socket);
   }
 

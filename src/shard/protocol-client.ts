@@ -49,6 +49,8 @@ export class ProtocolClient {
   #sent: number;
   #told: number;
   #isUnsure = false;
+  /** How far it was sent before continuity was lost: acknowledgements of that may be on the way. */
+  #formerlySent = 0;
   #outstanding: { through: number; units: number; messages: number }[] = [];
   #units = 0;
   #messages = 0;
@@ -136,7 +138,7 @@ export class ProtocolClient {
 
   /** False when the client acknowledges what it was never sent. */
   acknowledge(seq: number): boolean {
-    if (seq > this.#sent) return this.#isUnsure;
+    if (seq > this.#sent) return this.#isUnsure || seq <= this.#formerlySent;
     for (;;) {
       const oldest = this.#outstanding[0];
       if (oldest === undefined || oldest.through > seq) return true;
@@ -148,6 +150,7 @@ export class ProtocolClient {
 
   /** Continuity is lost: the client goes on from here. */
   restart(seq: number): void {
+    this.#formerlySent = Math.max(this.#formerlySent, this.#sent);
     this.#sent = seq;
     this.#told = seq;
     this.#outstanding = [];

@@ -393,6 +393,18 @@ test("PR15 rows of clients that left while the shard slept are deleted, and misl
   expect(rowsOf(other)).toEqual([]);
 });
 
+test("PR13 an acknowledgement that was on its way when continuity was lost closes nobody", async () => {
+  const rig = await ShardRig.start();
+  const client = await rig.joinProtocol();
+  const link = rig.openLink();
+  await rig.batch(link, 0, "a", "b");
+  await rig.say(link, { type: "reset", epoch: "e2", seq: 0 });
+  rig.receive(client, { type: "ack", seq: 2 });
+  expect(client.socket.closedWith).toBeNull();
+  rig.receive(client, { type: "ack", seq: 3 });
+  expect(client.socket.closedWith).toBe(closeCodes.malformedFrame);
+});
+
 test("PR15 the row of a client that is back is not deleted when its former socket closes", async () => {
   const rig = await ShardRig.start();
   const former = await rig.joinProtocol({ topics: ["a"] }, "me");

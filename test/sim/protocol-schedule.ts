@@ -132,6 +132,16 @@ const action: fc.Arbitrary<Action> = fc.oneof(
       topic,
     }),
   },
+  {
+    // A shard is cut off from the sequencer for so long that the log no longer waits for it.
+    weight: 2,
+    arbitrary: fc.record({
+      type: fc.constant("part" as const),
+      one: fc.constant(0),
+      other: fc.integer({ min: 1, max: 4 }),
+      forMs: fc.constant(130_000),
+    }),
+  },
   ...faults,
 );
 

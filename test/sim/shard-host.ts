@@ -9,7 +9,6 @@ import type { ShardId } from "../../src/protocol/names.ts";
 import type { Position } from "../../src/protocol/link.ts";
 import type { Result } from "../../src/protocol/result.ts";
 import type { RoomType } from "../../src/core/rooms.ts";
-import type { BroadcastHook } from "../../src/shard/fan-out.ts";
 import type { IncomingLink } from "../../src/shard/intake.ts";
 import { Shard } from "../../src/shard/shard.ts";
 import type { Client, Visitor } from "./client.ts";
@@ -17,16 +16,11 @@ import type { Environment } from "./environment.ts";
 import type { Link } from "./link.ts";
 import type { Answering } from "./network.ts";
 import { WorldObject, type Hosting, type Life } from "./object.ts";
-
-/** Whether the room class of this shard lets a message go without sending it. */
-type Hook = {
-  drops(shard: ShardId, seq: number): boolean;
-  /** The hook was called in this life of the shard. */
-  called(shard: ShardId, life: number, seq: number): void;
-};
+import { forgetAsPlanted, sendAsPlanted, takenForGranted } from "./planted-bugs.ts";
+import { broadcastHook, type HookScene } from "./room-class.ts";
 
 /** Told what happens between the shard and its clients of protocol 1, in the order in which it does. */
-export type Watcher = {
+type Watcher = {
   /** The shard has had its clients sent everything up to here. */
   delivered(shard: ShardId, seq: number): void;
   /** The shard takes this from the client, having delivered everything up to `delivered`. */
@@ -39,7 +33,7 @@ export type ShardHostOptions = {
   readonly shard: ShardId;
   readonly type: RoomType;
   readonly world: Environment;
-  readonly hook: Hook;
+  readonly hook: HookScene;
   readonly watcher: Watcher;
   readonly newClient: (shard: ShardId, visitor: Visitor, host: ShardHost) => Client;
 };
@@ -74,7 +68,7 @@ export class ShardHost implements Hosting<Shard> {
     const listsEnding = world.random.chance(0.5);
     const clients = [...this.clients].filter((each) => listsEnding || each.isOpenAtShard);
     const links = [...this.#links].filter((each) => listsEnding || each.isHeldBy("shard"));
-    const hook = this.#hook(life);
+    const hook = broadcastHook(this.#options, life);
     const own = life.ports();
     const ports = {
       ...own,
@@ -102,9 +96,10 @@ export class ShardHost implements Hosting<Shard> {
   }
 
   ended(how: "crashed" | "evicted"): void {
+    const { planted } = this.#options.world.options;
     if (how === "evicted") {
       this.#options.watcher.slept(this.clients);
-      this.#forgetAsPlanted();
+      forgetAsPlanted(planted, this.#links, this.object.rows.values);
       return;
     }
     for (const client of this.clients) client.die();
@@ -169,7 +164,6 @@ export class ShardHost implements Hosting<Shard> {
     const read = planted === "resumed-unread" ? { ...request, resume: null } : request;
     const admitted = shard.admit(connection, read);
     if (planted !== "welcome-before-subscribe") return admitted;
-    // The planted bug waits for a refusal that comes at once, and not for the subscription.
     return Promise.race([admitted, takenForGranted()]);
   }
 
@@ -223,10 +217,12 @@ export class ShardHost implements Hosting<Shard> {
   }
 
   #socket(client: Client, life: Life<Shard>): Socket {
+    const { planted } = this.#options.world.options;
     let socket = this.#sockets.get(client);
     if (socket === undefined) {
       socket = {
-        send: (data: MessageData) => life.output(() => client.send(this.#asPlanted(client, data))),
+        send: (data: MessageData) =>
+          life.output(() => client.send(sendAsPlanted(planted, client, data))),
         close: (code) => life.output(() => client.closeAtShard(code)),
       };
       this.#sockets.set(client, socket);
@@ -254,27 +250,6 @@ export class ShardHost implements Hosting<Shard> {
     return socket;
   }
 
-  #hook(life: Life<Shard>): BroadcastHook | undefined {
-    const { shard, world, hook } = this.#options;
-    const { random, timeline } = world;
-    const mode = world.options.hook;
-    if (mode === "none") return undefined;
-    return ({ data, seq, isReplay }) => {
-      if (seq !== null && !isReplay) hook.called(shard, life.number, seq);
-      const isDropped = seq !== null && hook.drops(shard, seq);
-      if (isDropped && mode === "throwing") throw new Error("the room class failed");
-      const result = isDropped ? null : data;
-      if (mode === "direct") return result;
-      life.busy += 1;
-      const isSlow = !world.network.isHealed && random.chance(0.05);
-      const delay = isSlow ? random.between(100, 8_000) : random.between(0, 5);
-      return timeline.sleep(delay).then(() => {
-        life.busy -= 1;
-        return result;
-      });
-    };
-  }
-
   /** The shard keeps its position where it outlives its memory, which tells how far it is. */
   #watched(storage: Storage): Storage {
     return {
@@ -294,30 +269,4 @@ export class ShardHost implements Hosting<Shard> {
     this.#delivered = Math.max(this.#delivered, seq);
     this.#options.watcher.delivered(this.#options.shard, this.#delivered);
   }
-
-  #forgetAsPlanted(): void {
-    const { planted } = this.#options.world.options;
-    const { values } = this.object.rows;
-    if (planted === "positions-forgotten") {
-      for (const link of this.#links) link.kept = null;
-      values.delete("shard");
-    }
-    if (planted !== "topics-forgotten") return;
-    for (const name of values.keys()) if (name.startsWith("client/")) values.delete(name);
-  }
-
-  #asPlanted({ visitor }: Client, data: MessageData): MessageData {
-    const { resume } = visitor.request;
-    const isChanged = this.#options.world.options.planted === "resumed-unread" && resume !== null;
-    if (!isChanged || typeof data !== "string" || !data.startsWith('{"type":"welcome"'))
-      return data;
-    const welcome = JSON.parse(data) as { readonly epoch: string };
-    if (welcome.epoch !== resume.epoch) return data;
-    return JSON.stringify({ ...welcome, recovered: true, seq: resume.seq });
-  }
-}
-
-async function takenForGranted(): Promise<Result<null>> {
-  for (let turn = 0; turn < 8; turn += 1) await Promise.resolve();
-  return { ok: true, value: null };
 }

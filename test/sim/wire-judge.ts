@@ -150,6 +150,9 @@ export class WireJudge {
         return;
       case "reset":
         this.#checkEpoch(frame.epoch);
+        if (frame.seq < wire.covered) {
+          throw new Violation("PR13", `${name(wire.client)} is put back to ${frame.seq}`);
+        }
         return wire.restart(frame.seq);
       case "published":
         // Whoever published knows the text, and checks it.

@@ -6,8 +6,8 @@ import { TopicFilters } from "../../src/core/topics.ts";
 import type { Client } from "./client.ts";
 
 /** What a client may be sent without acknowledging, but for one frame: UTF-16 units and messages. */
-const windowUnits = 64 * 1024;
-const windowMessages = 1_024;
+const windowUnits = 1024 * 1024;
+const windowMessages = 16 * 1024;
 
 type Outstanding = { readonly through: number; readonly units: number; readonly messages: number };
 
