@@ -112,7 +112,9 @@ export class Upstream {
 
 function encodeWrite({ id, message, key, series, topic }: Waiting): UpstreamWrite {
   return {
-    ...{ id, message, key },
+    id,
+    message,
+    key,
     ...(series === undefined ? {} : { series }),
     ...(topic === null ? {} : { topic }),
   };
