@@ -7,7 +7,7 @@ export default defineConfig({
       {
         test: {
           name: "unit",
-          include: ["src/**/*.test.ts", "client/**/*.test.{ts,tsx}"],
+          include: ["src/**/*.test.ts", "client/**/*.test.{ts,tsx}", "bench/**/*.test.ts"],
         },
       },
       {
