@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { broadcastRequest, outsideHeaders, WakeTimer } from "./platform.ts";
+import { broadcastRequest, outsideHeaders, WakeTimer, withDeadline } from "./platform.ts";
 
 const isTrusted = (name: string): boolean => /^x-party(kit|shard)-/.test(name);
 
@@ -83,4 +83,16 @@ test("a time too far for a timer is waited for in part, and then asked for again
   expect(wakes).toEqual([]);
   vi.advanceTimersByTime(1);
   expect(wakes).toHaveLength(1);
+});
+
+test("HT8 a call that is never answered fails, and one that is answered keeps no timer", async () => {
+  vi.useFakeTimers();
+  try {
+    const silent = withDeadline(new Promise(() => {}));
+    await Promise.all([expect(silent).rejects.toThrow("no answer within"), vi.runAllTimersAsync()]);
+    await expect(withDeadline(Promise.resolve("answer"))).resolves.toBe("answer");
+    expect(vi.getTimerCount()).toBe(0);
+  } finally {
+    vi.useRealTimers();
+  }
 });

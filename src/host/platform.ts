@@ -32,6 +32,23 @@ export function inSlices<Item>(items: readonly Item[], write: (slice: Item[]) =>
   }
 }
 
+/** A call that waits for delivery takes five seconds; what takes three times that hangs. */
+const callDeadlineMs = 15_000;
+
+/** Rejects when a call to another object has no answer in time, so that nothing waits for ever. */
+export async function withDeadline<Value>(call: Promise<Value>): Promise<Value> {
+  let timer: ReturnType<typeof setTimeout> | null = null;
+  const deadline = new Promise<never>((_, reject) => {
+    const late = new Error(`no answer within ${callDeadlineMs} ms`);
+    timer = setTimeout(() => reject(late), callDeadlineMs);
+  });
+  try {
+    return await Promise.race([call, deadline]);
+  } finally {
+    if (timer !== null) clearTimeout(timer);
+  }
+}
+
 /** Longest delay that a timer takes. */
 const maxDelayMs = 2 ** 31 - 1;
 

@@ -14,7 +14,7 @@ import type {
 import { parseRequest, type ReplyTo, type RequestTo, type Role } from "../../protocol/calls.ts";
 import type { ShardId } from "../../protocol/names.ts";
 import { failure, success, type Result } from "../../protocol/result.ts";
-import { clock, entropy, inSlices, linkPath, type WakeTimer } from "../platform.ts";
+import { clock, entropy, inSlices, linkPath, withDeadline, type WakeTimer } from "../platform.ts";
 
 /** Path of an object at which it takes calls; the gate lets nothing from outside reach objects. */
 const callPath = "~call";
@@ -42,7 +42,9 @@ export function createCaller(parties: Party.Context["parties"]): Caller {
     async call<R extends Role, Request extends RequestTo<R>>(to: Address<R>, request: Request) {
       try {
         const init = { method: "POST", body: JSON.stringify(request) };
-        const response = await stub(parties, to.role, to.id).fetch(`/${callPath}`, init);
+        const response = await withDeadline(
+          stub(parties, to.role, to.id).fetch(`/${callPath}`, init),
+        );
         if (response.ok) return await response.json<Result<ReplyTo<R, Request>>>();
         return failure("unreachable", `the object answered ${response.status}`);
       } catch (error) {

@@ -14,7 +14,7 @@ import type { ReplyTo, RequestTo, Role } from "../../protocol/calls.ts";
 import type { ShardId } from "../../protocol/names.ts";
 import type { MessageData } from "../../protocol/payload.ts";
 import { failure, success, type Failure, type Result } from "../../protocol/result.ts";
-import { clock, entropy, inSlices, type WakeTimer } from "../platform.ts";
+import { clock, entropy, inSlices, withDeadline, type WakeTimer } from "../platform.ts";
 
 /** The method of every object that takes calls; RPC is not reachable from outside. */
 export interface Callable extends Rpc.DurableObjectBranded {
@@ -57,7 +57,8 @@ export function createCaller(bindings: Bindings): Caller {
   return {
     async call<R extends Role, Request extends RequestTo<R>>(to: Address<R>, request: Request) {
       try {
-        const reply = await namespaces[to.role].getByName(to.id).partyshardCall(request);
+        const stub = namespaces[to.role].getByName(to.id);
+        const reply: unknown = await withDeadline(Promise.resolve(stub.partyshardCall(request)));
         return reply as Result<ReplyTo<R, Request>>;
       } catch (error) {
         return callFailure(error);
