@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { FakeEntropy } from "../../test/support/fake-entropy.ts";
-import type { ShardLoad } from "../protocol/calls.ts";
+import type { ShardLoad } from "../protocol/registry-calls.ts";
 import { shardId, type RoomId, type ShardId } from "../protocol/names.ts";
 import { leastConnections, roundRobin, type PlacementStrategy } from "./placement.ts";
 import { PlacementTable } from "./placement-table.ts";

@@ -2,7 +2,7 @@
  * What one gate knows of where a room's sockets are: the registry's table, kept about a second, and
  * the gate's own choices since. Pure: time comes in. Knows nothing of the registry or of sockets.
  */
-import type { ShardLoad } from "../protocol/calls.ts";
+import type { ShardLoad } from "../protocol/registry-calls.ts";
 import type { ShardId } from "../protocol/names.ts";
 import type { Candidate, PlacementContext, PlacementStrategy } from "./placement.ts";
 

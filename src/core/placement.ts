@@ -2,7 +2,7 @@
  * Placement: which of several candidates takes the next socket. Pure; knows nothing of where loads
  * come from. A strategy is one function, so that users can pass their own.
  */
-import type { ShardLoad } from "../protocol/calls.ts";
+import type { ShardLoad } from "../protocol/registry-calls.ts";
 
 /** What a strategy sees of a candidate: its load, this gate's own choices included. */
 export type Candidate = Pick<ShardLoad, "id" | "connections" | "capacity">;

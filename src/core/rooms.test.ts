@@ -18,7 +18,8 @@ const define = (options: unknown): unknown => defineRooms({ game: options as Roo
 const whole = (name: string, from: number, to: number) =>
   `${name} must be a whole number from ${from} to ${to}`;
 const roomOptions =
-  "shards, capacity, placement, history, maxMessageBytes, publishOverSocket, heartbeatIntervalMs";
+  "shards, capacity, placement, history, maxMessageBytes, publishOverSocket, heartbeatIntervalMs, " +
+  "maxPlayers, seatTtlMs, leaseMs, hostedBy";
 const placements =
   "placement must be one of least-connections, power-of-two, round-robin, random, or a function";
 

@@ -10,6 +10,7 @@ import {
   type RoomId,
   type ShardId,
 } from "../protocol/names.ts";
+import { partitionOf } from "./partitions.ts";
 import { strategies, type PlacementStrategy, type StrategyName } from "./placement.ts";
 
 /** Options of a room type. Every one may be left out. */
@@ -28,7 +29,34 @@ export type RoomTypeOptions = {
   readonly publishOverSocket?: boolean;
   /** How often an awake shard renews its lease at the registry, ms, 1,000 to 60,000. Default 5,000. */
   readonly heartbeatIntervalMs?: number;
+  /** Players that a room takes, 1 to its capacity. Such a room has one shard. Default: no limit but `capacity`. */
+  readonly maxPlayers?: number;
+  /**
+   * How long a reserved seat is held, and kept for a player whose socket dropped, ms, 1,000 to
+   * 600,000. Default 15,000.
+   */
+  readonly seatTtlMs?: number;
+  /**
+   * A server that was not heard of for so long is probed or taken for gone, ms, at least twice
+   * `heartbeatIntervalMs`, at most 600,000. Default 15,000.
+   */
+  readonly leaseMs?: number;
+  /**
+   * Where rooms live: on shards, or on game servers outside. Default: on servers outside while one
+   * that offers the type is registered, else on shards.
+   */
+  readonly hostedBy?: "shards" | "servers";
 };
+
+/** Options of the whole deployment. Every one may be left out. */
+export type DeploymentOptions = {
+  /** Objects that share the registry's rooms, 1 to 64. Default 1. */
+  readonly partitions?: number;
+  /** Whether `GET rooms` and `POST reserve` need no admin token. Default false. */
+  readonly openMatchmaking?: boolean;
+};
+
+export type Deployment = Required<DeploymentOptions>;
 
 export type RoomType = {
   readonly name: string;
@@ -39,21 +67,26 @@ export type RoomType = {
   readonly maxMessageBytes: number;
   readonly publishOverSocket: boolean;
   readonly heartbeatIntervalMs: number;
+  readonly maxPlayers: number | null;
+  readonly seatTtlMs: number;
+  readonly leaseMs: number;
+  readonly hostedBy: "shards" | "servers" | null;
 };
 
 const maxBodyBytes = 1024 * 1024;
 
-function wholeNumber(name: string, min: number, max: number, unset: number) {
+function within(name: string, min: number, max: number) {
   const allowed = `${name} must be a whole number from ${min} to ${max}`;
-  return v.optional(
-    v.pipe(
-      v.number(allowed),
-      v.integer(allowed),
-      v.minValue(min, allowed),
-      v.maxValue(max, allowed),
-    ),
-    unset,
+  return v.pipe(
+    v.number(allowed),
+    v.integer(allowed),
+    v.minValue(min, allowed),
+    v.maxValue(max, allowed),
   );
+}
+
+function wholeNumber(name: string, min: number, max: number, unset: number) {
+  return v.optional(within(name, min, max), unset);
 }
 
 const strategyList = `placement must be one of ${Object.keys(strategies).join(", ")}, or a function`;
@@ -86,7 +119,30 @@ const optionsSchema = options("a room type", {
   maxMessageBytes: wholeNumber("maxMessageBytes", 1, maxBodyBytes, maxBodyBytes),
   publishOverSocket: v.optional(v.boolean("publishOverSocket must be true or false"), false),
   heartbeatIntervalMs: wholeNumber("heartbeatIntervalMs", 1_000, 60_000, 5_000),
+  maxPlayers: v.optional(within("maxPlayers", 1, 32_000)),
+  seatTtlMs: wholeNumber("seatTtlMs", 1_000, 600_000, 15_000),
+  leaseMs: wholeNumber("leaseMs", 2_000, 600_000, 15_000),
+  hostedBy: v.optional(v.picklist(["shards", "servers"], "hostedBy must be shards or servers")),
 });
+
+const deploymentSchema = options("a deployment", {
+  partitions: wholeNumber("partitions", 1, 64, 1),
+  openMatchmaking: v.optional(v.boolean("openMatchmaking must be true or false"), false),
+});
+
+/** What one option says of another. */
+function contradiction(type: v.InferOutput<typeof optionsSchema>): string | null {
+  if (type.maxPlayers !== undefined && type.shards > 1) {
+    return "maxPlayers needs a room of one shard: leave shards out or set it to 1";
+  }
+  if (type.maxPlayers !== undefined && type.maxPlayers > type.capacity) {
+    return `maxPlayers must not exceed capacity (${type.capacity})`;
+  }
+  if (type.leaseMs < 2 * type.heartbeatIntervalMs) {
+    return "leaseMs must be at least twice heartbeatIntervalMs";
+  }
+  return null;
+}
 
 function isStrategyName(value: unknown): value is StrategyName {
   return typeof value === "string" && Object.hasOwn(strategies, value);
@@ -96,10 +152,22 @@ const typeNamePattern = /^[A-Za-z0-9._~-]{1,64}$/;
 
 /** A deployment's room types, checked and completed. */
 export class Rooms {
+  readonly deployment: Deployment;
   readonly #types: ReadonlyMap<string, RoomType>;
 
-  constructor(types: ReadonlyMap<string, RoomType>) {
+  constructor(types: ReadonlyMap<string, RoomType>, deployment: Deployment) {
+    this.deployment = deployment;
     this.#types = types;
+  }
+
+  /** The type with this name, if the deployment has one. */
+  type(name: string): RoomType | undefined {
+    return this.#types.get(name);
+  }
+
+  /** The registry's partition that keeps the room. */
+  partitionOf(room: RoomId): string {
+    return partitionOf(room, this.deployment.partitions);
   }
 
   /** The type of a room, or `undefined` when the deployment has no such type. */
@@ -118,7 +186,12 @@ export class Rooms {
  *
  * Throws a `TypeError` that says what is allowed when a name or an option is impossible.
  */
-export function defineRooms(types: Readonly<Record<string, RoomTypeOptions>>): Rooms {
+export function defineRooms(
+  types: Readonly<Record<string, RoomTypeOptions>>,
+  deployment: DeploymentOptions = {},
+): Rooms {
+  const whole = v.safeParse(deploymentSchema, deployment);
+  if (!whole.success) throw new TypeError(`Deployment: ${v.summarize(whole.issues)}`);
   const complete = new Map<string, RoomType>();
   for (const [name, given] of Object.entries({ [defaultRoomType]: {}, ...types })) {
     if (!typeNamePattern.test(name)) {
@@ -130,11 +203,13 @@ export function defineRooms(types: Readonly<Record<string, RoomTypeOptions>>): R
     if (!parsed.success) {
       throw new TypeError(`Room type "${name}": ${v.summarize(parsed.issues)}`);
     }
-    const { placement, ...rest } = parsed.output;
+    const wrong = contradiction(parsed.output);
+    if (wrong !== null) throw new TypeError(`Room type "${name}": × ${wrong}`);
+    const { placement, maxPlayers = null, hostedBy = null, ...rest } = parsed.output;
     const strategy = typeof placement === "function" ? placement : strategies[placement];
-    complete.set(name, { ...rest, name, placement: strategy });
+    complete.set(name, { ...rest, name, placement: strategy, maxPlayers, hostedBy });
   }
-  return new Rooms(complete);
+  return new Rooms(complete, whole.output);
 }
 
 /** The ids of a room's shards, in ascending order. */

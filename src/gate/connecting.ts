@@ -121,5 +121,13 @@ async function hold(
   const left = shard.capacity - shard.connections;
   const isNearlyFull = left <= Math.max(fewPlaces, shard.capacity / 10);
   if (ports.canRefuseUpgrades || !isNearlyFull) return { ok: true };
-  return ports.calls.call({ role: "shard", id: shard.id }, { type: "hold", connection });
+  return ports.calls.call(
+    { role: "shard", id: shard.id },
+    {
+      type: "hold",
+      connection,
+      claim: null,
+      session: null,
+    },
+  );
 }

@@ -4,15 +4,22 @@
  * internal HTTP (PartyKit). Both hosts keep them unreachable from outside.
  */
 import * as v from "valibot";
-import { isRoomId, isShardId, type RoomId, type ShardId } from "./names.ts";
+import { isShardId, type ShardId } from "./names.ts";
 import { positionSchema } from "./link.ts";
 import { payloadSchema } from "./payload.ts";
+import { registryRequestSchema, type RegistryReplies } from "./registry-calls.ts";
 import { failure, success, type Result } from "./result.ts";
 
-const roomSchema = v.custom<RoomId>((value) => typeof value === "string" && isRoomId(value));
 const shardSchema = v.custom<ShardId>((value) => typeof value === "string" && isShardId(value));
 const countSchema = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-const countersSchema = v.record(v.string(), countSchema);
+
+/** What a ticket says of a seat: the gate has checked the signature and nothing else. */
+const seatClaimSchema = v.strictObject({
+  id: v.string(),
+  player: v.string(),
+  expiresAt: countSchema,
+});
+export type SeatClaim = v.InferOutput<typeof seatClaimSchema>;
 
 export const maxIdempotencyKeyLength = 255;
 
@@ -47,29 +54,33 @@ const requestSchemas = {
     /** What the log holds after a position, or all of it. */
     v.strictObject({ type: v.literal("read"), position: v.nullable(positionSchema) }),
     v.strictObject({ type: v.literal("wake") }),
+    /** The room is disposed: nothing is kept, and a later write begins another epoch. */
+    v.strictObject({ type: v.literal("dispose") }),
   ]),
   shard: v.variant("type", [
-    /** Keeps a place for a connection that is on its way, for a few seconds. */
-    v.strictObject({ type: v.literal("hold"), connection: v.string() }),
+    /**
+     * Keeps a place for a connection that is on its way, for a few seconds; or says whether it may
+     * take the seat that it claims.
+     */
+    v.strictObject({
+      type: v.literal("hold"),
+      connection: v.string(),
+      claim: v.nullable(seatClaimSchema),
+      session: v.nullable(v.string()),
+    }),
     v.strictObject({ type: v.literal("load") }),
-  ]),
-  registry: v.variant("type", [
+    /** Holds a seat for each, or for none. */
     v.strictObject({
-      type: v.literal("table"),
-      room: roomSchema,
-      /** What the gate counted since its last call: problems by code. */
-      counters: countersSchema,
+      type: v.literal("reserve"),
+      seats: v.array(v.strictObject({ id: v.string(), player: v.string() })),
+      ttlMs: countSchema,
     }),
-    v.strictObject({
-      type: v.literal("report"),
-      shard: shardSchema,
-      connections: countSchema,
-      counters: countersSchema,
-    }),
-    v.strictObject({ type: v.literal("count"), counters: countersSchema }),
-    v.strictObject({ type: v.literal("sweep") }),
-    v.strictObject({ type: v.literal("metrics") }),
+    /** This room takes so many players, not the type's number. */
+    v.strictObject({ type: v.literal("limit"), maxPlayers: countSchema }),
+    /** The room is disposed: clients are closed for good, and nothing is kept. */
+    v.strictObject({ type: v.literal("dispose") }),
   ]),
+  registry: registryRequestSchema,
 } as const;
 
 export type Role = keyof typeof requestSchemas;
@@ -119,18 +130,13 @@ export type SequencerStatus = {
   }[];
 };
 
-type ShardStatus = "online" | "draining" | "offline";
-
-/** A shard as placement sees it. */
-export type ShardLoad = {
-  readonly id: ShardId;
-  readonly status: ShardStatus;
+/** What a shard says of itself. */
+export type LoadReply = {
   readonly connections: number;
-  readonly capacity: number;
-  /** Rises when the slot gets a new object; only the newest generation serves. */
-  readonly generation: number;
-  /** When `connections` was true, epoch milliseconds. */
-  readonly reportedAt: number;
+  /** Players that have a seat taken, where the room has `maxPlayers`; else `null`. */
+  readonly players: readonly string[] | null;
+  /** Seats that are held and not taken yet. */
+  readonly reserved: number;
 };
 
 type Replies = {
@@ -141,15 +147,16 @@ type Replies = {
     status: SequencerStatus;
     read: LogRange;
     wake: null;
+    dispose: null;
   };
-  shard: { hold: null; load: { readonly connections: number } };
-  registry: {
-    table: { readonly shards: readonly ShardLoad[] };
-    report: null;
-    count: null;
-    sweep: { readonly rooms: readonly RoomId[] };
-    metrics: { readonly text: string };
+  shard: {
+    hold: null;
+    load: LoadReply;
+    reserve: { readonly expiresAt: number };
+    limit: null;
+    dispose: null;
   };
+  registry: RegistryReplies;
 };
 
 type TypeOf<R extends Role> = RequestTo<R>["type"] & keyof Replies[R];

@@ -7,16 +7,29 @@ const statuses: Record<ProblemCode, number> = {
   "malformed-query": 400,
   "malformed-header": 400,
   "malformed-body": 400,
+  "ticket-invalid": 401,
   unauthorized: 401,
   forbidden: 403,
+  "room-locked": 403,
+  "ticket-expired": 403,
+  "ticket-used": 403,
   "publish-not-allowed": 403,
   "not-found": 404,
   "unknown-room-type": 404,
+  "unknown-room": 404,
+  "unknown-server": 404,
   "method-not-allowed": 405,
+  "room-exists": 409,
+  "server-exists": 409,
+  "lock-held": 409,
+  "lock-lost": 409,
   "payload-too-large": 413,
   "uri-too-long": 414,
+  "room-elsewhere": 421,
   "idempotency-key-reused": 422,
   "headers-too-large": 431,
+  "not-configured": 501,
+  "no-server": 503,
   "room-full": 503,
   overloaded: 503,
   unavailable: 503,
@@ -32,7 +45,7 @@ test.each(codes)("HT7 %s is a problem document with a stable type and status", (
 
 test("HT7 no two problems share a type or a title", () => {
   const documents = codes.map((code) => problemDocument(code, ""));
-  expect(codes).toHaveLength(17);
+  expect(codes).toHaveLength(30);
   expect(new Set(documents.map(({ type }) => type)).size).toBe(codes.length);
   expect(new Set(documents.map(({ title }) => title)).size).toBe(codes.length);
 });

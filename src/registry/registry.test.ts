@@ -3,7 +3,8 @@ import type { Answer, Call } from "../../test/support/fake-calls.ts";
 import { fakePorts } from "../../test/support/fake-ports.ts";
 import { turns } from "../../test/support/turns.ts";
 import { defineRooms } from "../core/rooms.ts";
-import type { RequestTo, ShardLoad } from "../protocol/calls.ts";
+import type { RequestTo } from "../protocol/calls.ts";
+import type { ShardLoad } from "../protocol/registry-calls.ts";
 import type { RoomId, ShardId } from "../protocol/names.ts";
 import { Registry } from "./registry.ts";
 
@@ -33,7 +34,14 @@ class RegistryRig {
 
   report(shard: number, connections: number, room = "lobby", counters = {}) {
     const id = `${room}-${shard}` as ShardId;
-    return this.ask({ type: "report", shard: id, connections, counters });
+    return this.ask({
+      type: "report",
+      players: null,
+      reserved: 0,
+      shard: id,
+      connections,
+      counters,
+    });
   }
 
   async table(room = "lobby", counters = {}): Promise<readonly ShardLoad[]> {
@@ -141,7 +149,13 @@ test("RG2 a shard that empties after a restart does not make the others' room fo
 
 test("RG2 a room of a type that is no longer declared, or a shard too many, is refused", async () => {
   const rig = await new RegistryRig().start();
-  const report = { type: "report", connections: 1, counters: {} } as const;
+  const report = {
+    type: "report",
+    players: null,
+    reserved: 0,
+    connections: 1,
+    counters: {},
+  } as const;
   expect(await rig.tryAsk({ ...report, shard: "gone:1-1" as ShardId })).toMatchObject({
     ok: false,
   });

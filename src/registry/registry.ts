@@ -6,7 +6,8 @@
 import { Counters } from "../core/counters.ts";
 import type { ObjectPorts } from "../core/ports.ts";
 import { shardsOf, type Rooms, type RoomType } from "../core/rooms.ts";
-import type { AnyReply, RequestTo, ShardLoad } from "../protocol/calls.ts";
+import type { AnyReply, RequestTo } from "../protocol/calls.ts";
+import type { ShardLoad } from "../protocol/registry-calls.ts";
 import { isRoomId, roomOfShard, type RoomId, type ShardId } from "../protocol/names.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
 import { renderMetrics } from "./metrics.ts";
@@ -61,6 +62,8 @@ export class Registry {
         return success({ rooms: [...new Set([...this.#entries.keys(), ...this.#remembered])] });
       case "metrics":
         return success({ text: renderMetrics(this.#counters.entries(), this.#totals()) });
+      default:
+        return failure("not-found", `the registry takes no "${request.type}"`);
     }
   }
 
@@ -69,7 +72,7 @@ export class Registry {
     if (type === undefined) return failure("unknown-room-type", `no room type for "${room}"`);
     const entry = this.#entries.get(room) ?? this.#enter(room, type);
     await entry.learned;
-    return success({ shards: [...entry.loads.values()] });
+    return success({ shards: [...entry.loads.values()], isLocked: false, redirect: null });
   }
 
   async #report(shard: ShardId, connections: number): Promise<Result<AnyReply<"registry">>> {

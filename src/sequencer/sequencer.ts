@@ -125,6 +125,8 @@ export class Sequencer {
         return success(this.#read(request.position));
       case "wake":
         return success(null);
+      case "dispose":
+        return failure("not-found", "a room cannot be disposed yet");
     }
   }
 

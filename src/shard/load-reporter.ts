@@ -61,7 +61,14 @@ export class LoadReporter {
     this.#lastAt = now;
     const connections = this.#owner.connections();
     const counters = this.#owner.counters.take();
-    const request = { type: "report", shard, connections, counters } as const;
+    const request = {
+      type: "report",
+      shard,
+      connections,
+      players: null,
+      reserved: 0,
+      counters,
+    } as const;
     const result = await calls.call({ role: "registry", id: registry }, request);
     if (result.ok) {
       this.#failures = 0;

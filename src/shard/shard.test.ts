@@ -34,7 +34,7 @@ test("AD3 a socket that closes gives its place back, once", async () => {
 
 test("AD4 a place that is held is refused to others, and a full shard holds none", async () => {
   const rig = await ShardRig.start({ capacity: 1 });
-  const hold = { type: "hold", connection: "a" } as const;
+  const hold = { type: "hold", connection: "a", claim: null, session: null } as const;
   expect(rig.shard.handle(hold)).toEqual({ ok: true, value: null });
   expect(rig.shard.handle({ ...hold, connection: "b" })).toMatchObject({ ok: false, code: "full" });
   expect(await rig.shard.admit("b")).toMatchObject({ code: "full" });
@@ -150,7 +150,7 @@ test("RG1 the number of clients is reported a second after it changed", async ()
   rig.shard.leave(client);
   await rig.pass(1_000);
   expect(rig.ports.calls.of("report").map(({ connections }) => connections)).toEqual([2, 1]);
-  expect(rig.shard.handle({ type: "load" })).toEqual({ ok: true, value: { connections: 1 } });
+  expect(rig.shard.handle({ type: "load" })).toEqual({ ok: true, value: { connections: 1, players: null, reserved: 0 } });
 });
 
 test("RC6 a hook that throws loses that message, is counted, and stops nothing", async () => {

@@ -155,7 +155,10 @@ export class Shard {
   }
 
   handle(request: RequestTo<"shard">): Result<AnyReply<"shard">> {
-    if (request.type === "load") return success({ connections: this.connections });
+    if (request.type === "load") {
+      return success({ connections: this.connections, players: null, reserved: 0 });
+    }
+    if (request.type !== "hold") return failure("not-found", `a shard takes no "${request.type}"`);
     const isHeld = this.#admission.hold(request.connection, this.#ports.clock.now());
     return isHeld ? success(null) : failure("full", "the shard is full");
   }

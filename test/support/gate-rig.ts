@@ -2,7 +2,7 @@
 import { defineRooms, type RoomTypeOptions } from "../../src/core/rooms.ts";
 import { Gate } from "../../src/gate/gate.ts";
 import type { GatePorts } from "../../src/gate/ports.ts";
-import type { ShardLoad } from "../../src/protocol/calls.ts";
+import type { ShardLoad } from "../../src/protocol/registry-calls.ts";
 import { shardId, type RoomId, type ShardId } from "../../src/protocol/names.ts";
 import { FakeCalls, type Answer, type Call } from "./fake-calls.ts";
 import { FakeClock } from "./fake-clock.ts";

@@ -1,0 +1,229 @@
+/**
+ * Calls to the registry's partitions: their requests and replies. A room's calls go to its own
+ * partition; calls about servers outside and events go to the hub.
+ */
+import * as v from "valibot";
+import { isRoomId, isShardId, type RoomId, type ShardId } from "./names.ts";
+import type {
+  HeartbeatAnswer,
+  LockGrant,
+  Metadata,
+  RegistryEventBody,
+  RoomQuery,
+  RoomRegistration,
+  RouteAnswer,
+  ServerRegistration,
+  ServerStatus,
+  BodyOf,
+  Region,
+} from "./registry.ts";
+
+const roomSchema = v.custom<RoomId>((value) => typeof value === "string" && isRoomId(value));
+const shardSchema = v.custom<ShardId>((value) => typeof value === "string" && isShardId(value));
+const countSchema = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const countersSchema = v.record(v.string(), countSchema);
+const regionSchema = v.nullable(v.custom<Region>((value) => typeof value === "string"));
+const metadataSchema = v.custom<Metadata>((value) => typeof value === "object" && value !== null);
+const querySchema = v.custom<RoomQuery>((value) => typeof value === "object" && value !== null);
+const eventSchema = v.custom<TimedEvent>((value) => typeof value === "object" && value !== null);
+
+/** An event where it arose; the hub numbers it. */
+export type TimedEvent = RegistryEventBody & { readonly at: number };
+
+export const registryRequestSchema = v.variant("type", [
+  v.strictObject({
+    type: v.literal("table"),
+    room: roomSchema,
+    /** What the gate counted since its last call: problems by code. */
+    counters: countersSchema,
+  }),
+  v.strictObject({
+    type: v.literal("report"),
+    shard: shardSchema,
+    connections: countSchema,
+    /** Players that have a seat taken, where the room has `maxPlayers`; else `null`. */
+    players: v.nullable(v.array(v.string())),
+    /** Seats that are held and not taken yet. */
+    reserved: countSchema,
+    counters: countersSchema,
+  }),
+  v.strictObject({ type: v.literal("count"), counters: countersSchema }),
+  v.strictObject({ type: v.literal("sweep") }),
+  v.strictObject({ type: v.literal("metrics") }),
+
+  /** Rooms after `after` in order of their ids, at most `limit`. */
+  v.strictObject({
+    type: v.literal("rooms"),
+    roomType: v.nullable(v.string()),
+    query: querySchema,
+    after: v.nullable(v.string()),
+    limit: countSchema,
+  }),
+  v.strictObject({ type: v.literal("room"), room: roomSchema }),
+  v.strictObject({
+    type: v.literal("create"),
+    room: roomSchema,
+    metadata: metadataSchema,
+    maxPlayers: v.nullable(countSchema),
+    isLocked: v.boolean(),
+    keepMs: countSchema,
+    region: regionSchema,
+  }),
+  v.strictObject({
+    type: v.literal("change"),
+    room: roomSchema,
+    isLocked: v.optional(v.boolean()),
+    metadata: v.optional(metadataSchema),
+  }),
+  v.strictObject({ type: v.literal("dispose"), room: roomSchema }),
+  /** Which room of the type, or this one, a player would go to. Changes nothing. */
+  v.strictObject({
+    type: v.literal("route"),
+    roomType: v.string(),
+    room: v.nullable(roomSchema),
+    player: v.string(),
+    server: v.nullable(v.string()),
+    query: querySchema,
+    region: regionSchema,
+  }),
+  /**
+   * Holds a seat for each player in one room: `room`, or an open one, or `create` when there is none
+   * in this partition (the gate has asked the others and chose the new id's partition).
+   */
+  v.strictObject({
+    type: v.literal("reserve"),
+    roomType: v.string(),
+    room: v.nullable(roomSchema),
+    players: v.array(v.string()),
+    query: querySchema,
+    ttlMs: v.nullable(countSchema),
+    region: regionSchema,
+    create: v.nullable(roomSchema),
+  }),
+
+  v.strictObject({ type: v.literal("servers"), after: v.nullable(v.string()), limit: countSchema }),
+  /** To the hub: servers outside. */
+  v.strictObject({
+    type: v.literal("register"),
+    server: v.custom<BodyOf<"registerServer">>((value) => typeof value === "object"),
+  }),
+  v.strictObject({
+    type: v.literal("heartbeat"),
+    server: v.string(),
+    report: v.custom<BodyOf<"heartbeat">>((value) => typeof value === "object"),
+  }),
+  v.strictObject({ type: v.literal("drain"), server: v.string() }),
+  v.strictObject({ type: v.literal("unregister"), server: v.string() }),
+  /** From a partition to the hub: a server for a new room, or `null` when shards host the type. */
+  v.strictObject({
+    type: v.literal("allocate"),
+    room: roomSchema,
+    /** For sticky placement. */
+    key: v.string(),
+    region: regionSchema,
+  }),
+  /** From a partition to the hub: the room is no more. */
+  v.strictObject({ type: v.literal("vacate"), room: roomSchema, server: v.string() }),
+  /** From the hub to a partition: what a server says of its rooms there. */
+  v.strictObject({
+    type: v.literal("hosted"),
+    server: v.string(),
+    asOf: countSchema,
+    rooms: v.array(
+      v.strictObject({
+        room: roomSchema,
+        players: v.array(v.string()),
+        seats: v.array(v.string()),
+      }),
+    ),
+  }),
+  /** From the hub to a partition: the server is gone, and these rooms with it. */
+  v.strictObject({ type: v.literal("gone"), server: v.string(), rooms: v.array(roomSchema) }),
+
+  v.strictObject({ type: v.literal("lock"), key: v.string(), ttlMs: countSchema }),
+  v.strictObject({
+    type: v.literal("extend"),
+    key: v.string(),
+    token: countSchema,
+    ttlMs: countSchema,
+  }),
+  v.strictObject({ type: v.literal("release"), key: v.string(), token: countSchema }),
+
+  /** From a partition to the hub. */
+  v.strictObject({
+    type: v.literal("events"),
+    events: v.array(eventSchema),
+    /** Events that the partition could not keep. */
+    lost: countSchema,
+  }),
+  /** From the hub to a former partition: rows that belong elsewhere are to go there. */
+  v.strictObject({ type: v.literal("handOver") }),
+  /** From a former partition: rows of this one. Those that are there already stay as they are. */
+  v.strictObject({ type: v.literal("adopt"), rows: v.record(v.string(), v.unknown()) }),
+]);
+
+type ShardStatus = ServerStatus;
+
+/** A shard as placement sees it. */
+export type ShardLoad = {
+  readonly id: ShardId;
+  readonly status: ShardStatus;
+  readonly connections: number;
+  readonly capacity: number;
+  /** Rises when the slot gets a new object; only the newest generation serves. */
+  readonly generation: number;
+  /** When `connections` was true, epoch milliseconds. */
+  readonly reportedAt: number;
+};
+
+/** `address` is `null` where the gate knows it: rooms on shards are at its own address. */
+export type RoomListing = Omit<RoomRegistration, "address"> & { readonly address: string | null };
+
+export type HeldSeats = {
+  readonly room: RoomId;
+  /** A shard, or a server outside. */
+  readonly server: string;
+  /** Address of the room on a server outside; `null` on shards. */
+  readonly redirect: string | null;
+  readonly expiresAt: number;
+  readonly seats: readonly { readonly id: string; readonly player: string }[];
+};
+
+export type RegistryReplies = {
+  table: {
+    readonly shards: readonly ShardLoad[];
+    readonly isLocked: boolean;
+    /** Address of the room when it is on a server outside. */
+    readonly redirect: string | null;
+  };
+  report: null;
+  count: null;
+  sweep: { readonly rooms: readonly RoomId[] };
+  metrics: { readonly text: string };
+  /** `through`: the last id looked at when there may be more, else `null`. */
+  rooms: { readonly rooms: readonly RoomListing[]; readonly through: string | null };
+  room: RoomListing;
+  create: RoomListing;
+  change: RoomListing;
+  dispose: null;
+  /** `serverAddress` and `connect` of rooms on shards are the gate's to fill in. */
+  route: RouteAnswer;
+  reserve: HeldSeats;
+  servers: { readonly servers: readonly ServerRegistration[]; readonly through: string | null };
+  register: HeartbeatAnswer;
+  heartbeat: HeartbeatAnswer;
+  drain: ServerRegistration;
+  unregister: null;
+  allocate: { readonly server: string; readonly url: string } | null;
+  vacate: null;
+  /** Rooms that the partition does not place on that server. */
+  hosted: { readonly unknown: readonly RoomId[] };
+  gone: null;
+  lock: LockGrant;
+  extend: LockGrant;
+  release: null;
+  /** Whether anybody listens. */
+  events: { readonly isHeard: boolean };
+  handOver: null;
+  adopt: null;
+};

@@ -1,0 +1,292 @@
+/**
+ * What the registry tells and is told over HTTP: rooms, servers, routes, seats, locks and events, and
+ * the only parsing of request bodies. Times are epoch milliseconds. Knows nothing of HTTP itself.
+ */
+import * as v from "valibot";
+import { failure, success, type Result } from "./result.ts";
+
+export const maxMetadataBytes = 16 * 1024;
+const maxIdLength = 128;
+/** A player's, server's or lock's name: printable ASCII without spaces. */
+const idPattern = /^[\x21-\x7e]+$/;
+const idRule = `1 to ${maxIdLength} printable ASCII characters without spaces`;
+
+const idSchema = v.pipe(
+  v.string(idRule),
+  v.minLength(1, idRule),
+  v.maxLength(maxIdLength, idRule),
+  v.regex(idPattern, idRule),
+);
+
+function wholeNumber(min: number, max: number) {
+  const rule = `a whole number from ${min} to ${max}`;
+  return v.pipe(v.number(rule), v.integer(rule), v.minValue(min, rule), v.maxValue(max, rule));
+}
+
+/** Any JSON object of at most 16 KiB; scalars at its top level can be queried. */
+const metadataSchema = v.pipe(
+  v.record(v.string(), v.unknown()),
+  v.check(
+    (value) => new TextEncoder().encode(JSON.stringify(value)).length <= maxMetadataBytes,
+    `metadata of at most ${maxMetadataBytes} bytes as JSON`,
+  ),
+);
+export type Metadata = Readonly<Record<string, unknown>>;
+
+const scalarSchema = v.union([v.string(), v.number(), v.boolean()]);
+export type Scalar = v.InferOutput<typeof scalarSchema>;
+
+/** Location hints of Durable Objects (Cloudflare, "Data location", 2026). */
+export const regions = ["wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"] as const;
+export type Region = (typeof regions)[number];
+const regionSchema = v.picklist(regions, `one of ${regions.join(", ")}`);
+
+const ttlSchema = wholeNumber(1_000, 600_000);
+const playerLimitSchema = wholeNumber(1, 32_000);
+
+/** Fields of rooms that a caller asks for; a room must have all of them. */
+const roomQuerySchema = v.strictObject({
+  /** A seat is free. */
+  hasSpace: v.optional(v.boolean()),
+  notLocked: v.optional(v.boolean()),
+  metadata: v.optional(v.record(v.string(), scalarSchema)),
+});
+export type RoomQuery = v.InferOutput<typeof roomQuerySchema>;
+
+const roomIdSchema = v.string();
+const roomTypeSchema = v.string();
+
+const bodies = {
+  /** `POST rooms`. */
+  createRoom: v.strictObject({
+    type: roomTypeSchema,
+    /** Default: a new id of the type. */
+    roomId: v.optional(roomIdSchema),
+    metadata: v.optional(metadataSchema, {}),
+    /** At most the type's; only for types of one shard. */
+    maxPlayers: v.optional(playerLimitSchema),
+    isLocked: v.optional(v.boolean(), false),
+    /** How long the entry stays while nobody is in the room, ms. Default 300,000. */
+    keepMs: v.optional(wholeNumber(0, 31_536_000_000), 300_000),
+  }),
+  /** `PATCH rooms/:id`. */
+  changeRoom: v.strictObject({
+    isLocked: v.optional(v.boolean()),
+    metadata: v.optional(metadataSchema),
+  }),
+  /** `POST route`. */
+  route: v.strictObject({
+    roomType: roomTypeSchema,
+    roomId: v.optional(roomIdSchema),
+    playerId: idSchema,
+    /** The server that asks: a room of its own is `local`. */
+    serverId: v.optional(idSchema),
+    query: v.optional(roomQuerySchema, {}),
+    region: v.optional(regionSchema),
+  }),
+  /** `POST reserve`: one player, or a group that gets seats in one room or none. */
+  reserve: v.strictObject({
+    roomType: roomTypeSchema,
+    roomId: v.optional(roomIdSchema),
+    playerId: v.optional(idSchema),
+    playerIds: v.optional(v.pipe(v.array(idSchema), v.minLength(1), v.maxLength(100))),
+    query: v.optional(roomQuerySchema, {}),
+    /** How long the seat is held, ms, 1,000 to 600,000. Default: the type's `seatTtlMs`. */
+    ttlMs: v.optional(ttlSchema),
+    region: v.optional(regionSchema),
+  }),
+  /** `POST servers`. */
+  registerServer: v.strictObject({
+    serverId: idSchema,
+    /** A host name, or a WebSocket URL. */
+    address: v.pipe(v.string(), v.minLength(1), v.maxLength(512)),
+    port: v.optional(wholeNumber(1, 65_535)),
+    /** Rooms that it takes at most. Default 100. */
+    capacity: v.optional(wholeNumber(0, 1_000_000), 100),
+    /** Room types that it hosts. */
+    roomTypes: v.pipe(v.array(roomTypeSchema), v.minLength(1), v.maxLength(100)),
+    metadata: v.optional(metadataSchema, {}),
+    region: v.optional(regionSchema),
+    /** This start of the server's process: another one has none of its rooms. */
+    instance: idSchema,
+  }),
+  /** `PUT servers/:id/heartbeat`. */
+  heartbeat: v.strictObject({
+    instance: idSchema,
+    /** The registry's time as the server knows it from the last answer; 0 before the first. */
+    asOf: wholeNumber(0, Number.MAX_SAFE_INTEGER),
+    rooms: v.pipe(
+      v.array(
+        v.strictObject({
+          roomId: roomIdSchema,
+          players: v.pipe(v.array(idSchema), v.maxLength(32_000)),
+          /** Ids of seats that were taken and are not free again. */
+          seats: v.pipe(v.array(idSchema), v.maxLength(32_000)),
+        }),
+      ),
+      v.maxLength(100_000),
+    ),
+  }),
+  /** `POST locks/:key`. */
+  acquireLock: v.strictObject({ ttlMs: ttlSchema }),
+  /** `PUT locks/:key`. */
+  extendLock: v.strictObject({ token: wholeNumber(1, Number.MAX_SAFE_INTEGER), ttlMs: ttlSchema }),
+  /** `DELETE locks/:key`. */
+  releaseLock: v.strictObject({ token: wholeNumber(1, Number.MAX_SAFE_INTEGER) }),
+  /** `POST events`: a message between servers about a room; up to 16 KiB. */
+  announce: v.strictObject({
+    type: v.literal("room:message"),
+    roomId: roomIdSchema,
+    data: v.unknown(),
+  }),
+} as const;
+
+export type BodyName = keyof typeof bodies;
+export type BodyOf<Name extends BodyName> = v.InferOutput<(typeof bodies)[Name]>;
+/** The same before defaults: what a caller writes. */
+export type BodyInput<Name extends BodyName> = v.InferInput<(typeof bodies)[Name]>;
+
+export function parseBody<Name extends BodyName>(
+  name: Name,
+  value: unknown,
+): Result<BodyOf<Name>, "malformed-body"> {
+  const parsed = v.safeParse(bodies[name], value);
+  if (!parsed.success) return failure("malformed-body", v.summarize(parsed.issues));
+  return success(parsed.output);
+}
+
+export type ServerStatus = "online" | "draining" | "offline";
+
+/** A shard, or a game server outside. */
+export type ServerRegistration = {
+  readonly serverId: string;
+  readonly kind: "shard" | "server";
+  readonly address: string;
+  readonly port?: number;
+  readonly status: ServerStatus;
+  readonly roomTypes: readonly string[];
+  readonly roomCount: number;
+  readonly playerCount: number;
+  /** Rooms of a server outside, sockets of a shard. */
+  readonly capacity: number;
+  readonly lastHeartbeat: number;
+  readonly metadata: Metadata;
+  readonly region?: Region;
+};
+
+export type RoomRegistration = {
+  readonly roomId: string;
+  readonly roomType: string;
+  /** The first of `serverIds`. */
+  readonly serverId: string;
+  readonly serverIds: readonly string[];
+  /** Where clients connect. */
+  readonly address: string;
+  readonly playerCount: number;
+  readonly maxPlayers?: number;
+  readonly isLocked: boolean;
+  readonly metadata: Metadata;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+};
+
+/** How a client joins: the party and room of a `PartySocket`, with this query. */
+export type ConnectAddress = {
+  readonly party: "router";
+  readonly room: string;
+  readonly query: Readonly<Record<string, string>>;
+};
+
+export type RouteAnswer =
+  | { readonly type: "local"; readonly roomId: string }
+  | {
+      readonly type: "redirect";
+      readonly roomId: string;
+      readonly serverId: string;
+      /** Where clients of the room connect. */
+      readonly serverAddress: string;
+      /** For rooms on shards. */
+      readonly connect?: ConnectAddress;
+    }
+  /** No room fits: a `reserve` would create one, on this server if the type is hosted outside. */
+  | { readonly type: "create"; readonly serverId?: string; readonly serverAddress?: string }
+  | { readonly type: "unavailable"; readonly reason: string };
+
+export type ReservedSeat = {
+  readonly id: string;
+  readonly playerId: string;
+  readonly expiresAt: number;
+  readonly ticket: string;
+};
+
+export type Reservation = {
+  readonly roomId: string;
+  readonly serverId: string;
+  /** The only or first player's. */
+  readonly seat: { readonly id: string; readonly expiresAt: number };
+  readonly ticket: string;
+  /** One for each player of a group, in order. */
+  readonly seats: readonly ReservedSeat[];
+  readonly connect: ConnectAddress;
+  /** For rooms on a server outside: where to connect instead. */
+  readonly redirect?: string;
+};
+
+export type HeartbeatAnswer = {
+  /** The registry's time. */
+  readonly now: number;
+  readonly status: ServerStatus;
+  readonly leaseMs: number;
+  readonly heartbeatIntervalMs: number;
+};
+
+export type LockGrant = {
+  readonly key: string;
+  readonly token: number;
+  readonly expiresAt: number;
+};
+
+/** What an event says beyond its type, number and time. */
+export type RegistryEventBody =
+  | { readonly type: "server:online" | "server:draining"; readonly serverId: string }
+  | { readonly type: "server:offline"; readonly serverId: string; readonly reason: string }
+  | { readonly type: "room:created"; readonly roomId: string; readonly serverId: string }
+  | { readonly type: "room:disposed"; readonly roomId: string; readonly reason: string }
+  | {
+      readonly type: "room:updated";
+      readonly roomId: string;
+      readonly isLocked: boolean;
+      readonly metadata: Metadata;
+    }
+  | { readonly type: "room:message"; readonly roomId: string; readonly data: unknown }
+  | {
+      readonly type: "room:migrated";
+      readonly roomId: string;
+      readonly from: string;
+      readonly to: string;
+    }
+  /** With `playerId` for rooms with `maxPlayers`, with `count` for others. */
+  | {
+      readonly type: "player:joined" | "player:left";
+      readonly roomId: string;
+      readonly playerId?: string;
+      readonly count?: number;
+      readonly playerCount: number;
+    };
+
+/** `seq` counts up without gaps for all subscribers; a gap tells of events that were lost. */
+export type RegistryEvent = RegistryEventBody & { readonly seq: number; readonly at: number };
+
+/** `*`, an exact type, or a prefix such as `room:*`; several are separated by commas. */
+export function isEventPattern(text: string): boolean {
+  return /^(?:\*|[a-z]+:(?:\*|[a-z]+))(?:,(?:\*|[a-z]+:(?:\*|[a-z]+)))*$/.test(text);
+}
+
+export function matchesPattern(pattern: string, type: string): boolean {
+  return pattern
+    .split(",")
+    .some(
+      (one) =>
+        one === "*" || one === type || (one.endsWith("*") && type.startsWith(one.slice(0, -1))),
+    );
+}
