@@ -14,10 +14,12 @@ test("SV6 a room goes to a server that offers its type, and stays there", async 
   expect(["game:1", "game:2", "game:3"].map((room) => rig.allocate(room))).toEqual(["a", "b", "a"]);
   expect(["game:1", "game:2", "game:3"].map((room) => rig.allocate(room))).toEqual(["a", "b", "a"]);
   const moved = "game:2" as RoomId;
-  expect(rig.servers.allocate({ type: "allocate", room: moved, key: "ann", region: null })).toEqual({
-    ok: true,
-    value: { server: "b", url: "wss://b.test:8443/parties/router/game:2" },
-  });
+  expect(rig.servers.allocate({ type: "allocate", room: moved, key: "ann", region: null })).toEqual(
+    {
+      ok: true,
+      value: { server: "b", url: "wss://b.test:8443/parties/router/game:2" },
+    },
+  );
   await rig.start();
   expect(["game:1", "game:2", "game:3"].map((room) => rig.allocate(room))).toEqual(["a", "b", "a"]);
   expect(rig.vacate("game:1", "b")).toEqual(done);
