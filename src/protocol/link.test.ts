@@ -6,6 +6,7 @@ import {
   FrameAssembler,
   parseFrameToSequencer,
   parseFrameToShard,
+  sliceFrame,
   type BatchFrame,
   type FrameToSequencer,
   type FrameToShard,
@@ -151,6 +152,26 @@ const nearValues = fc
   .map((value) =>
     JSON.stringify(value, (_, each: unknown) => (typeof each === "bigint" ? 1 : each)),
   );
+
+test("DL7 a batch from which the start was cut holds the rest, with its numbers and topics", () => {
+  const logged = batches.map(({ volatile: _, ...batch }) => {
+    return { ...batch, through: batch.after + batch.entries.length };
+  });
+  const cut = (batch: BatchFrame, count: number): BatchFrame => ({
+    ...batch,
+    after: batch.after + count,
+    entries: batch.entries.slice(count),
+    ...(batch.topics === undefined ? {} : { topics: batch.topics.slice(count) }),
+  });
+  fc.assert(
+    fc.property(logged, fc.nat(8), (batch, most) => {
+      const count = Math.min(most, batch.entries.length);
+      const text = sliceFrame(encodeFrame(batch), batch.after + count);
+      expect(parseFrameToShard(text)).toEqual({ ok: true, value: cut(batch, count) });
+    }),
+    { seed },
+  );
+});
 
 test("LK6 whatever values come, the answer is a result and no exception", () => {
   const texts = fc.oneof(fc.string({ unit: anyUnit }), fc.json(), nearValues);

@@ -18,6 +18,7 @@ import type {
   SequencerStatus,
 } from "../protocol/calls.ts";
 import {
+  sliceFrame,
   splitFrame,
   type Position,
   type UpstreamResult,
@@ -122,7 +123,7 @@ export class Sequencer {
       case "status":
         return success(await this.#status());
       case "read":
-        return success(this.#read(request.position));
+        return success(this.#read(request.position, request.limit));
       case "wake":
         return success(null);
     }
@@ -276,11 +277,17 @@ export class Sequencer {
     );
   }
 
-  #read(position: Position | null): LogRange {
-    const { head, start } = this.#log;
+  /** The log may hold older messages, for shards that are behind: history alone is read. */
+  #read(position: Position | null, limit = Infinity): LogRange {
+    const { head } = this.#log;
+    const start = this.#log.history(this.#ports.clock.now()).first - 1;
     const seq = position?.epoch === this.#epoch ? position.seq : start;
     const after = Math.max(Math.min(seq, head), start);
-    const frames = (this.#log.since(after) ?? []).map((batch) => batch.frame);
+    const frames: string[] = [];
+    for (const batch of this.#log.since(after) ?? []) {
+      if (batch.after - after >= limit) break;
+      frames.push(batch.after < start ? sliceFrame(batch.frame, start) : batch.frame);
+    }
     return { epoch: this.#epoch, after, through: head, frames };
   }
 
