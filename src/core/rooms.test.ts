@@ -79,6 +79,7 @@ const defaults = {
   maxMessageBytes: 1_048_576,
   publishOverSocket: false,
   heartbeatIntervalMs: 5_000,
+  connectTimeoutMs: 10_000,
 };
 
 test("RT2 what is left out has its default", () => {

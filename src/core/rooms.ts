@@ -28,6 +28,11 @@ export type RoomTypeOptions = {
   readonly publishOverSocket?: boolean;
   /** How often an awake shard renews its lease at the registry, ms, 1,000 to 60,000. Default 5,000. */
   readonly heartbeatIntervalMs?: number;
+  /**
+   * How long a client that connects waits at most, ms, 100 to 60,000; after half of that another
+   * shard is tried. Default 10,000.
+   */
+  readonly connectTimeoutMs?: number;
 };
 
 export type RoomType = {
@@ -39,6 +44,7 @@ export type RoomType = {
   readonly maxMessageBytes: number;
   readonly publishOverSocket: boolean;
   readonly heartbeatIntervalMs: number;
+  readonly connectTimeoutMs: number;
 };
 
 const maxBodyBytes = 1024 * 1024;
@@ -86,6 +92,7 @@ const optionsSchema = options("a room type", {
   maxMessageBytes: wholeNumber("maxMessageBytes", 1, maxBodyBytes, maxBodyBytes),
   publishOverSocket: v.optional(v.boolean("publishOverSocket must be true or false"), false),
   heartbeatIntervalMs: wholeNumber("heartbeatIntervalMs", 1_000, 60_000, 5_000),
+  connectTimeoutMs: wholeNumber("connectTimeoutMs", 100, 60_000, 10_000),
 });
 
 function isStrategyName(value: unknown): value is StrategyName {

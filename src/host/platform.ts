@@ -1,8 +1,10 @@
 /** What both hosts have in common: the clock, chance, timers, and internal addresses. */
 import { nanoid } from "nanoid";
 import type { Clock, Entropy, Socket } from "../core/ports.ts";
+import type { Role } from "../protocol/calls.ts";
 import { encodeServerFrame } from "../protocol/client.ts";
 import { parseClientRequest, type ClientRequest } from "../protocol/client-request.ts";
+import { closeCodes } from "../protocol/close-codes.ts";
 import { encodePayload, type MessageData } from "../protocol/payload.ts";
 import { plainRequest } from "../shard/shard.ts";
 
@@ -34,19 +36,48 @@ export function inSlices<Item>(items: readonly Item[], write: (slice: Item[]) =>
 
 /** A call that waits for delivery takes five seconds; what takes three times that hangs. */
 const callDeadlineMs = 15_000;
+/** A shard answers from memory, and whoever asks it is waited for: one that hangs is left out. */
+const shardDeadlineMs = 5_000;
 
 /** Rejects when a call to another object has no answer in time, so that nothing waits for ever. */
-export async function withDeadline<Value>(call: Promise<Value>): Promise<Value> {
+export async function withDeadline<Value>(role: Role, call: Promise<Value>): Promise<Value> {
+  const ms = role === "shard" ? shardDeadlineMs : callDeadlineMs;
+  const answer = await within(ms, async () => ({ value: await call }));
+  if (answer === null) throw new Error(`no answer within ${ms} ms`);
+  return answer.value;
+}
+
+/** What comes of `work`, or `null` after `ms`; its signal is aborted before that. */
+export async function within<Value>(
+  ms: number,
+  work: (signal: AbortSignal) => Promise<Value>,
+): Promise<Value | null> {
+  const controller = new AbortController();
   let timer: ReturnType<typeof setTimeout> | null = null;
-  const deadline = new Promise<never>((_, reject) => {
-    const late = new Error(`no answer within ${callDeadlineMs} ms`);
-    timer = setTimeout(() => reject(late), callDeadlineMs);
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(() => {
+      controller.abort();
+      resolve(null);
+    }, ms);
   });
   try {
-    return await Promise.race([call, deadline]);
+    return await Promise.race([work(controller.signal), late]);
   } finally {
     if (timer !== null) clearTimeout(timer);
   }
+}
+
+type RawUpgrade = {
+  readonly webSocket?: {
+    accept(): void;
+    close(code: number, reason: string): void;
+  } | null;
+};
+
+/** Closes the socket of an upgrade that nobody waits for any more. */
+export function discardUpgrade({ webSocket }: RawUpgrade): void {
+  webSocket?.accept();
+  webSocket?.close(closeCodes.unavailable, "the client waits no longer");
 }
 
 /** Longest delay that a timer takes. */
