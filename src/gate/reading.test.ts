@@ -113,10 +113,10 @@ test("PR14 a sequencer that cannot be reached is unavailable", async () => {
 test("PR14, HT6 messages take GET, tell a preflight so, and have nothing below", async () => {
   const rig = rigAt(3);
   const answer = await rig.ask(path, { method: "POST", body: "a" });
-  expect(answer.headers.get("allow")).toBe("GET, OPTIONS");
+  expect(answer.headers.get("allow")).toBe("GET, HEAD, OPTIONS");
   expect(await problemOf(answer)).toBe("405 method-not-allowed");
   const preflight = await rig.ask(path, { method: "OPTIONS" });
-  expect(preflight.headers.get("access-control-allow-methods")).toBe("GET, OPTIONS");
+  expect(preflight.headers.get("access-control-allow-methods")).toBe("GET, HEAD, OPTIONS");
   expect(await problemOf(await rig.ask(`${path}/4`))).toBe("404 not-found");
   expect(rig.calls.made).toEqual([]);
 });
