@@ -5,7 +5,7 @@ import type { Role } from "../protocol/calls.ts";
 import { encodeServerFrame } from "../protocol/client.ts";
 import { parseClientRequest, type ClientRequest } from "../protocol/client-request.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
-import { encodePayload, type MessageData } from "../protocol/payload.ts";
+import { encodePayload, toMessageData, type RawMessage } from "../protocol/payload.ts";
 import { plainRequest } from "../shard/shard.ts";
 
 export const clock: Clock = { now: () => Date.now() };
@@ -134,7 +134,7 @@ export function clientRequestOf(url: string): ClientRequest {
 }
 
 type RawConnection = {
-  send(data: string | ArrayBuffer | ArrayBufferView): void;
+  send(data: RawMessage): void;
   close(code: number, reason: string): void;
 };
 
@@ -146,19 +146,12 @@ export function speakProtocol(connection: RawConnection): Socket {
   const send = connection.send.bind(connection);
   Object.defineProperty(connection, "send", {
     configurable: true,
-    value: (data: string | ArrayBuffer | ArrayBufferView) => {
+    value: (data: RawMessage) => {
       const payload = encodePayload(toMessageData(data));
       send(encodeServerFrame({ type: "local", data: payload }));
     },
   });
   return { send, close: (code, reason) => connection.close(code, reason) };
-}
-
-/** A message as hosts hand it on, in the form that roles take. */
-export function toMessageData(data: string | ArrayBuffer | ArrayBufferView): MessageData {
-  if (typeof data === "string") return data;
-  if (data instanceof ArrayBuffer) return new Uint8Array(data);
-  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }
 
 /** The write as a class with `onRequest` and no `onBroadcast` gets it. */

@@ -9,6 +9,7 @@ import type { ClientRequest } from "../../protocol/client-request.ts";
 import { closeCodes } from "../../protocol/close-codes.ts";
 import type { Position } from "../../protocol/link.ts";
 import { isShardId, roomOfShard } from "../../protocol/names.ts";
+import { toMessageData } from "../../protocol/payload.ts";
 import type { Result } from "../../protocol/result.ts";
 import type { BroadcastHook } from "../../shard/fan-out.ts";
 import type { IncomingLink } from "../../shard/intake.ts";
@@ -19,7 +20,6 @@ import {
   linkPath,
   registryName,
   speakProtocol,
-  toMessageData,
   WakeTimer,
 } from "../platform.ts";
 import { answerFromOutside, type PartyClass } from "./gate.ts";

@@ -9,6 +9,7 @@ import { closeCodes } from "../../protocol/close-codes.ts";
 import type { ClientRequest } from "../../protocol/client-request.ts";
 import { parseRequest } from "../../protocol/calls.ts";
 import { isShardId, roomOfShard, type ShardId } from "../../protocol/names.ts";
+import { toMessageData } from "../../protocol/payload.ts";
 import type { Position } from "../../protocol/link.ts";
 import type { IncomingLink } from "../../shard/intake.ts";
 import { plainRequest, Shard, type ClientSocket } from "../../shard/shard.ts";
@@ -19,7 +20,6 @@ import {
   registryName,
   requestTag,
   speakProtocol,
-  toMessageData,
   WakeTimer,
 } from "../platform.ts";
 import { createObjectPorts, linkHeader, openSocket, type Bindings } from "./ports.ts";
