@@ -30,6 +30,7 @@ import { BatchBuilder, type Committed, type WriteKey } from "./batch-builder.ts"
 import { CommitQueue } from "./commit-queue.ts";
 import { DeliveryWaiters } from "./delivery-waiters.ts";
 import { Journal, type JournaledBatch } from "./journal.ts";
+import { SharedQuestion } from "./shared-question.ts";
 import { Subscribers } from "./subscribers.ts";
 
 /** UTF-16 units of frames that a room keeps as history, and for shards that are behind. */
@@ -68,6 +69,7 @@ export class Sequencer {
   readonly #waitingKeys = new Map<string, Write>();
   readonly #subscribers: Subscribers;
   readonly #waiters: DeliveryWaiters;
+  readonly #status = new SharedQuestion(() => this.#askStatus());
   #epoch = "";
   #isEpochStored = false;
   #wakeAt: number | null = null;
@@ -121,7 +123,7 @@ export class Sequencer {
         this.#subscribers.unsubscribe(request.shard, request.subscription);
         return success(null);
       case "status":
-        return success(await this.#status());
+        return success(await this.#status.ask());
       case "read":
         return success(this.#read(request.position, request.limit));
       case "wake":
@@ -303,7 +305,7 @@ export class Sequencer {
     return waiting.count;
   }
 
-  async #status(): Promise<SequencerStatus> {
+  async #askStatus(): Promise<SequencerStatus> {
     const { calls } = this.#ports;
     const subscribers = await this.#subscribers.status(async (id) => {
       const load = await calls.call({ role: "shard", id }, { type: "load" });
