@@ -1,13 +1,6 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import {
-  broadcastRequest,
-  discardUpgrade,
-  outsideHeaders,
-  WakeTimer,
-  within,
-  withDeadline,
-} from "./platform.ts";
+import { discardUpgrade, outsideHeaders, WakeTimer, within, withDeadline } from "./platform.ts";
 
 const isTrusted = (name: string): boolean => /^x-party(kit|shard)-/.test(name);
 
@@ -34,18 +27,6 @@ test("IO3 every other header stays as it is, and the request's own are not chang
     }),
   );
 });
-
-test.each([
-  ["text", "text/plain;charset=UTF-8", [116, 101, 120, 116]],
-  [new Uint8Array([0, 255]), "application/octet-stream", [0, 255]],
-] as const)(
-  "RC3 a write of %s reaches onRequest as a POST of type %s",
-  async (data, type, bytes) => {
-    const request = broadcastRequest("https://example.com/x", data);
-    expect([request.method, request.headers.get("content-type")]).toEqual(["POST", type]);
-    expect([...new Uint8Array(await request.arrayBuffer())]).toEqual(bytes);
-  },
-);
 
 beforeEach(() => void vi.useFakeTimers({ now: 1_000_000 }));
 afterEach(() => void vi.useRealTimers());

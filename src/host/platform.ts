@@ -1,12 +1,8 @@
 /** What both hosts have in common: the clock, chance, timers, and internal addresses. */
 import { nanoid } from "nanoid";
-import type { Clock, Entropy, Socket } from "../core/ports.ts";
+import type { Clock, Entropy } from "../core/ports.ts";
 import type { Role } from "../protocol/calls.ts";
-import { encodeServerFrame } from "../protocol/client.ts";
-import { parseClientRequest, type ClientRequest } from "../protocol/client-request.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
-import { encodePayload, toMessageData, type RawMessage } from "../protocol/payload.ts";
-import { plainRequest } from "../shard/shard.ts";
 
 export const clock: Clock = { now: () => Date.now() };
 
@@ -120,43 +116,4 @@ export function outsideHeaders(headers: Headers): Headers {
 
 function isTrusted(name: string): boolean {
   return name.startsWith("x-partykit-") || name.startsWith("x-partyshard-");
-}
-
-/** Tag of sockets that asked for more than payloads; the gate lets no client have a `~` in a tag. */
-export const requestTag = "~request";
-
-/** What a client asked for. The gate has checked it, and its URL stays with its socket. */
-export function clientRequestOf(url: string): ClientRequest {
-  // Most sockets ask for nothing, and need not have their URL taken apart.
-  if (!/[?&](?:protocol|topics)=/.test(url)) return plainRequest;
-  const parsed = parseClientRequest(new URL(url).searchParams);
-  return parsed.ok ? parsed.value : plainRequest;
-}
-
-type RawConnection = {
-  send(data: RawMessage): void;
-  close(code: number, reason: string): void;
-};
-
-/**
- * The role's end of a socket that speaks protocol 1. What the room class sends on the connection
- * itself goes out as a `local` frame from here on.
- */
-export function speakProtocol(connection: RawConnection): Socket {
-  const send = connection.send.bind(connection);
-  Object.defineProperty(connection, "send", {
-    configurable: true,
-    value: (data: RawMessage) => {
-      const payload = encodePayload(toMessageData(data));
-      send(encodeServerFrame({ type: "local", data: payload }));
-    },
-  });
-  return { send, close: (code, reason) => connection.close(code, reason) };
-}
-
-/** The write as a class with `onRequest` and no `onBroadcast` gets it. */
-export function broadcastRequest(url: string, data: string | Uint8Array): Request {
-  const type = typeof data === "string" ? "text/plain;charset=UTF-8" : "application/octet-stream";
-  const body = data as string | Uint8Array<ArrayBuffer>;
-  return new Request(url, { method: "POST", headers: { "content-type": type }, body });
 }
