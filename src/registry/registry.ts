@@ -5,12 +5,15 @@
  */
 import { Counters } from "../core/counters.ts";
 import type { ObjectPorts } from "../core/ports.ts";
+import { hub } from "../core/partitions.ts";
 import { shardsOf, type Rooms, type RoomType } from "../core/rooms.ts";
 import type { AnyReply, RequestTo } from "../protocol/calls.ts";
 import type { ShardLoad } from "../protocol/registry-calls.ts";
 import { isRoomId, roomOfShard, type RoomId, type ShardId } from "../protocol/names.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
+import type { EventHub } from "./event-hub.ts";
 import { renderMetrics } from "./metrics.ts";
+import { Services } from "./services.ts";
 
 /** A room without clients is forgotten when it has been known for so long. */
 const unusedMs = 60_000;
@@ -32,18 +35,29 @@ export class Registry {
   readonly #remembered = new Set<RoomId>();
   readonly #counters = new Counters();
   #wakeAt: number | null = null;
+  #services: Services | null = null;
 
   private constructor(rooms: Rooms, ports: ObjectPorts) {
     this.#rooms = rooms;
     this.#ports = ports;
   }
 
-  static async start(rooms: Rooms, ports: ObjectPorts): Promise<Registry> {
+  /** The partition with this name. */
+  static async start(rooms: Rooms, ports: ObjectPorts, name = hub): Promise<Registry> {
     const registry = new Registry(rooms, ports);
+    registry.#services = await Services.start({
+      name,
+      rooms,
+      ports,
+      count: (what) => registry.#counters.increment(what),
+      rearm: () => registry.#rearm(),
+      ask: (partition, request) => ports.calls.call({ role: "registry", id: partition }, request),
+    });
     for (const key of (await ports.storage.list("room/")).keys()) {
       const room = key.slice("room/".length);
       if (isRoomId(room)) registry.#remembered.add(room);
     }
+    registry.#rearm();
     return registry;
   }
 
@@ -62,9 +76,16 @@ export class Registry {
         return success({ rooms: [...new Set([...this.#entries.keys(), ...this.#remembered])] });
       case "metrics":
         return success({ text: renderMetrics(this.#counters.entries(), this.#totals()) });
-      default:
-        return failure("not-found", `the registry takes no "${request.type}"`);
+      default: {
+        const answer = this.#services?.handle(request) ?? null;
+        return answer ?? failure("not-found", `the registry takes no "${request.type}"`);
+      }
     }
+  }
+
+  /** Where subscribers of events go, at the hub. */
+  get events(): EventHub | undefined {
+    return this.#services?.events;
   }
 
   async #table(room: RoomId): Promise<Result<AnyReply<"registry">>> {
@@ -123,11 +144,18 @@ export class Registry {
   wake(): void {
     const now = this.#ports.clock.now();
     this.#wakeAt = null;
+    this.#services?.wake(now);
     for (const [room, entry] of this.#entries) {
       if (!isEmpty(entry)) continue;
       if (entry.enteredAt + unusedMs <= now) this.#forget(room);
       else this.#wakeNoLaterThan(entry.enteredAt + unusedMs);
     }
+    this.#rearm();
+  }
+
+  #rearm(): void {
+    const next = this.#services?.nextDeadline() ?? null;
+    if (next !== null) this.#wakeNoLaterThan(next);
   }
 
   #wakeNoLaterThan(at: number): void {
