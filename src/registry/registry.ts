@@ -84,8 +84,9 @@ export class Registry {
   }
 
   /** Where subscribers of events go, at the hub. */
-  get events(): EventHub | undefined {
-    return this.#services?.events;
+  get events(): EventHub {
+    if (this.#services === null) throw new Error("the registry has not started");
+    return this.#services.events;
   }
 
   async #table(room: RoomId): Promise<Result<AnyReply<"registry">>> {
