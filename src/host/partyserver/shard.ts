@@ -16,7 +16,6 @@ import type { BroadcastHook } from "../../shard/fan-out.ts";
 import {
   broadcastRequest,
   clientRequestOf,
-  registryName,
   requestTag,
   speakProtocol,
   toMessageData,
@@ -64,7 +63,7 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
         }
         const ports = {
           ...createObjectPorts(ctx, env, this.#timer),
-          registry: registryName,
+          registry: rooms.partitionOf(roomOfShard(id)),
           onHookError: (error: unknown) => this.onException(error),
           setAutoPong: (isOn: boolean) => ctx.setWebSocketAutoResponse(isOn ? autoPong : undefined),
           ...this.#broadcastHook(),
