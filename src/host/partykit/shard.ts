@@ -3,14 +3,17 @@
  * the class, messages of the room through its hooks.
  */
 import type * as Party from "partykit/server";
+import { partitionNames } from "../../core/partitions.ts";
+import type { Caller } from "../../core/ports.ts";
 import type { Rooms } from "../../core/rooms.ts";
 import { closeCodes } from "../../protocol/close-codes.ts";
 import type { Position } from "../../protocol/link.ts";
 import { isShardId, roomOfShard } from "../../protocol/names.ts";
+import type { RegistryReplies } from "../../protocol/registry-calls.ts";
 import type { Result } from "../../protocol/result.ts";
 import type { IncomingLink } from "../../shard/intake.ts";
 import { Shard, type ClientSocket } from "../../shard/shard.ts";
-import { linkPath, registryName, WakeTimer } from "../platform.ts";
+import { linkPath, WakeTimer } from "../platform.ts";
 import { broadcastHookOf, ClientEnds, clientRequestOf } from "../room-class.ts";
 import { answerFromOutside, type PartyClass } from "./gate.ts";
 import { answerCall, createCaller, createObjectPorts, openSocket } from "./ports.ts";
@@ -26,6 +29,8 @@ type RoomStatics = Pick<Party.Worker, "onCron">;
 
 /** Name of the cron in partykit.json that wakes rooms which still owe messages. */
 const sweepCron = "partyshard";
+/** Rooms that a sweep wakes at a time; the platform lets six calls wait. */
+const wakesAtATime = 6;
 
 /** Makes a PartyKit class the `main` party: a shard. Hibernates unless its options say otherwise. */
 export function shard(Room: RoomClass, rooms: Rooms): MainClass {
@@ -45,7 +50,7 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
       lobby: Party.CronLobby,
       context: Party.ExecutionContext,
     ): Promise<void> {
-      if (cron.name === sweepCron) await sweep(lobby.parties);
+      if (cron.name === sweepCron) await sweep(rooms, lobby.parties);
       else await statics.onCron?.(cron, lobby, context);
     }
 
@@ -83,7 +88,7 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
       }
       const ports = {
         ...createObjectPorts(this.#room, this.#timer),
-        registry: registryName,
+        registry: rooms.partitionOf(roomOfShard(id)),
         onHookError: (error: unknown) => this.#report(error),
         ...broadcastHookOf(this, id, this.#ownOnRequest()),
       };
@@ -196,13 +201,33 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
 }
 
 /** Wakes every room that has clients: one that crashed goes on delivering what it owed. */
-async function sweep(parties: Party.Context["parties"]): Promise<void> {
+async function sweep(rooms: Rooms, parties: Party.Context["parties"]): Promise<void> {
   const calls = createCaller(parties);
-  const known = await calls.call({ role: "registry", id: registryName }, { type: "sweep" });
-  if (!known.ok) throw new Error(`the sweep found no registry: ${known.detail}`);
-  for (const id of known.value.rooms) {
-    await calls.call({ role: "sequencer", id }, { type: "wake" });
+  let failed: string | null = null;
+  for (const partition of partitionNames(rooms.deployment.partitions)) {
+    failed = (await sweepPartition(calls, partition)) ?? failed;
   }
+  if (failed !== null) throw new Error(`the sweep found no registry: ${failed}`);
+}
+
+/** Returns why the partition could not be asked, or `null`. */
+async function sweepPartition(calls: Caller, partition: string): Promise<string | null> {
+  let after: string | null = null;
+  do {
+    const known: Result<RegistryReplies["sweep"]> = await calls.call(
+      { role: "registry", id: partition },
+      { type: "sweep", after },
+    );
+    if (!known.ok) return known.detail;
+    const rooms = known.value.rooms.values();
+    // Each takes the next room until there is none: so many are woken at a time.
+    const wakers = Array.from({ length: wakesAtATime }, async () => {
+      for (const id of rooms) await calls.call({ role: "sequencer", id }, { type: "wake" });
+    });
+    await Promise.all(wakers);
+    after = known.value.through;
+  } while (after !== null);
+  return null;
 }
 
 /**

@@ -12,7 +12,7 @@ import { createObjectPorts, openSocket, type Bindings, type Callable } from "./p
 export type RegistryClass = new (
   ctx: DurableObjectState,
   env: Bindings,
-) => DurableObject<Bindings> & Callable;
+) => DurableObject<Bindings> & Callable & { alarm(): Promise<void> };
 
 /** Answers `ping` without waking the object. */
 const autoPong = new WebSocketRequestResponsePair("ping", "pong");
@@ -52,6 +52,11 @@ export function registry(rooms: Rooms): RegistryClass {
       this.ctx.acceptWebSocket(ours);
       this.#role.events.subscribe(this.#socketOf(ours), patternOf(request.url));
       return new Response(null, { status: 101, webSocket: theirs });
+    }
+
+    /** What was due while the object was not in memory. */
+    override async alarm(): Promise<void> {
+      this.#registry?.wake();
     }
 
     override async webSocketMessage(socket: WebSocket, data: string | ArrayBuffer): Promise<void> {

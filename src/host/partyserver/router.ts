@@ -50,7 +50,7 @@ export function router(rooms: Rooms): RouterClass {
         if (type === undefined) throw new Error(`no room type for "${name}"`);
         this.#sequencer = await Sequencer.start(type, {
           ...createObjectPorts(ctx, env, this.#timer),
-          registry: registryName,
+          registry: rooms.partitionOf(name),
           dialer: { dial: (shard, events) => dialShard(env.Main, shard, events) },
         });
       });

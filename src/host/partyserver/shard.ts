@@ -11,7 +11,7 @@ import { isShardId, roomOfShard, type ShardId } from "../../protocol/names.ts";
 import type { Position } from "../../protocol/link.ts";
 import type { IncomingLink } from "../../shard/intake.ts";
 import { plainRequest, Shard, type ClientSocket } from "../../shard/shard.ts";
-import { registryName, WakeTimer } from "../platform.ts";
+import { WakeTimer } from "../platform.ts";
 import { broadcastHookOf, ClientEnds, clientRequestOf } from "../room-class.ts";
 import { createObjectPorts, linkHeader, openSocket, type Bindings } from "./ports.ts";
 
@@ -56,7 +56,7 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
         }
         const ports = {
           ...createObjectPorts(ctx, env, this.#timer),
-          registry: registryName,
+          registry: rooms.partitionOf(roomOfShard(id)),
           onHookError: (error: unknown) => this.onException(error),
           setAutoPong: (isOn: boolean) => ctx.setWebSocketAutoResponse(isOn ? autoPong : undefined),
           ...broadcastHookOf(this, id, this.#ownOnRequest()),
