@@ -43,8 +43,8 @@ export class ProtocolClient {
   behindSince: number | null = null;
   /** The first series of keys that the client used. */
   series: string | undefined;
-  /** Publishes of the client that have no answer yet. */
-  unanswered = 0;
+  /** The ids of publishes of the client that have no answer yet. */
+  readonly unanswered = new Set<string>();
   readonly #window: Window;
   #sent: number;
   #told: number;
