@@ -50,7 +50,7 @@ export type ConnectionState = Outbox & {
   /** Where a `redirect` led, in place of the room's own address. */
   readonly address: string | null;
   /** What the last welcome said to come back with, in place of a `ticket`. */
-  readonly session: string | undefined;
+  readonly session?: string | undefined;
   /** Connections in a row that failed or did not stay, and those of them since the last `redirect`. */
   readonly failures: number;
   readonly strikes: number;
@@ -142,7 +142,6 @@ export function initialState(
     position,
     topics,
     address: null,
-    session: undefined,
     failures: 0,
     strikes: 0,
     sends: [],

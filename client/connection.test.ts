@@ -688,10 +688,13 @@ test("CL18 the session of the last welcome is what the client comes back with, i
   expect(rig.take(start).at(-1)).toMatchObject({ query: { session: "s2", ticket: null } });
 });
 
-test("CL18 a redirect leaves the session behind", () => {
+test("CL18 a redirect with a ticket leaves the session behind, one without takes it along", () => {
   const rig = new Rig();
   rig.take(start, opened, received({ ...welcome, session: "s1" }));
-  rig.take(received({ type: "redirect", url }));
+  const address = "wss://other/parties/router/room?place=1";
+  rig.take(received({ type: "redirect", url: address }));
+  expect(rig.wait()).toMatchObject([{ address, query: { session: "s1", ticket: null } }]);
+  rig.take(opened, received({ type: "redirect", url }));
   const [connect] = rig.wait();
   expect(connect).toMatchObject({ type: "connect", address: url });
   expect(connect).not.toHaveProperty("query.session");

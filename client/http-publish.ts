@@ -23,18 +23,17 @@ export async function postOnce(fetcher: typeof fetch, { url, id, data }: Post): 
       headers: { "idempotency-key": id },
       signal: AbortSignal.timeout(requestMs),
     });
-    const { status, statusText, headers } = response;
     const json: unknown = await response.json().catch(() => null);
     if (response.ok) {
       if (!isPosition(json)) return { ok: false };
       return { ok: true, value: { epoch: json.epoch, seq: json.seq } };
     }
     // Seconds, or a date (RFC 9110, section 10.2.3).
-    const after = headers.get("retry-after") ?? "";
+    const after = response.headers.get("retry-after") ?? "";
     const retryAfterMs = Number(after) * 1000 || Math.max(0, Date.parse(after) - Date.now()) || 0;
     const problem = isProblem(json)
       ? json
-      : { type: "about:blank", title: statusText, status, detail: "" };
+      : { type: "about:blank", title: response.statusText, status: response.status, detail: "" };
     return { ok: false, problem, retryAfterMs };
   } catch {
     return { ok: false };

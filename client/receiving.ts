@@ -125,8 +125,8 @@ function redirect(turn: Turn, url: string): void {
   abandon(turn, "redirected", true);
   turn.address = url;
   turn.strikes = 0;
-  // It is of where the client was.
-  turn.session = undefined;
+  // A ticket of its own is for there; without one the client's place is what it was.
+  if (/[?&]ticket=/.test(url)) turn.session = undefined;
 }
 
 /** An answer to a publish, over the socket or to a `post`. */

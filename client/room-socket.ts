@@ -316,7 +316,7 @@ export class RoomSocket extends RoomEventTarget {
 
   #setTimer(): void {
     clearTimeout(this.#timer);
-    const delay = wakeAt(this.#state) - this.#now();
+    const delay = Math.max(0, wakeAt(this.#state) - this.#now());
     if (delay > maxTimerMs) return;
     this.#timer = setTimeout(() => this.#dispatch({ type: "tick" }), delay);
   }
@@ -332,7 +332,7 @@ export class RoomSocket extends RoomEventTarget {
 
 function checkTopics(topics: readonly string[]): string[] {
   if (!areTopicFilters(topics)) {
-    throw new TypeError("not topics");
+    throw new TypeError("not a topic");
   }
   return [...topics];
 }
