@@ -5,7 +5,7 @@
  * where it was last told that it is.
  */
 import { assert } from "vitest";
-import { IdempotencyWindow, seriesOf } from "../../src/core/idempotency.ts";
+import { seriesOf } from "../../src/core/idempotency.ts";
 import {
   encodeServerFrame,
   parseClientFrame,
@@ -23,46 +23,10 @@ import {
 import { step } from "../../client/connection.ts";
 import type { Answer } from "../../client/outbox.ts";
 import { defaultSettings } from "../../client/settings.ts";
-
-type Entry = { readonly seq: number; readonly data: string; readonly topic: string | undefined };
+import { ModelLog, type Entry } from "./model-log.ts";
 
 function textOf(data: Payload): string {
   return typeof data === "string" ? data : data.base64;
-}
-
-/** One life of the room's log. */
-class Log {
-  readonly epoch: string;
-  readonly entries: Entry[] = [];
-  /** Entries up to here are trimmed. */
-  trimmed = 0;
-  /** What the room itself remembers of idempotency keys. */
-  readonly #keys = new IdempotencyWindow();
-
-  constructor(epoch: string) {
-    this.epoch = epoch;
-  }
-
-  get last(): number {
-    return this.entries.length;
-  }
-
-  append(data: string, topic: string | undefined): number {
-    const seq = this.last + 1;
-    this.entries.push({ seq, data, topic });
-    return seq;
-  }
-
-  /** The number of a message with a key, or `null` where the key is one that was long answered. */
-  appendOnce(data: string, topic: string | undefined, key: string, series?: string): number | null {
-    const known = this.#keys.find(key);
-    if (known !== undefined) return known.seq;
-    if (this.#keys.isForgotten(key, series)) return null;
-    const seq = this.append(data, topic);
-    const use = { key, fingerprint: data, first: seq, seq, at: 0 };
-    this.#keys.add(series === undefined ? use : { ...use, series });
-    return seq;
-  }
 }
 
 /** The shard's end of a connection: what it still has to say, and up to where it has said. */
@@ -72,6 +36,8 @@ type Conversation = {
   /** The shard hears nothing and is not heard, and nobody has noticed. */
   isSilent: boolean;
   sent: number;
+  /** How far it had said in a former life of the log: acknowledgements of that may still come. */
+  formerlySent: number;
   queue: string[];
 };
 
@@ -79,7 +45,7 @@ type Conversation = {
 const requestMs = 15_000;
 
 export class ModelRoom {
-  #log = new Log("epoch-1");
+  #log = new ModelLog("epoch-1");
   readonly #logs = [this.#log];
   readonly #topics: string[];
   readonly #history: number;
@@ -172,13 +138,14 @@ export class ModelRoom {
 
   /** The log begins a new life; the shard tells its clients, or drops them. */
   rebirth(tells: boolean, kept: number): void {
-    this.#log = new Log(`epoch-${this.#logs.length + 1}`);
+    this.#log = new ModelLog(`epoch-${this.#logs.length + 1}`);
     this.#logs.push(this.#log);
     for (let seq = 1; seq <= kept; seq += 1) this.#log.append(`old ${seq}`, undefined);
     this.#trim();
     const conversation = this.#conversation;
     if (conversation === null) return;
     if (!tells || !conversation.isOpen) return this.cut(4001);
+    conversation.formerlySent = Math.max(conversation.formerlySent, conversation.sent);
     conversation.sent = this.#log.last;
     const { epoch, last: seq } = this.#log;
     this.#say(conversation, { type: "reset", epoch, seq, reason: "restored" });
@@ -314,7 +281,8 @@ export class ModelRoom {
     switch (effect.type) {
       case "connect": {
         const { query } = effect;
-        this.#conversation = { query, isOpen: false, isSilent: false, sent: 0, queue: [] };
+        const none = { sent: 0, formerlySent: 0, queue: [] };
+        this.#conversation = { query, isOpen: false, isSilent: false, ...none };
         return;
       }
       case "disconnect":
@@ -358,7 +326,9 @@ export class ModelRoom {
     const parsed = parseClientFrame(text);
     if (!parsed.ok) throw new Error(parsed.detail);
     const frame = parsed.value;
-    if (frame.type === "ack") assert.isAtMost(frame.seq, conversation.sent);
+    if (frame.type === "ack") {
+      assert.isAtMost(frame.seq, Math.max(conversation.sent, conversation.formerlySent));
+    }
     if (frame.type !== "publish") return;
     const { id, data, topic } = frame;
     if (this.#refusals > 0) {
