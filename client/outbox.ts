@@ -27,8 +27,8 @@ export type Publish = {
 
 export type Outbox = { readonly sends: readonly Send[]; readonly publishes: readonly Publish[] };
 
-/** Where a message has its place in the room's order. Over the socket the epoch is not told. */
-export type Published = { readonly epoch?: string; readonly seq: number };
+/** Where a message has its place in the room's order. A server elsewhere may not tell its epoch. */
+export type Published = { readonly epoch?: string | undefined; readonly seq: number };
 
 export type Answer =
   | { readonly ok: true; readonly value: Published }

@@ -51,7 +51,7 @@ function take(turn: Turn, frame: ServerFrame): boolean {
       reset(turn, frame, frame.reason);
       break;
     case "published":
-      takeAnswer(turn, frame.id, { ok: true, value: { seq: frame.seq } });
+      takeAnswer(turn, frame.id, { ok: true, value: { epoch: frame.epoch, seq: frame.seq } });
       break;
     case "rejected":
       takeAnswer(turn, frame.id, { ok: false, problem: frame.problem });

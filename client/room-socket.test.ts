@@ -346,8 +346,8 @@ test("CL10 over the socket a publish resolves with its place, or rejects with th
   const [, frame] = peer.frames;
   expect(peer.frames[0]).toEqual({ type: "publish", id: "mine", data: "x", topic: "scores" });
   expect(frame).toMatchObject({ type: "publish", data: { base64: "AQID" } });
-  peer.say({ type: "published", id: "mine", seq: 6 });
-  await expect(first).resolves.toEqual({ seq: 6 });
+  peer.say({ type: "published", id: "mine", epoch: "e", seq: 6 });
+  await expect(first).resolves.toEqual({ epoch: "e", seq: 6 });
   const id = frame?.type === "publish" ? frame.id : "";
   const problem = { type: "urn:x", title: "No", status: 403, detail: "not allowed here" };
   peer.say({ type: "rejected", id, problem });

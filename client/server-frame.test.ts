@@ -17,6 +17,7 @@ const welcome = {
 const good: readonly ServerFrame[] = [
   welcome,
   { ...welcome, recovered: true, seq: 7 },
+  { ...welcome, session: "s" },
   { type: "messages", after: 0, through: 2, data: ["a", { base64: "AAEC" }] },
   { type: "messages", after: 0, through: 9, data: ["a", "b"], seq: [1, 9] },
   { type: "messages", after: 3, through: 9, data: [], seq: [] },
@@ -25,6 +26,7 @@ const good: readonly ServerFrame[] = [
   { type: "reset", epoch: "e", seq: 3, reason: "trimmed" },
   { type: "local", data: "hello" },
   { type: "published", id: "i", seq: 3 },
+  { type: "published", id: "i", seq: 3, epoch: "e" },
   { type: "rejected", id: "i", problem },
   { type: "redirect", url: "wss://host/parties/router/room" },
 ];
@@ -63,6 +65,8 @@ const bad: readonly unknown[] = [
   { type: "published", id: "i".repeat(256), seq: 1 },
   { type: "published", id: "~i", seq: 1 },
   { type: "published", id: "é", seq: 1 },
+  { type: "published", id: "i", seq: 1, epoch: "" },
+  { ...welcome, session: 1 },
   { type: "rejected", id: "i", problem: { ...problem, status: "400" } },
   { type: "redirect" },
 ];
@@ -101,6 +105,7 @@ const field = {
   through: sequence,
   data: fc.oneof(fc.array(payload, { maxLength: 4 }), payload),
   reason: word,
+  session: word,
   id: word,
   problem: fc.oneof(fc.constant(problem), fc.record({ type: word, title: word }), fc.anything()),
   url: word,

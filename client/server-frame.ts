@@ -53,7 +53,8 @@ export function isProblem(value: unknown): value is ProblemDocument {
   return hasShape(value, problem);
 }
 
-const position = { epoch: isTextOf((text) => /^.{1,64}$/s.test(text)), seq: isSequence };
+const epoch = isTextOf((text) => /^.{1,64}$/s.test(text));
+const position = { epoch, seq: isSequence };
 
 export function isPosition(value: unknown): value is Position {
   return hasShape(value, position);
@@ -80,7 +81,7 @@ const shapes: Shapes = {
   volatile: { data },
   reset: { ...position, reason: isText },
   local: { data: isPayload },
-  published: { id, seq: isSequence },
+  published: { id, seq: isSequence, epoch: isOptional(epoch) },
   rejected: { id, problem: isProblem },
   redirect: { url: isText },
 };

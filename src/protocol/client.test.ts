@@ -26,7 +26,9 @@ const serverFrames: readonly ServerFrame[] = [
   { type: "volatile", data: ["a"] },
   { type: "reset", epoch: "e", seq: 9, reason: "lost" },
   { type: "local", data: "a" },
+  { ...welcome, ...place, recovered: true, session: "s" },
   { type: "published", id: "p", seq: 4 },
+  { type: "published", id: "p", seq: 4, epoch: "e" },
   { type: "rejected", id: "p", problem },
   { type: "redirect", url: "wss://example.com" },
 ];

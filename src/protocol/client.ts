@@ -79,7 +79,12 @@ const serverFrameSchema = v.variant("type", [
   }),
   /** What the room class sent to clients of this shard alone. */
   v.object({ type: v.literal("local"), data: payloadSchema }),
-  v.object({ type: v.literal("published"), id: publishIdSchema, seq: sequenceSchema }),
+  v.object({
+    type: v.literal("published"),
+    id: publishIdSchema,
+    seq: sequenceSchema,
+    epoch: v.optional(epochSchema),
+  }),
   v.object({ type: v.literal("rejected"), id: publishIdSchema, problem: problemSchema }),
   v.object({ type: v.literal("redirect"), url: v.string() }),
 ]);

@@ -214,7 +214,7 @@ export class Sessions {
     const series = named === client.series ? named : `~${client.id}`;
     const result = await upstream.publish({ message: data, key: id, series, topic });
     client.unanswered.delete(id);
-    if (result.ok) client.send({ type: "published", id, seq: result.value.seq });
+    if (result.ok) client.send({ type: "published", id, ...result.value });
     else {
       const code = isProblemCode(result.code) ? result.code : "unavailable";
       this.#reject(client, id, code, result.detail);
