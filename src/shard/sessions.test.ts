@@ -223,6 +223,17 @@ test("PR8 of one client at most 64 publishes wait; the next is rejected as overl
   ]);
 });
 
+test("PR8 of a connection one name is numbered; whatever else it uses is remembered in one place", async () => {
+  const { rig } = await publishing(taken);
+  const client = await rig.joinProtocol({}, "me");
+  for (const id of ["own:7", "~mine:1", "~other:1", "own:8", "~mine:2"]) {
+    rig.receive(client, { type: "publish", id, data: "" });
+    await turns();
+  }
+  const series = rig.ports.calls.of("publish").map((call) => call.series);
+  expect(series).toEqual(["~me", "mine", "~me", "~me", "mine"]);
+});
+
 test("PR8 a publish that is repeated before its answer counts once, and has one answer", async () => {
   const { rig, client } = await publishing(taken);
   const link = rig.openLink();

@@ -209,9 +209,10 @@ export class Sessions {
     }
     client.unanswered.add(id);
     const named = seriesOf(id, client.id);
-    client.series ??= named;
+    const unnamed = seriesOf("", client.id);
+    if (named !== unnamed) client.series ??= named;
     // One name a connection, or a client could fill the room's memory of keys with names.
-    const series = named === client.series ? named : `~${client.id}`;
+    const series = named === client.series ? named : unnamed;
     const result = await upstream.publish({ message: data, key: id, series, topic });
     client.unanswered.delete(id);
     if (result.ok) client.send({ type: "published", id, ...result.value });
