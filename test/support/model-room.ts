@@ -258,7 +258,7 @@ export class ModelRoom {
     const { settings, publishes } = this.#state;
     if (settings.publish === "http" || publishes.length > 200) return;
     this.#refusals = refusals;
-    for (let count = 0; count < 100; count += 1) this.publish();
+    for (let count = 0; count < 70; count += 1) this.publish();
     this.deliver(Infinity);
   }
 
