@@ -56,6 +56,11 @@ export class IdempotencyWindow {
     return (numberOf(key) ?? Infinity) <= known.newest - maxSeriesKeys;
   }
 
+  clear(): void {
+    this.#uses.clear();
+    this.#series.clear();
+  }
+
   get isFull(): boolean {
     return this.#uses.size >= maxKeys;
   }

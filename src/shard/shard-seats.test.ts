@@ -290,7 +290,7 @@ const steps = fc.array(
     fc.record({ name: fc.constant("reserve" as const), count: fc.constantFrom(1, 2) }),
     fc.record({
       name: fc.constant("join" as const),
-      ticket: fc.option(which),
+      ticket: fc.option(which, { nil: null }),
       connection: fc.constantFrom("a", "b", "c", "d"),
     }),
     fc.record({ name: fc.constantFrom("return" as const, "drop" as const), which }),
