@@ -27,6 +27,7 @@ import {
 import { payloadUnits, type Payload } from "../protocol/payload.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
 import { BatchBuilder, type Committed, type WriteKey } from "./batch-builder.ts";
+import { newEpoch } from "./epoch.ts";
 import { CommitQueue } from "./commit-queue.ts";
 import { DeliveryWaiters } from "./delivery-waiters.ts";
 import { Journal, type JournaledBatch } from "./journal.ts";
@@ -147,25 +148,17 @@ export class Sequencer {
     this.#waiters.expire(now);
     this.#commitNext();
     this.#subscribers.settle();
-    void this.#reportCounters();
+    void this.#counters.handOver(this.#ports.calls, this.#ports.registry);
     this.#armWake();
   }
 
   async #restore(): Promise<void> {
     const contents = await this.#journal.load();
     this.#isEpochStored = contents.epoch !== null;
-    this.#epoch = contents.epoch ?? this.#newEpoch();
+    this.#epoch = contents.epoch ?? newEpoch(this.#ports, "");
     this.#log.restore(contents.batches, contents.head);
     for (const use of contents.keys) this.#keys.add(use);
     this.#subscribers.restore(contents.subscribers, contents.settled);
-  }
-
-  /** Later lives of a room sort after earlier ones. */
-  #newEpoch(): string {
-    const former = Number.parseInt(this.#epoch, 36);
-    const now = this.#ports.clock.now();
-    const time = Number.isNaN(former) ? now : Math.max(now, former + 1);
-    return `${time.toString(36).padStart(9, "0")}.${this.#ports.entropy.id()}`;
   }
 
   /**
@@ -188,7 +181,7 @@ export class Sequencer {
     this.#journal.clear(this.#log.since(this.#log.start) ?? []);
     this.#log.restore([], 0);
     this.#keys.clear();
-    this.#epoch = this.#newEpoch();
+    this.#epoch = newEpoch(this.#ports, this.#epoch);
     this.#isEpochStored = false;
   }
 
@@ -352,17 +345,6 @@ export class Sequencer {
     });
     const history = this.#log.history(this.#ports.clock.now());
     return { epoch: this.#epoch, seq: this.#log.head, history, subscribers };
-  }
-
-  async #reportCounters(): Promise<void> {
-    const counters = this.#counters.take();
-    if (Object.keys(counters).length === 0) return;
-    const { calls, registry } = this.#ports;
-    const result = await calls.call(
-      { role: "registry", id: registry },
-      { type: "count", counters },
-    );
-    if (!result.ok) this.#counters.add(counters);
   }
 
   #wakeNoLaterThan(at: number): void {
