@@ -55,6 +55,11 @@ export class IdempotencyWindow {
     return (numberIn(series, key) ?? Infinity) <= newest - maxSeriesKeys;
   }
 
+  clear(): void {
+    this.#uses.clear();
+    this.#series.clear();
+  }
+
   get isFull(): boolean {
     return this.#uses.size >= maxKeys;
   }

@@ -149,7 +149,7 @@ export function describeFrames(host: RoomsHost): void {
     });
 
     test("PR11 what is not of the protocol closes that socket with 4500, and no other", async () => {
-      const room = new TestRoom(host, "game");
+      const room = new TestRoom(host);
       const witness = await room.speak();
       const plain = await room.join();
       for (const bad of malformed) {
