@@ -159,6 +159,8 @@ export const registryRequestSchema = v.variant("type", [
     events: v.array(eventSchema),
     /** Events that the partition could not keep. */
     lost: countSchema,
+    /** The same for a batch that is sent again: it is published once. */
+    batch: v.optional(v.string()),
   }),
   /** From the hub to a former partition: rows that belong elsewhere are to go there. */
   v.strictObject({ type: v.literal("handOver") }),
