@@ -72,7 +72,7 @@ function play(steps: readonly Step[]): { directory: Directory; model: Map<string
 test("DI3 rooms come in the order of their ids, of one type or of all, after any id", () => {
   fc.assert(
     fc.property(
-      fc.array(someStep, { maxLength: 80 }),
+      fc.array(someStep, { maxLength: 80, size: "max" }),
       fc.option(someId),
       fc.constantFrom(null, "small", "wide"),
       (steps, after, type) => {
@@ -91,7 +91,7 @@ test("DI3 rooms come in the order of their ids, of one type or of all, after any
 test("DI4, DI6 the open rooms that fit are those of a look at all, the fullest first", () => {
   fc.assert(
     fc.property(
-      fc.array(someStep, { maxLength: 80 }),
+      fc.array(someStep, { maxLength: 80, size: "max" }),
       fc.constantFrom("small", "big", "wide"),
       fc.constantFrom(1, 2, 7, 400, 900),
       someMetadata,
@@ -127,7 +127,7 @@ test("DI4, DI6 the open rooms that fit are those of a look at all, the fullest f
 test("DI3 a page holds at most as many rooms as asked, and tells where the next begins", () => {
   fc.assert(
     fc.property(
-      fc.array(someStep, { maxLength: 80 }),
+      fc.array(someStep, { maxLength: 80, size: "max" }),
       fc.integer({ min: 1, max: 5 }),
       (steps, limit) => {
         const { directory, model } = play(steps);

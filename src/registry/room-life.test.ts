@@ -1,6 +1,12 @@
 import { expect, test } from "vitest";
 import { lost } from "../../test/support/fake-calls.ts";
-import { createRequest, FakeShards, id, RegistryRig } from "../../test/support/registry-rig.ts";
+import {
+  createRequest,
+  FakeShards,
+  id,
+  RegistryRig,
+  reserveRequest,
+} from "../../test/support/registry-rig.ts";
 import { turns } from "../../test/support/turns.ts";
 import { defineRooms } from "../core/rooms.ts";
 
@@ -241,10 +247,8 @@ test("DI16 nobody is sent to a room that is being disposed of", async () => {
   };
   const disposed = rig.failed({ type: "dispose", room: id("game:a") });
   await turns();
-  const reserve = { type: "reserve", roomType: "game", players: ["ann"], query: {} } as const;
-  const rest = { ttlMs: null, region: null, create: null };
-  expect(await rig.failed({ ...reserve, ...rest, room: id("game:a") })).toBe("unavailable");
-  expect(await rig.failed({ ...reserve, ...rest, room: null })).toBe("room-full");
+  expect(await rig.failed(reserveRequest({ room: id("game:a") }))).toBe("unavailable");
+  expect(await rig.failed(reserveRequest())).toBe("room-full");
   sequencer.resolve();
   expect(await disposed).toBe(null);
 });

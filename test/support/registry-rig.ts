@@ -3,6 +3,7 @@ import { hub } from "../../src/core/partitions.ts";
 import { defineRooms, type Rooms } from "../../src/core/rooms.ts";
 import type { ReplyTo, RequestTo } from "../../src/protocol/calls.ts";
 import type { RoomId, ShardId } from "../../src/protocol/names.ts";
+import type { HeldSeats } from "../../src/protocol/registry-calls.ts";
 import { Registry } from "../../src/registry/registry.ts";
 import { lost, type Answer, type Call } from "./fake-calls.ts";
 import { fakePorts } from "./fake-ports.ts";
@@ -80,6 +81,12 @@ export class RegistryRig {
     return this.ask(reserveRequest(more));
   }
 
+  /** What is held, or `null`. */
+  async tryReserve(more: Partial<Of<"reserve">> = {}): Promise<HeldSeats | null> {
+    const reply = await this.handle(reserveRequest(more));
+    return reply.ok ? (reply.value as HeldSeats) : null;
+  }
+
   async pass(ms: number): Promise<void> {
     const { clock, wakeups } = this.ports;
     clock.advance(ms);
@@ -132,7 +139,7 @@ export class FakeShards {
       return { ok: true, value: { connections: 0, players: [], reserved: held.length } };
     }
     if (request.type === "limit") this.limits.set(shard, request.maxPlayers);
-    if (request.type !== "reserve") return { ok: true, value: null };
+    if (request.type !== "reserve" || !("seats" in request)) return { ok: true, value: null };
     const limit = this.limits.get(shard) ?? this.#limit;
     if (held.length + request.seats.length > limit) {
       return { ok: false, code: "full", detail: "there is no space" };
