@@ -154,7 +154,9 @@ test("AD4 where upgrades cannot be refused, a nearly full shard is asked for a p
   await rig.upgrade("?_pk=a");
   expect(rig.calls.of("hold")).toEqual([]);
   await rig.upgrade("?_pk=b");
-  expect(rig.calls.of("hold")).toEqual([{ type: "hold", connection: "b" }]);
+  expect(rig.calls.of("hold")).toEqual([
+    { type: "hold", connection: "b", claim: null, session: null },
+  ]);
   expect(rig.connects.map(({ connection }) => connection)).toEqual(["a", "b"]);
 });
 

@@ -20,7 +20,7 @@ export function refusal(
 /** Rooms are public by address: any page may publish and read, as with PartyKit's own parties. */
 const corsHeaders = {
   "access-control-allow-origin": "*",
-  "access-control-expose-headers": "retry-after",
+  "access-control-expose-headers": "location, retry-after",
 };
 
 export function jsonResponse(value: unknown, status = 200): Response {
@@ -28,6 +28,24 @@ export function jsonResponse(value: unknown, status = 200): Response {
     status,
     headers: { ...corsHeaders, "content-type": "application/json" },
   });
+}
+
+export function textResponse(text: string, contentType: string): Response {
+  return new Response(text, { headers: { ...corsHeaders, "content-type": contentType } });
+}
+
+/** Done, and nothing to say. */
+export function emptyResponse(): Response {
+  return new Response(null, { status: 204, headers: corsHeaders });
+}
+
+/** The same answer for pages of any origin. One that opens a socket is not theirs to read. */
+export function withCors(response: Response): Response {
+  if (response.status === 101) return response;
+  const { status, headers } = response;
+  const all = new Headers(headers);
+  for (const [name, value] of Object.entries(corsHeaders)) all.set(name, value);
+  return new Response(response.body, { status, headers: all });
 }
 
 export function problemResponse({ code, detail, headers }: Refusal): Response {

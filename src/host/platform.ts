@@ -1,9 +1,12 @@
 /** What both hosts have in common: the clock, chance, timers, and internal addresses. */
 import { nanoid } from "nanoid";
 import type { Clock, Entropy, Socket } from "../core/ports.ts";
+import { regionOf } from "../core/regions.ts";
+import type { SeatClaim } from "../protocol/calls.ts";
 import { encodeServerFrame } from "../protocol/client.ts";
 import { parseClientRequest, type ClientRequest } from "../protocol/client-request.ts";
 import { encodePayload, type MessageData } from "../protocol/payload.ts";
+import type { Region } from "../protocol/registry.ts";
 import { plainRequest } from "../shard/shard.ts";
 
 export const clock: Clock = { now: () => Date.now() };
@@ -18,6 +21,12 @@ export const linkPath = "~link";
 
 /** Environment variable that opens the admin API. */
 export const adminTokenName = "PARTYSHARD_ADMIN_TOKEN";
+
+/** Header of a client's upgrade: the seat that it claims, as JSON; the gate has checked its ticket. */
+export const seatHeader = "x-partyshard-seat";
+
+/** Path of the registry's hub at which it takes subscribers; `pattern` is in the query. */
+export const eventsPath = "~events";
 
 /** The registry object that keeps the deployment's rooms. */
 export const registryName = "default";
@@ -89,6 +98,33 @@ export function outsideHeaders(headers: Headers): Headers {
 
 function isTrusted(name: string): boolean {
   return name.startsWith("x-partykit-") || name.startsWith("x-partyshard-");
+}
+
+/** A client's headers for the shard that it is handed to, with the seat that it claims. */
+export function upgradeHeaders(headers: Headers, claim: SeatClaim | null): Headers {
+  const given = outsideHeaders(headers);
+  if (claim === null) return given;
+  const withSeat = new Headers(given);
+  withSeat.set(seatHeader, JSON.stringify(claim));
+  return withSeat;
+}
+
+/** The region of a request that carries a place, in degrees as text, as both platforms describe it. */
+export function regionOfRequest(request: object): Region | null {
+  const { cf } = request as { cf?: { latitude?: unknown; longitude?: unknown } | null };
+  const latitude = degrees(cf?.latitude);
+  const longitude = degrees(cf?.longitude);
+  return latitude === null || longitude === null ? null : regionOf(latitude, longitude);
+}
+
+function degrees(text: unknown): number | null {
+  return typeof text === "string" && /^-?\d{1,3}(?:\.\d+)?$/.test(text) ? Number(text) : null;
+}
+
+/** A variable of the deployment, when it is set. */
+export function variable(env: object, name: string): string | undefined {
+  const value = (env as Record<string, unknown>)[name];
+  return typeof value === "string" ? value : undefined;
 }
 
 /** Tag of sockets that asked for more than payloads; the gate lets no client have a `~` in a tag. */

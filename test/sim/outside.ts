@@ -216,8 +216,9 @@ export class Outside {
       clock: world.clock,
       entropy: world.entropy,
       calls: world.callerOf(name, outlet),
-      registry: "default",
       adminToken: undefined,
+      secret: undefined,
+      region: () => null,
       maxQueryLength: 2_000,
       canRefuseUpgrades: world.options.host === "workers",
       connect: async (shard, _request, query, connection) => {
@@ -229,6 +230,8 @@ export class Outside {
         if ("code" in upgraded) return { ok: false, code: upgraded.code };
         return new UpgradeResponse(upgraded.client);
       },
+      answerSocket: () => new Response(null),
+      events: async () => new Response(null),
       onError: (error) => world.fail(error),
     };
     return { gate: new Gate(world.rooms), ports };
