@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { lost, type Answer, type Call } from "../../../test/support/fake-calls.ts";
 import { GateRig, problemOf, secret } from "../../../test/support/gate-rig.ts";
+import type { RoomId } from "../../../src/protocol/names.ts";
 import { verifyTicket } from "../../../src/protocol/ticket.ts";
 
 const none: Answer = { ok: false, code: "unknown-room", detail: "no room of the type is open" };
@@ -18,6 +19,12 @@ function rigOf(answer: (call: Call) => Answer, partitions = 1): GateRig {
   rig.calls.answer = answer;
   return rig;
 }
+
+/** The questions to the registry for seats. */
+const reserves = (rig: GateRig) => rig.calls.of("reserve").filter((each) => "create" in each);
+/** The room that the partition may create. */
+const createdBy = ({ request }: Call): RoomId | null =>
+  request.type === "reserve" && "create" in request ? request.create : null;
 
 const reserve = (rig: GateRig, body: object) => rig.admin("reserve", { method: "POST", body });
 
@@ -39,7 +46,7 @@ test("RA9 a seat comes with a ticket that says room, server, seat, player and ex
     ok: true,
     value: { ...claims, expiresAt: 5_000 },
   });
-  expect(rig.calls.of("reserve")).toEqual([
+  expect(reserves(rig)).toEqual([
     {
       type: "reserve",
       roomType: "game",
@@ -64,8 +71,8 @@ test("RA9 each player of a group gets a ticket of their own, in order", async ()
 
 test("RA9 a seat on a server outside says where that is", async () => {
   const rig = rigOf(() => held("game:1", ["ann"], "wss://outside/1"));
-  const reservation = await (await reserve(rig, player)).json();
-  expect(reservation).toMatchObject({ serverId: "outside", redirect: "wss://outside/1" });
+  const answer = await reserve(rig, player);
+  expect(await answer.json()).toMatchObject({ serverId: "outside", redirect: "wss://outside/1" });
 });
 
 test.each([undefined, "", "x".repeat(31)])(
@@ -82,7 +89,7 @@ test.each([undefined, "", "x".repeat(31)])(
 test("RA8 with one partition a room is found or created by one call", async () => {
   const rig = rigOf(() => held("game:1", ["ann"]));
   await reserve(rig, { ...player, query: { hasSpace: true }, region: "weur" });
-  const [call, ...others] = rig.calls.of("reserve");
+  const [call, ...others] = reserves(rig);
   expect(others).toEqual([]);
   expect(call).toMatchObject({ room: null, query: { hasSpace: true }, region: "weur" });
   expect(call?.create).toMatch(/^game:[0-9a-z]{12}$/);
@@ -93,12 +100,14 @@ test("RA8 with several each is asked once, and only the new id's own may create"
   for (const seed of [1, 2, 3, 4, 5, 6, 7, 8]) {
     const rig = new GateRig({}, {}, { partitions: 4 });
     for (let n = 0; n < seed; n += 1) rig.ports.entropy.random();
-    rig.calls.answer = ({ request }) =>
-      request.type === "reserve" && request.create !== null ? held(request.create, ["ann"]) : none;
+    rig.calls.answer = (call) => {
+      const room = createdBy(call);
+      return room === null ? none : held(room, ["ann"]);
+    };
     expect((await reserve(rig, player)).status).toBe(200);
     const asked = rig.calls.made.map(({ id }) => id);
     expect(asked.toSorted()).toEqual(["default", "default-1", "default-2", "default-3"]);
-    const created = rig.calls.of("reserve").map(({ create }) => create);
+    const created = reserves(rig).map(({ create }) => create);
     expect(created.slice(0, 3)).toEqual([null, null, null]);
     const room = created[3] ?? null;
     expect(room === null ? null : rig.rooms.partitionOf(room)).toBe(asked[3]);
@@ -116,10 +125,9 @@ test("RA8 the first partition with an open room ends the search", async () => {
 test.each(["room-full", "room-locked", "no-server", "unreachable"])(
   "RA8 a partition that says %s is passed over",
   async (code) => {
-    const rig = rigOf(({ request }) => {
-      if (request.type === "reserve" && request.create !== null)
-        return held(request.create, ["ann"]);
-      return { ok: false, code, detail: "" };
+    const rig = rigOf((call) => {
+      const room = createdBy(call);
+      return room === null ? { ok: false, code, detail: "" } : held(room, ["ann"]);
     }, 3);
     expect((await reserve(rig, player)).status).toBe(200);
     expect(rig.calls.made).toHaveLength(3);
@@ -142,7 +150,7 @@ test.each([
 ])("RA8 a named room's %s is answered %s, and no room is created", async (code, problem) => {
   const rig = rigOf(() => ({ ok: false, code, detail: "as the partition says" }), 4);
   expect(await problemOf(await reserve(rig, { ...player, roomId: "game:1" }))).toBe(problem);
-  expect(rig.calls.of("reserve")).toMatchObject([{ room: "game:1", create: null }]);
+  expect(reserves(rig)).toMatchObject([{ room: "game:1", create: null }]);
 });
 
 test.each([
@@ -170,7 +178,7 @@ test("RA8 the request's region is passed on unless the body names one", async ()
   rig.calls.answer = () => held("game:1", ["ann"]);
   await reserve(rig, player);
   await reserve(rig, { ...player, region: "afr" });
-  expect(rig.calls.of("reserve").map(({ region }) => region)).toEqual(["oc", "afr"]);
+  expect(reserves(rig).map(({ region }) => region)).toEqual(["oc", "afr"]);
 });
 
 const route = (rig: GateRig, body: object) => rig.admin("route", { method: "POST", body });

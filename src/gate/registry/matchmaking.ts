@@ -45,7 +45,7 @@ export async function routePlayer(ask: Ask, body: BodyOf<"route">): Promise<Resp
   const names = room.value === null ? shuffled(ask) : [rooms.partitionOf(room.value)];
   const answers = await Promise.all(names.map((name) => askPartition(ports, name, question)));
   const routes = answers.flatMap((answer) => (answer.ok ? [answer.value] : []));
-  const best = preference.flatMap((kind) => routes.filter(({ type }) => type === kind))[0];
+  const best = preference.flatMap((kind) => routes.filter((each) => each.type === kind))[0];
   const failed = answers.find((answer): answer is Refusal => !answer.ok);
   // A partition that is silent may have the room; what was found elsewhere is as good.
   const isFound = best?.type === "local" || best?.type === "redirect";

@@ -8,6 +8,7 @@ const defaultLimit = 50;
 const maxLimit = 200;
 /** A server's id, or a room's with the number of a shard. */
 const serverCursorPattern = /^[\x21-\x7e]{1,136}$/;
+const roomsNames = new Set(["type", "hasSpace", "notLocked", "limit", "cursor"]);
 const metadataPrefix = "metadata.";
 const maxConditions = 16;
 const maxConditionLength = 256;
@@ -18,8 +19,7 @@ export type ListQuery = PageQuery & { readonly roomType: string | null; readonly
 
 /** `type`, `hasSpace`, `notLocked`, `metadata.KEY`, `limit` and `cursor`; anything else is refused. */
 export function parseRoomsQuery(search: URLSearchParams): Success<ListQuery> | Refusal {
-  const names = ["type", "hasSpace", "notLocked", "limit", "cursor"];
-  const unknown = unknownName(search, (name) => names.includes(name) || isCondition(name));
+  const unknown = unknownName(search, (name) => roomsNames.has(name) || isCondition(name));
   if (unknown !== null) return unknown;
   const page = parsePage(search, isRoomId);
   if (!page.ok) return page;
