@@ -2,7 +2,7 @@
  * A WebSocket upgrade at the router: which shard takes it, and handing it over. Knows nothing of what
  * the socket will carry, nor whether a seat is free: that the shard says.
  */
-import type { PlacementTable, ShardCandidate } from "../core/placement-table.ts";
+import type { ShardCandidate } from "../core/placement-table.ts";
 import type { Counters } from "../core/counters.ts";
 import type { Rooms, RoomType } from "../core/rooms.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
@@ -12,12 +12,20 @@ import type { ProblemCode } from "../protocol/problems.ts";
 import { parseArrival, shardOf, type Arrival } from "./arrival.ts";
 import type { GatePorts } from "./ports.ts";
 import { refusal, type Refusal } from "./http.ts";
-import { Tables } from "./tables.ts";
+import { stepMs, Tables, type KnownRoom } from "./tables.ts";
 
 /** Shards that are tried for one socket. */
 const attempts = 3;
 /** A shard is nearly full with a tenth, or so few places, left. */
 const fewPlaces = 16;
+
+/** Who comes, and where to. */
+type Comer = {
+  readonly room: RoomId;
+  readonly type: RoomType;
+  readonly request: Request;
+  readonly arrival: Arrival;
+};
 
 /** Why a shard did not take a socket. */
 type Refused = { readonly ok: false; readonly code: string };
@@ -39,8 +47,10 @@ export class Connecting {
     const parsed = await parseArrival(room, url, ports);
     if (!parsed.ok) return parsed;
     const arrival = parsed.value;
+    const comer: Comer = { room, type, request, arrival };
+    const until = ports.clock.now() + type.connectTimeoutMs;
     const shard = arrival.ticket === null ? undefined : shardOf(arrival.ticket, room, type);
-    if (shard !== undefined) return takeSeat(room, shard, request, arrival, ports);
+    if (shard !== undefined) return takeSeat(shard, comer, ports);
     const known = await this.#tables.current(room, type, ports);
     if (known.isLocked && !mayEnterLocked(arrival, type)) {
       return refusal("room-locked", `"${room}" is locked: it takes those who have a ticket`);
@@ -49,7 +59,7 @@ export class Connecting {
     if (arrival.ticket !== null) {
       return refusal("ticket-invalid", `the ticket is for no shard of "${room}"`);
     }
-    return place(known.placement, room, type, request, arrival, ports);
+    return place(known, until, comer, ports);
   }
 
   /**
@@ -67,17 +77,18 @@ export class Connecting {
 }
 
 async function place(
-  placement: PlacementTable,
-  room: RoomId,
-  type: RoomType,
-  request: Request,
-  arrival: Arrival,
+  { placement }: KnownRoom,
+  until: number,
+  comer: Comer,
   ports: GatePorts,
 ): Promise<Response | Refusal> {
+  const { room, type, request, arrival } = comer;
+  const { clock, entropy } = ports;
   const excluded = new Set<ShardId>();
   let isFull = false;
   while (excluded.size < attempts) {
-    const { clock, entropy } = ports;
+    const left = Math.min(stepMs(type), until - clock.now());
+    if (left <= 0) break;
     const asked = {
       random: () => entropy.random(),
       key: arrival.connection,
@@ -86,40 +97,49 @@ async function place(
     };
     const shard = placement.place(type.placement, asked, clock.now(), excluded);
     if (shard === undefined) break;
-    const held = await hold(shard, arrival, ports);
-    const result = held.ok ? await enter(shard.id, request, arrival, ports) : held;
+    const result = await ports.within(left, async (signal) => {
+      const isAsked = mayRefuse(shard, arrival, ports);
+      return handOver(shard.id, isAsked, request, arrival, ports, signal);
+    });
     if (result instanceof Response) return result;
     placement.forget(shard.id);
     placement.distrust();
     excluded.add(shard.id);
-    if (isFinal(result.code)) return refusalOf(room, result.code);
-    if (result.code === "full") isFull = true;
+    const code = result?.code ?? "unreachable";
+    if (isFinal(code)) return refusalOf(room, code);
+    if (code === "full") isFull = true;
   }
   return refusalOf(room, isFull ? "full" : "unreachable");
 }
 
 /** The shard that a ticket names: no other has the seat. */
 export async function takeSeat(
-  room: RoomId,
   shard: ShardId,
-  request: Request,
-  arrival: Arrival,
+  { room, type, request, arrival }: Comer,
   ports: GatePorts,
 ): Promise<Response | Refusal> {
-  const held = ports.canRefuseUpgrades
-    ? { ok: true as const }
-    : await askFirst(shard, arrival, ports);
-  const result = held.ok ? await enter(shard, request, arrival, ports) : held;
-  return result instanceof Response ? result : refusalOf(room, result.code);
+  const result = await ports.within(type.connectTimeoutMs, (signal) =>
+    handOver(shard, !ports.canRefuseUpgrades, request, arrival, ports, signal),
+  );
+  return result instanceof Response ? result : refusalOf(room, result?.code ?? "unreachable");
 }
 
-function enter(
+async function handOver(
   shard: ShardId,
+  isAsked: boolean,
   request: Request,
-  { query, connection, ticket }: Arrival,
+  { query, connection, ticket, session }: Arrival,
   ports: GatePorts,
+  signal: AbortSignal,
 ): Promise<Response | Refused> {
-  return ports.connect(shard, request, query, connection, ticket?.claim ?? null);
+  const claim = ticket?.claim ?? null;
+  if (isAsked) {
+    const question = { type: "hold", connection, claim, session } as const;
+    const held = await ports.calls.call({ role: "shard", id: shard }, question);
+    if (!held.ok) return held;
+  }
+  if (signal.aborted) return { ok: false, code: "unreachable" };
+  return ports.connect(shard, request, query, connection, signal, claim);
 }
 
 /**
@@ -150,26 +170,10 @@ function misdirected(room: RoomId, address: string): Refusal {
  * Where the host cannot refuse an upgrade, a shard that may be full is asked for a place first, and
  * any for who comes back to a seat. Only then, so that the usual connect stays one call.
  */
-async function hold(
-  shard: ShardCandidate,
-  arrival: Arrival,
-  ports: GatePorts,
-): Promise<{ readonly ok: true } | Refused> {
+function mayRefuse(shard: ShardCandidate, { session }: Arrival, ports: GatePorts): boolean {
   const left = shard.capacity - shard.connections;
   const isNearlyFull = left <= Math.max(fewPlaces, shard.capacity / 10);
-  const mayBeRefused = isNearlyFull || arrival.session !== null;
-  if (ports.canRefuseUpgrades || !mayBeRefused) return { ok: true };
-  return askFirst(shard.id, arrival, ports);
-}
-
-function askFirst(
-  shard: ShardId,
-  { connection, ticket, session }: Arrival,
-  ports: GatePorts,
-): Promise<{ readonly ok: true } | Refused> {
-  const claim = ticket?.claim ?? null;
-  const question = { type: "hold", connection, claim, session } as const;
-  return ports.calls.call({ role: "shard", id: shard }, question);
+  return !ports.canRefuseUpgrades && (isNearlyFull || session !== null);
 }
 
 /** What is wrong with the ticket or session, which is so on every shard. */

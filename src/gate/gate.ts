@@ -11,7 +11,15 @@ import { parseArrival, readTicket, usableSecret } from "./arrival.ts";
 import { isAuthorized } from "./authorization.ts";
 import { Connecting, takeSeat } from "./connecting.ts";
 import { disposeRoom } from "./disposing.ts";
-import { jsonResponse, preflightResponse, problemResponse, refusal, type Refusal } from "./http.ts";
+import {
+  isUpgrade,
+  jsonResponse,
+  preflightResponse,
+  problemResponse,
+  refusal,
+  withoutBody,
+  type Refusal,
+} from "./http.ts";
 import type { GatePorts } from "./ports.ts";
 import { readMessages } from "./reading.ts";
 import { publish } from "./publishing.ts";
@@ -20,7 +28,8 @@ import { answerRegistry } from "./registry/api.ts";
 /** Names and values of all headers of a request. */
 const maxHeaderLength = 32 * 1024;
 const reportIntervalMs = 1_000;
-const routerMethods = "GET, POST, DELETE, OPTIONS";
+const routerMethods = "GET, HEAD, POST, DELETE, OPTIONS";
+const readMethods = "GET, HEAD, OPTIONS";
 
 export class Gate {
   readonly #rooms: Rooms;
@@ -36,9 +45,7 @@ export class Gate {
   /** Answers any request from outside. Never throws. */
   async handle(request: Request, ports: GatePorts): Promise<Response> {
     const answer = await this.#answer(request, ports);
-    if (request.method !== "HEAD" || answer.status === 101) return answer;
-    await answer.body?.cancel();
-    return new Response(null, answer);
+    return request.method === "HEAD" ? withoutBody(answer) : answer;
   }
 
   async #answer(request: Request, ports: GatePorts): Promise<Response> {
@@ -75,7 +82,8 @@ export class Gate {
   async #route(request: Request, ports: GatePorts): Promise<Response | Refusal> {
     const url = new URL(request.url);
     const [, prefix, party, name, ...rest] = url.pathname.split("/");
-    const path = rest.join("/");
+    // One slash at the end changes nothing.
+    const path = rest.join("/").replace(/(?<=[^/])\/$/, "");
     if (prefix === "party" || (prefix === "parties" && party === "main")) {
       const shard = path === "" && prefix === "parties" ? name : undefined;
       return this.#connectShard(shard ?? "", request, url, ports);
@@ -117,7 +125,8 @@ export class Gate {
     const tooLarge = headersTooLarge(request.headers);
     if (tooLarge !== null) return tooLarge;
     const arrival = await parseArrival(room, url, ports);
-    return arrival.ok ? takeSeat(room, shard, request, arrival.value, ports) : arrival;
+    if (!arrival.ok) return arrival;
+    return takeSeat(shard, { room, type, request, arrival: arrival.value }, ports);
   }
 
   async #routeRoom(
@@ -140,7 +149,7 @@ export class Gate {
     if (path === "" && isUpgrade(request)) {
       return this.#connecting.connect(room.value, type, request, url, ports);
     }
-    if (request.method === "GET" || request.method === "POST") {
+    if (["GET", "HEAD", "POST"].includes(request.method)) {
       const elsewhere = await this.#connecting.elsewhere(room.value, type, ports);
       if (elsewhere !== null) return elsewhere;
     }
@@ -149,6 +158,7 @@ export class Gate {
       case "POST":
         return publish(room.value, type, request, url, ports);
       case "GET":
+      case "HEAD":
         return status(room.value, type, ports);
       case "DELETE":
         return this.#dispose(room.value, request, ports);
@@ -173,9 +183,14 @@ async function routeMessages(
   url: URL,
   ports: GatePorts,
 ): Promise<Response | Refusal> {
-  if (request.method === "OPTIONS") return preflightResponse("GET, OPTIONS");
-  if (request.method === "GET") return readMessages(room, url.searchParams, ports);
-  return refusal("method-not-allowed", "messages take GET", { allow: "GET, OPTIONS" });
+  if (request.method === "OPTIONS") return preflightResponse(readMethods);
+  if (isUpgrade(request)) {
+    return refusal("malformed-header", "a WebSocket is opened at /parties/router/ROOM");
+  }
+  if (request.method === "GET" || request.method === "HEAD") {
+    return readMessages(room, url.searchParams, ports);
+  }
+  return refusal("method-not-allowed", `messages take ${readMethods}`, { allow: readMethods });
 }
 
 async function status(room: RoomId, type: RoomType, ports: GatePorts): Promise<Response | Refusal> {
@@ -198,10 +213,6 @@ async function status(room: RoomId, type: RoomType, ports: GatePorts): Promise<R
   });
   const connections = shards.reduce((sum, shard) => sum + shard.connections, 0);
   return jsonResponse({ room, type: type.name, epoch, seq, connections, shards, history });
-}
-
-function isUpgrade(request: Request): boolean {
-  return request.headers.get("upgrade")?.toLowerCase() === "websocket";
 }
 
 function headersTooLarge(headers: Headers): Refusal | null {

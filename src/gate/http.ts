@@ -17,6 +17,11 @@ export function refusal(
   return { ok: false, code, detail, ...(headers === undefined ? {} : { headers }) };
 }
 
+/** Only a GET asks for a socket (RFC 6455, section 4.1). */
+export function isUpgrade(request: Request): boolean {
+  return request.method === "GET" && request.headers.get("upgrade")?.toLowerCase() === "websocket";
+}
+
 /** Rooms are public by address: any page may publish and read, as with PartyKit's own parties. */
 const corsHeaders = {
   "access-control-allow-origin": "*",
@@ -30,8 +35,18 @@ export function jsonResponse(value: unknown, status = 200): Response {
   });
 }
 
-export function textResponse(text: string, contentType: string): Response {
-  return new Response(text, { headers: { ...corsHeaders, "content-type": contentType } });
+/** Prometheus text form, version 0.0.4. */
+export function metricsResponse(text: string): Response {
+  return new Response(text, {
+    headers: { ...corsHeaders, "content-type": "text/plain; version=0.0.4; charset=utf-8" },
+  });
+}
+
+/** The answer to HEAD. */
+export function withoutBody({ status, headers, body }: Response): Response {
+  // A stream that nobody reads must not go on.
+  body?.cancel().catch(() => {});
+  return new Response(null, { status, headers });
 }
 
 /** Done, and nothing to say. */

@@ -19,17 +19,26 @@ export type GatePorts = {
   readonly canRefuseUpgrades: boolean;
   /** Where the request comes from, when the host knows it. */
   readonly region: (request: Request) => Region | null;
-  /** Hands an upgrade to a shard with the seat that it claims, without the headers that objects trust. */
+  /**
+   * Hands an upgrade to a shard with the seat that it claims, without the headers that objects trust.
+   * Once `signal` is aborted nobody waits any more: a socket that comes after that is closed.
+   */
   readonly connect: (
     shard: ShardId,
     request: Request,
     query: string,
     connection: string,
+    signal: AbortSignal,
     claim: SeatClaim | null,
   ) => Promise<Response | { readonly ok: false; readonly code: string }>;
   /** Answers an upgrade with a socket that carries one frame and is closed with the code. */
   readonly answerSocket: (frame: string, code: CloseCode, reason: string) => Response;
   /** Hands a request for events to the hub: a WebSocket or `text/event-stream` of what fits the pattern. */
   readonly events: (request: Request, pattern: string) => Promise<Response>;
+  /** What comes of `work`, or `null` after `ms`; its signal is aborted before that. */
+  readonly within: <Value>(
+    ms: number,
+    work: (signal: AbortSignal) => Promise<Value>,
+  ) => Promise<Value | null>;
   readonly onError: (error: unknown) => void;
 };

@@ -18,6 +18,11 @@ export type KnownRoom = {
   first: Promise<void> | null;
 };
 
+/** One that hangs must leave time for another: the registry for a shard, a shard for the next. */
+export function stepMs(type: RoomType): number {
+  return type.connectTimeoutMs / 2;
+}
+
 export class Tables {
   readonly #known = new Map<RoomId, KnownRoom>();
   readonly #rooms: Rooms;
@@ -33,7 +38,7 @@ export class Tables {
     const known = this.#known.get(room) ?? this.#add(room, type, ports);
     if (known.first !== null) await known.first;
     else if (known.placement.startRefresh(ports.clock.now())) {
-      await this.#refresh(room, known, ports);
+      await this.#refresh(room, type, known, ports);
     }
     return known;
   }
@@ -52,18 +57,20 @@ export class Tables {
     const known: KnownRoom = { placement, isLocked: false, redirect: null, first: null };
     this.#known.set(room, known);
     placement.startRefresh(now);
-    known.first = this.#refresh(room, known, ports).finally(() => {
+    known.first = this.#refresh(room, type, known, ports).finally(() => {
       known.first = null;
     });
     return known;
   }
 
-  async #refresh(room: RoomId, known: KnownRoom, ports: GatePorts): Promise<void> {
+  async #refresh(room: RoomId, type: RoomType, known: KnownRoom, ports: GatePorts): Promise<void> {
     const counters = this.#counters.take();
     const question = { type: "table", room, counters } as const;
     const partition = this.#rooms.partitionOf(room);
-    const reply = await ports.calls.call({ role: "registry", id: partition }, question);
-    if (!reply.ok) {
+    const reply = await ports.within(stepMs(type), () =>
+      ports.calls.call({ role: "registry", id: partition }, question),
+    );
+    if (reply?.ok !== true) {
       this.#counters.add(counters);
       known.placement.refreshFailed(ports.clock.now());
       return;

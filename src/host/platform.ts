@@ -1,13 +1,8 @@
 /** What both hosts have in common: the clock, chance, timers, and internal addresses. */
 import { nanoid } from "nanoid";
-import type { Clock, Entropy, Socket } from "../core/ports.ts";
-import { regionOf } from "../core/regions.ts";
-import type { SeatClaim } from "../protocol/calls.ts";
-import { encodeServerFrame } from "../protocol/client.ts";
-import { parseClientRequest, type ClientRequest } from "../protocol/client-request.ts";
-import { encodePayload, type MessageData } from "../protocol/payload.ts";
-import type { Region } from "../protocol/registry.ts";
-import { plainRequest } from "../shard/shard.ts";
+import type { Clock, Entropy } from "../core/ports.ts";
+import type { Role } from "../protocol/calls.ts";
+import { closeCodes } from "../protocol/close-codes.ts";
 
 export const clock: Clock = { now: () => Date.now() };
 
@@ -43,19 +38,48 @@ export function inSlices<Item>(items: readonly Item[], write: (slice: Item[]) =>
 
 /** A call that waits for delivery takes five seconds; what takes three times that hangs. */
 const callDeadlineMs = 15_000;
+/** A shard answers from memory, and whoever asks it is waited for: one that hangs is left out. */
+const shardDeadlineMs = 5_000;
 
 /** Rejects when a call to another object has no answer in time, so that nothing waits for ever. */
-export async function withDeadline<Value>(call: Promise<Value>): Promise<Value> {
+export async function withDeadline<Value>(role: Role, call: Promise<Value>): Promise<Value> {
+  const ms = role === "shard" ? shardDeadlineMs : callDeadlineMs;
+  const answer = await within(ms, async () => ({ value: await call }));
+  if (answer === null) throw new Error(`no answer within ${ms} ms`);
+  return answer.value;
+}
+
+/** What comes of `work`, or `null` after `ms`; its signal is aborted before that. */
+export async function within<Value>(
+  ms: number,
+  work: (signal: AbortSignal) => Promise<Value>,
+): Promise<Value | null> {
+  const controller = new AbortController();
   let timer: ReturnType<typeof setTimeout> | null = null;
-  const deadline = new Promise<never>((_, reject) => {
-    const late = new Error(`no answer within ${callDeadlineMs} ms`);
-    timer = setTimeout(() => reject(late), callDeadlineMs);
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(() => {
+      controller.abort();
+      resolve(null);
+    }, ms);
   });
   try {
-    return await Promise.race([call, deadline]);
+    return await Promise.race([work(controller.signal), late]);
   } finally {
     if (timer !== null) clearTimeout(timer);
   }
+}
+
+type RawUpgrade = {
+  readonly webSocket?: {
+    accept(): void;
+    close(code: number, reason: string): void;
+  } | null;
+};
+
+/** Closes the socket of an upgrade that nobody waits for any more. */
+export function discardUpgrade({ webSocket }: RawUpgrade): void {
+  webSocket?.accept();
+  webSocket?.close(closeCodes.unavailable, "the client waits no longer");
 }
 
 /** Longest delay that a timer takes. */
@@ -98,77 +122,4 @@ export function outsideHeaders(headers: Headers): Headers {
 
 function isTrusted(name: string): boolean {
   return name.startsWith("x-partykit-") || name.startsWith("x-partyshard-");
-}
-
-/** A client's headers for the shard that it is handed to, with the seat that it claims. */
-export function upgradeHeaders(headers: Headers, claim: SeatClaim | null): Headers {
-  const given = outsideHeaders(headers);
-  if (claim === null) return given;
-  const withSeat = new Headers(given);
-  withSeat.set(seatHeader, JSON.stringify(claim));
-  return withSeat;
-}
-
-/** The region of a request that carries a place, in degrees as text, as both platforms describe it. */
-export function regionOfRequest(request: object): Region | null {
-  const { cf } = request as { cf?: { latitude?: unknown; longitude?: unknown } | null };
-  const latitude = degrees(cf?.latitude);
-  const longitude = degrees(cf?.longitude);
-  return latitude === null || longitude === null ? null : regionOf(latitude, longitude);
-}
-
-function degrees(text: unknown): number | null {
-  return typeof text === "string" && /^-?\d{1,3}(?:\.\d+)?$/.test(text) ? Number(text) : null;
-}
-
-/** A variable of the deployment, when it is set. */
-export function variable(env: object, name: string): string | undefined {
-  const value = (env as Record<string, unknown>)[name];
-  return typeof value === "string" ? value : undefined;
-}
-
-/** Tag of sockets that asked for more than payloads; the gate lets no client have a `~` in a tag. */
-export const requestTag = "~request";
-
-/** What a client asked for. The gate has checked it, and its URL stays with its socket. */
-export function clientRequestOf(url: string): ClientRequest {
-  // Most sockets ask for nothing, and need not have their URL taken apart.
-  if (!/[?&](?:protocol|topics)=/.test(url)) return plainRequest;
-  const parsed = parseClientRequest(new URL(url).searchParams);
-  return parsed.ok ? parsed.value : plainRequest;
-}
-
-type RawConnection = {
-  send(data: string | ArrayBuffer | ArrayBufferView): void;
-  close(code: number, reason: string): void;
-};
-
-/**
- * The role's end of a socket that speaks protocol 1. What the room class sends on the connection
- * itself goes out as a `local` frame from here on.
- */
-export function speakProtocol(connection: RawConnection): Socket {
-  const send = connection.send.bind(connection);
-  Object.defineProperty(connection, "send", {
-    configurable: true,
-    value: (data: string | ArrayBuffer | ArrayBufferView) => {
-      const payload = encodePayload(toMessageData(data));
-      send(encodeServerFrame({ type: "local", data: payload }));
-    },
-  });
-  return { send, close: (code, reason) => connection.close(code, reason) };
-}
-
-/** A message as hosts hand it on, in the form that roles take. */
-export function toMessageData(data: string | ArrayBuffer | ArrayBufferView): MessageData {
-  if (typeof data === "string") return data;
-  if (data instanceof ArrayBuffer) return new Uint8Array(data);
-  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-}
-
-/** The write as a class with `onRequest` and no `onBroadcast` gets it. */
-export function broadcastRequest(url: string, data: string | Uint8Array): Request {
-  const type = typeof data === "string" ? "text/plain;charset=UTF-8" : "application/octet-stream";
-  const body = data as string | Uint8Array<ArrayBuffer>;
-  return new Request(url, { method: "POST", headers: { "content-type": type }, body });
 }

@@ -37,7 +37,7 @@ test.each(paths)("RA1 %s takes %s, and says so", async (path, allowed) => {
 test.each([
   "",
   "room",
-  "rooms/",
+  "rooms//",
   "rooms/a/b",
   "servers/s1/heartbeat/x",
   "servers/s1/stop",

@@ -4,7 +4,7 @@
  */
 import { hub } from "../../core/partitions.ts";
 import { isAuthorized } from "../authorization.ts";
-import { preflightResponse, refusal, type Refusal } from "../http.ts";
+import { isUpgrade, preflightResponse, refusal, type Refusal } from "../http.ts";
 import { announce, subscribe } from "./events.ts";
 import { acquireLock, extendLock, releaseLock } from "./locks.ts";
 import { reserveSeats, routePlayer } from "./matchmaking.ts";
@@ -22,6 +22,9 @@ import {
 /** A heartbeat names every player of every room of its server. */
 const maxHeartbeatBytes = 8 * 1024 * 1024;
 
+/** The only path that opens a WebSocket. */
+const eventsPath = "events";
+
 const routes: readonly Route[] = [
   route("GET", "rooms", "matchmaking", listRooms),
   routeWithBody("POST", "rooms", "admin", "createRoom", createRoom),
@@ -38,8 +41,8 @@ const routes: readonly Route[] = [
   routeWithBody("POST", "locks/:", "admin", "acquireLock", acquireLock),
   routeWithBody("PUT", "locks/:", "admin", "extendLock", extendLock),
   route("DELETE", "locks/:", "admin", releaseLock),
-  route("GET", "events", "admin", subscribe),
-  routeWithBody("POST", "events", "admin", "announce", announce),
+  route("GET", eventsPath, "admin", subscribe),
+  routeWithBody("POST", eventsPath, "admin", "announce", announce),
   route("GET", "metrics", "admin", metrics),
   route("GET", "health", "public", health),
 ];
@@ -62,7 +65,12 @@ export async function answerRegistry(
     const authorized = await isAuthorized(ask.request, ask.ports.adminToken);
     if (!authorized.ok) return authorized;
   }
-  if (match !== undefined) return match.handle({ ...ask, name: found.name });
+  if (match !== undefined) {
+    if (isUpgrade(ask.request) && match.path !== eventsPath) {
+      return refusal("malformed-header", "of the registry only events come over a WebSocket");
+    }
+    return match.handle({ ...ask, name: found.name });
+  }
   if (found.routes.length > 0) {
     return refusal("method-not-allowed", `"${path.slice(0, 100)}" takes ${allowed}`, {
       allow: allowed,

@@ -1,6 +1,6 @@
 /** The registry's figures, and whether there is anybody to ask. */
 import { hub } from "../../core/partitions.ts";
-import { jsonResponse, textResponse, type Refusal } from "../http.ts";
+import { jsonResponse, metricsResponse, type Refusal } from "../http.ts";
 import { askPartition } from "./partitions.ts";
 import type { Ask } from "./route.ts";
 
@@ -9,7 +9,7 @@ export async function metrics({ ports, reportCounters }: Ask): Promise<Response 
   await reportCounters();
   const answer = await askPartition(ports, hub, { type: "metrics" });
   if (!answer.ok) return answer;
-  return textResponse(answer.value.text, "text/plain; version=0.0.4; charset=utf-8");
+  return metricsResponse(answer.value.text);
 }
 
 /** Whether the Worker answers; no object is asked. */

@@ -5,15 +5,15 @@ import { Gate } from "../../gate/gate.ts";
 import type { GatePorts } from "../../gate/ports.ts";
 import { hub } from "../../core/partitions.ts";
 import { secretName } from "../../protocol/ticket.ts";
+import { regionOfRequest, upgradeHeaders, variable } from "../outside.ts";
 import {
   adminTokenName,
   clock,
+  discardUpgrade,
   entropy,
   eventsPath,
   outsideHeaders,
-  regionOfRequest,
-  upgradeHeaders,
-  variable,
+  within,
 } from "../platform.ts";
 import { createCaller, stub } from "./ports.ts";
 
@@ -62,10 +62,15 @@ function createGatePorts(lobby: Party.Lobby): GatePorts {
     // The platform accepts the socket before the party sees it.
     canRefuseUpgrades: false,
     onError: (error) => console.error("partyshard gate:", error),
-    connect: async (shard, request, query, _connection, claim) => {
+    within,
+    connect: async (shard, request, query, _connection, signal, claim) => {
       try {
         const headers = upgradeHeaders(request.headers, claim);
         const response = await stub(lobby.parties, "shard", shard).fetch(`/?${query}`, { headers });
+        if (signal.aborted) {
+          discardUpgrade(response);
+          return { ok: false, code: "unreachable" };
+        }
         // A shard whose class cannot start answers an upgrade with an ordinary 500.
         return response.status === 101 ? response : { ok: false, code: "unreachable" };
       } catch {

@@ -3,25 +3,15 @@
  * the class, messages of the room through its hooks.
  */
 import type * as Party from "partykit/server";
-import type { Socket } from "../../core/ports.ts";
 import type { Rooms } from "../../core/rooms.ts";
-import type { ClientRequest } from "../../protocol/client-request.ts";
 import { closeCodes } from "../../protocol/close-codes.ts";
 import type { Position } from "../../protocol/link.ts";
 import { isShardId, roomOfShard } from "../../protocol/names.ts";
 import type { Result } from "../../protocol/result.ts";
-import type { BroadcastHook } from "../../shard/fan-out.ts";
 import type { IncomingLink } from "../../shard/intake.ts";
 import { Shard, type ClientSocket } from "../../shard/shard.ts";
-import {
-  broadcastRequest,
-  clientRequestOf,
-  linkPath,
-  registryName,
-  speakProtocol,
-  toMessageData,
-  WakeTimer,
-} from "../platform.ts";
+import { linkPath, registryName, WakeTimer } from "../platform.ts";
+import { broadcastHookOf, ClientEnds, clientRequestOf } from "../room-class.ts";
 import { answerFromOutside, type PartyClass } from "./gate.ts";
 import { answerCall, createCaller, createObjectPorts, openSocket } from "./ports.ts";
 import { roomWithoutLinks } from "./room-without-links.ts";
@@ -64,8 +54,7 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
     readonly #room: Party.Room;
     readonly #timer = new WakeTimer(() => this.#shard?.wake());
     readonly #links = new Map<Party.Connection, IncomingLink>();
-    /** The role's end of sockets that speak protocol 1. */
-    readonly #speakers = new Map<Party.Connection, Socket>();
+    readonly #ends = new ClientEnds<Party.Connection>();
     readonly #admissions = new WeakMap<Party.Connection, Result<null>>();
     #shard: Shard | undefined;
 
@@ -87,7 +76,7 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
         }
         const request = clientRequestOf(connection.uri);
         clients.push({
-          socket: this.#endOf(connection, request),
+          socket: this.#ends.open(connection, request),
           connection: connection.id,
           request,
         });
@@ -96,7 +85,7 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
         ...createObjectPorts(this.#room, this.#timer),
         registry: registryName,
         onHookError: (error: unknown) => this.#report(error),
-        ...this.#broadcastHook(),
+        ...broadcastHookOf(this, id, this.#ownOnRequest()),
       };
       await super.onStart?.();
       this.#shard = await Shard.start(id, type, ports, clients, this.#links.values());
@@ -136,7 +125,7 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
         return;
       }
       const request = clientRequestOf(connection.uri);
-      this.#role.welcome(this.#endOf(connection, request), connection.id, request);
+      this.#role.welcome(this.#ends.open(connection, request), connection.id, request);
       try {
         await super.onConnect?.(connection, context);
       } catch (error) {
@@ -155,12 +144,7 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
       if (link !== undefined) {
         return this.#role.handleLinkMessage(link, typeof message === "string" ? message : "");
       }
-      const speaker = this.#speakers.get(sender);
-      if (speaker === undefined) return super.onMessage?.(message, sender);
-      const client = this.#role.protocolClient(speaker);
-      // It was closed, and what it sent before it knew is for nobody.
-      if (client === undefined) return;
-      const forClass = this.#role.receive(client, toMessageData(message));
+      const forClass = this.#ends.receive(this.#role, sender, message);
       if (forClass !== null) return super.onMessage?.(forClass, sender);
     }
 
@@ -192,17 +176,8 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
       console.error(`${this.#room.id}: the room class threw:`, error);
     }
 
-    /** The role's end of a client's socket: the socket itself, unless it speaks protocol 1. */
-    #endOf(connection: Party.Connection, { speaksProtocol }: ClientRequest): Socket {
-      if (!speaksProtocol) return connection;
-      const end = speakProtocol(connection);
-      this.#speakers.set(connection, end);
-      return end;
-    }
-
     #leave(connection: Party.Connection): void {
-      this.#role.leave(this.#speakers.get(connection) ?? connection);
-      this.#speakers.delete(connection);
+      this.#role.leave(this.#ends.close(connection));
     }
 
     /** Whether the connection was a link. One that closed while the object slept may be new to it. */
@@ -213,20 +188,9 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
       return true;
     }
 
-    #broadcastHook(): { onBroadcast?: BroadcastHook; canReplay?: boolean } {
-      if ("onBroadcast" in this && typeof this.onBroadcast === "function") {
-        const hook = this.onBroadcast as BroadcastHook;
-        return { onBroadcast: (message) => hook.call(this, message) };
-      }
-      if (super.onRequest === undefined) return {};
-      const url = `http://partyshard.internal/parties/main/${this.#room.id}`;
-      return {
-        canReplay: false,
-        onBroadcast: async ({ data }) => {
-          await super.onRequest?.(broadcastRequest(url, data) as unknown as Party.Request);
-          return null;
-        },
-      };
+    #ownOnRequest(): ((request: Request) => unknown) | undefined {
+      if (super.onRequest === undefined) return undefined;
+      return (request) => super.onRequest?.(request as unknown as Party.Request);
     }
   };
 }

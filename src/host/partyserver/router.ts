@@ -8,17 +8,17 @@ import { isRoomId } from "../../protocol/names.ts";
 import { Sequencer } from "../../sequencer/sequencer.ts";
 import { hub } from "../../core/partitions.ts";
 import { secretName } from "../../protocol/ticket.ts";
+import { regionOfRequest, upgradeHeaders, variable } from "../outside.ts";
 import {
   adminTokenName,
   clock,
+  discardUpgrade,
   entropy,
   eventsPath,
   outsideHeaders,
-  regionOfRequest,
   registryName,
-  upgradeHeaders,
-  variable,
   WakeTimer,
+  within,
 } from "../platform.ts";
 import {
   callFailure,
@@ -92,11 +92,16 @@ function createGatePorts(env: Bindings): GatePorts {
     maxQueryLength,
     canRefuseUpgrades: true,
     onError: (error) => console.error("partyshard gate:", error),
-    connect: async (shard, request, query, _connection, claim) => {
+    within,
+    connect: async (shard, request, query, _connection, signal, claim) => {
       const url = `https://partyshard.internal/parties/main/${shard}?${query}`;
       const upgrade = new Request(url, { headers: upgradeHeaders(request.headers, claim) });
       try {
         const response = await env.Main.getByName(shard).fetch(upgrade);
+        if (signal.aborted) {
+          discardUpgrade(response);
+          return { ok: false, code: "unreachable" };
+        }
         if (response.status === 101) return response;
         return { ok: false, code: response.headers.get(refusedHeader) ?? "unreachable" };
       } catch (error) {
