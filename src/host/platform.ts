@@ -17,9 +17,6 @@ export const linkPath = "~link";
 /** Environment variable that opens the admin API. */
 export const adminTokenName = "PARTYSHARD_ADMIN_TOKEN";
 
-/** Header of a client's upgrade: the seat that it claims, as JSON; the gate has checked its ticket. */
-export const seatHeader = "x-partyshard-seat";
-
 /** Path of the registry's hub at which it takes subscribers; `pattern` is in the query. */
 export const eventsPath = "~events";
 

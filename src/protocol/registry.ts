@@ -18,8 +18,8 @@ const idSchema = v.pipe(
   v.regex(idPattern, idRule),
 );
 
-/** Whether the text can be a player's, server's or lock's name. */
-export function isName(text: string): boolean {
+/** Whether this may be the name of a player, a server or a lock. */
+export function isRegistryId(text: string): boolean {
   return text.length <= maxIdLength && idPattern.test(text);
 }
 
@@ -246,6 +246,8 @@ export type HeartbeatAnswer = {
   readonly status: ServerStatus;
   readonly leaseMs: number;
   readonly heartbeatIntervalMs: number;
+  /** Rooms of the report that are not placed on this server: it closes them. */
+  readonly dispose: readonly string[];
 };
 
 export type LockGrant = {

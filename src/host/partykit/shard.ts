@@ -3,15 +3,26 @@
  * the class, messages of the room through its hooks.
  */
 import type * as Party from "partykit/server";
+import { partitionNames } from "../../core/partitions.ts";
+import type { Caller } from "../../core/ports.ts";
 import type { Rooms } from "../../core/rooms.ts";
-import { closeCodes } from "../../protocol/close-codes.ts";
+import { closeCodes, type CloseCode } from "../../protocol/close-codes.ts";
 import type { Position } from "../../protocol/link.ts";
 import { isShardId, roomOfShard } from "../../protocol/names.ts";
+import type { RegistryReplies } from "../../protocol/registry-calls.ts";
 import type { Result } from "../../protocol/result.ts";
+import type { Entry } from "../../shard/admission.ts";
+import type { ClientSocket } from "../../shard/clients.ts";
 import type { IncomingLink } from "../../shard/intake.ts";
-import { Shard, type ClientSocket } from "../../shard/shard.ts";
-import { linkPath, registryName, WakeTimer } from "../platform.ts";
-import { broadcastHookOf, ClientEnds, clientRequestOf } from "../room-class.ts";
+import { Shard } from "../../shard/shard.ts";
+import { linkPath, WakeTimer } from "../platform.ts";
+import {
+  broadcastHookOf,
+  ClientEnds,
+  clientRequestOf,
+  seatClaimOf,
+  seatHeader,
+} from "../room-class.ts";
 import { answerFromOutside, type PartyClass } from "./gate.ts";
 import { answerCall, createCaller, createObjectPorts, openSocket } from "./ports.ts";
 import { roomWithoutLinks } from "./room-without-links.ts";
@@ -26,6 +37,8 @@ type RoomStatics = Pick<Party.Worker, "onCron">;
 
 /** Name of the cron in partykit.json that wakes rooms which still owe messages. */
 const sweepCron = "partyshard";
+/** Rooms that a sweep wakes at a time; the platform lets six calls wait. */
+const wakesAtATime = 6;
 
 /** Makes a PartyKit class the `main` party: a shard. Hibernates unless its options say otherwise. */
 export function shard(Room: RoomClass, rooms: Rooms): MainClass {
@@ -45,7 +58,7 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
       lobby: Party.CronLobby,
       context: Party.ExecutionContext,
     ): Promise<void> {
-      if (cron.name === sweepCron) await sweep(lobby.parties);
+      if (cron.name === sweepCron) await sweep(rooms, lobby.parties);
       else await statics.onCron?.(cron, lobby, context);
     }
 
@@ -55,7 +68,7 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
     readonly #timer = new WakeTimer(() => this.#shard?.wake());
     readonly #links = new Map<Party.Connection, IncomingLink>();
     readonly #ends = new ClientEnds<Party.Connection>();
-    readonly #admissions = new WeakMap<Party.Connection, Result<null>>();
+    readonly #admissions = new WeakMap<Party.Connection, Result<Entry>>();
     #shard: Shard | undefined;
 
     constructor(room: Party.Room) {
@@ -83,7 +96,7 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
       }
       const ports = {
         ...createObjectPorts(this.#room, this.#timer),
-        registry: registryName,
+        registry: rooms.partitionOf(roomOfShard(id)),
         onHookError: (error: unknown) => this.#report(error),
         ...broadcastHookOf(this, id, this.#ownOnRequest()),
       };
@@ -96,13 +109,17 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
       context: Party.ConnectionContext,
     ): Promise<string[]> {
       if (isLink(connection)) return [];
-      const admission = await this.#role.admit(connection.id, clientRequestOf(connection.uri));
+      const claim = seatClaimOf(context.request.headers.get(seatHeader));
+      const request = clientRequestOf(connection.uri);
+      const admission = claim.ok
+        ? await this.#role.admit(connection.id, request, claim.value)
+        : claim;
       this.#admissions.set(connection, admission);
       if (!admission.ok) return [];
       try {
         return checkTags((await super.getConnectionTags?.(connection, context)) ?? []);
       } catch (error) {
-        this.#role.release();
+        this.#role.release(admission.value);
         throw error;
       }
     }
@@ -119,13 +136,14 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
       }
       const admission = this.#admissions.get(connection);
       if (admission?.ok !== true) {
-        const isFull = admission?.code === "full";
-        const code = isFull ? closeCodes.full : closeCodes.unavailable;
-        connection.close(code, isFull ? "the shard is full" : "the room cannot be reached");
+        const [code, reason] = closingOf(admission?.code);
+        connection.close(code, reason);
         return;
       }
+      this.#admissions.delete(connection);
       const request = clientRequestOf(connection.uri);
-      this.#role.welcome(this.#ends.open(connection, request), connection.id, request);
+      const end = this.#ends.open(connection, request);
+      if (!this.#role.welcome(end, connection.id, request, admission.value)) return;
       try {
         await super.onConnect?.(connection, context);
       } catch (error) {
@@ -196,13 +214,33 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
 }
 
 /** Wakes every room that has clients: one that crashed goes on delivering what it owed. */
-async function sweep(parties: Party.Context["parties"]): Promise<void> {
+async function sweep(rooms: Rooms, parties: Party.Context["parties"]): Promise<void> {
   const calls = createCaller(parties);
-  const known = await calls.call({ role: "registry", id: registryName }, { type: "sweep" });
-  if (!known.ok) throw new Error(`the sweep found no registry: ${known.detail}`);
-  for (const id of known.value.rooms) {
-    await calls.call({ role: "sequencer", id }, { type: "wake" });
+  let failed: string | null = null;
+  for (const partition of partitionNames(rooms.deployment.partitions)) {
+    failed = (await sweepPartition(calls, partition)) ?? failed;
   }
+  if (failed !== null) throw new Error(`the sweep found no registry: ${failed}`);
+}
+
+/** Returns why the partition could not be asked, or `null`. */
+async function sweepPartition(calls: Caller, partition: string): Promise<string | null> {
+  let after: string | null = null;
+  do {
+    const known: Result<RegistryReplies["sweep"]> = await calls.call(
+      { role: "registry", id: partition },
+      { type: "sweep", after },
+    );
+    if (!known.ok) return known.detail;
+    const rooms = known.value.rooms.values();
+    // Each takes the next room until there is none: so many are woken at a time.
+    const wakers = Array.from({ length: wakesAtATime }, async () => {
+      for (const id of rooms) await calls.call({ role: "sequencer", id }, { type: "wake" });
+    });
+    await Promise.all(wakers);
+    after = known.value.through;
+  } while (after !== null);
+  return null;
 }
 
 /**
@@ -211,6 +249,19 @@ async function sweep(parties: Party.Context["parties"]): Promise<void> {
  */
 function finishClosing(connection: Party.Connection): void {
   openSocket(connection).close(1000, "");
+}
+
+/** How a socket ends whose upgrade could not be refused. */
+function closingOf(code: string | undefined): [code: CloseCode, reason: string] {
+  switch (code) {
+    case "full":
+      return [closeCodes.full, "the shard is full"];
+    case "ticket-used":
+    case "ticket-expired":
+      return [closeCodes.seatRefused, code];
+    default:
+      return [closeCodes.unavailable, "the room cannot be reached"];
+  }
 }
 
 /** The URL of the upgrade stays with the connection, also while the object sleeps. */

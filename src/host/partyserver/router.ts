@@ -16,7 +16,6 @@ import {
   entropy,
   eventsPath,
   outsideHeaders,
-  registryName,
   WakeTimer,
   within,
 } from "../platform.ts";
@@ -54,7 +53,7 @@ export function router(rooms: Rooms): RouterClass {
         if (type === undefined) throw new Error(`no room type for "${name}"`);
         this.#sequencer = await Sequencer.start(type, {
           ...createObjectPorts(ctx, env, this.#timer),
-          registry: registryName,
+          registry: rooms.partitionOf(name),
           dialer: { dial: (shard, events) => dialShard(env.Main, shard, events) },
         });
       });
