@@ -1,5 +1,5 @@
 import { evictDurableObject } from "cloudflare:test";
-import { env } from "cloudflare:workers";
+import { env, exports } from "cloudflare:workers";
 import { afterEach, expect, test } from "vitest";
 import { Recording } from "../support/recording.ts";
 import { kill } from "./objects.ts";
@@ -33,7 +33,10 @@ class Subscriber {
   }
 
   static async open(pattern = "*"): Promise<Subscriber> {
-    const response = await hub().fetch(url(pattern), { headers: { upgrade: "websocket" } });
+    return Subscriber.take(await hub().fetch(url(pattern), { headers: { upgrade: "websocket" } }));
+  }
+
+  static take(response: Response): Subscriber {
     if (response.webSocket === null) throw new Error(`no socket: ${response.status}`);
     return new Subscriber(response.webSocket);
   }
@@ -148,4 +151,24 @@ test("LO3, SV3 locks and servers outlive the hub", async () => {
   expect(await hub().partyshardCall(release)).toMatchObject({ ok: true });
   const again = (await hub().partyshardCall(lock)) as { value: { token: number } };
   expect(again.value.token).toBeGreaterThan(held.value.token);
+});
+
+test("EV1, IO4 the gate hands subscribers with the token to the hub, and others nowhere", async () => {
+  const address = "http://rooms.test/parties/registry/default/events?pattern=room:message";
+  const headers = { authorization: "Bearer test-admin-token" };
+  const refused = await exports.default.fetch(address, { headers: { upgrade: "websocket" } });
+  expect(refused.status).toBe(401);
+  const upgrade = { ...headers, upgrade: "websocket" };
+  const subscriber = Subscriber.take(await exports.default.fetch(address, { headers: upgrade }));
+  const streamed = await exports.default.fetch(address, { headers });
+  const body: ReadableStream<Uint8Array> | null = streamed.body;
+  const reader = body?.getReader();
+  await reader?.read();
+  const message = { type: "room:message", roomId: "lobby", data: { from: "a" } };
+  const asked = { method: "POST", headers, body: JSON.stringify(message) };
+  expect((await exports.default.fetch(address, asked)).status).toBe(200);
+  const [, event] = await subscriber.receives(2);
+  expect(event).toMatchObject(message);
+  expect(new TextDecoder().decode((await reader?.read())?.value)).toContain('"from":"a"');
+  await reader?.cancel();
 });
