@@ -303,7 +303,8 @@ export class Delivery {
   async #publish(socket: Socket, writes: readonly UpstreamWrite[]): Promise<void> {
     const results = await this.#owner.onPublish(writes);
     this.#lastUsedAt = this.#owner.clock.now();
-    for (const part of splitFrame(encodeFrame({ type: "results", results }))) socket.send(part);
+    const frame = encodeFrame({ type: "results", epoch: this.#owner.epoch(), results });
+    for (const part of splitFrame(frame)) socket.send(part);
   }
 
   #acknowledge(seq: number): void {

@@ -232,6 +232,8 @@ const malformed: readonly (string | Uint8Array<ArrayBuffer>)[] = [
   '{"type":"publish","data":"x"}',
   '{"type":"publish","id":"","data":"x"}',
   `{"type":"publish","id":"${"x".repeat(256)}","data":"x"}`,
+  '{"type":"publish","id":"~x","data":"x"}',
+  '{"type":"publish","id":"é","data":"x"}',
   '{"type":"publish","id":"x","data":"x","topic":"a,b"}',
   '{"type":"publish","id":"x","data":"x","topic":"a:*"}',
   '{"type":"subscribe","topics":"a"}',

@@ -11,6 +11,7 @@ import { describeProtocol, describeProtocolClasses } from "./protocol-contract.t
 import { describePublishing } from "./publishing-contract.ts";
 import { describeRefusals } from "./refusals-contract.ts";
 import { describeHooks } from "./room-class-contract.ts";
+import { describeSeats } from "./seats-contract.ts";
 
 export function describeRooms(host: RoomsHost): void {
   describe(`on ${host.name}`, () => {
@@ -19,6 +20,7 @@ export function describeRooms(host: RoomsHost): void {
     describeRefusals(host);
     describeBoundary(host);
     describeProtocol(host);
+    describeSeats(host);
   });
 }
 
