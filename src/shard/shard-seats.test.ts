@@ -138,8 +138,10 @@ test("SE5 a session beside a ticket need not be known, nor one that another shar
   const table = await SeatTable.start();
   table.reserve("a");
   await table.join("1", table.ticket("a"), { ...speaker, session: "guess" });
+  expect(table.load.players).toEqual(["a"]);
   const wide = await SeatTable.start({ shards: 2 });
   await wide.join("1", null, { ...speaker, session: "elsewhere" });
+  expect(wide.load.connections).toBe(1);
 });
 
 test("SE6 players whose sockets outlived the object stay where they are", async () => {
