@@ -1,15 +1,18 @@
-/** Takes over rows of rooms from a former partition, as many times as they are sent. */
+/** Takes over rows of rooms and locks from a former partition, as many times as they are sent. */
+import { partitionOf } from "../core/partitions.ts";
 import { isRoomId } from "../protocol/names.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
 import type { HostedRooms } from "./hosted-rooms.ts";
 import type { Learning } from "./learning.ts";
 import type { RegistryOwner, RequestOf } from "./part.ts";
+import { lockPrefix, type Locks } from "./locks.ts";
 import { rowPrefix, seatsPrefix, type RoomStore } from "./room-store.ts";
 
 type Parts = {
   readonly store: RoomStore;
   readonly learning: Learning;
   readonly hosted: HostedRooms;
+  readonly locks: Locks;
 };
 
 export class Adoption {
@@ -22,20 +25,21 @@ export class Adoption {
   }
 
   adopt({ rows }: RequestOf<"adopt">): Result<null> {
-    const { store, learning, hosted } = this.#parts;
+    const { store, learning, hosted, locks } = this.#parts;
     const { rooms, name } = this.#owner;
     for (const [key, value] of Object.entries(rows)) {
-      const prefix = [rowPrefix, seatsPrefix].find((each) => key.startsWith(each));
+      const prefix = [rowPrefix, seatsPrefix, lockPrefix].find((each) => key.startsWith(each));
       if (prefix === undefined) continue;
-      const room = key.slice(prefix.length);
-      if (!isRoomId(room)) continue;
+      const rest = key.slice(prefix.length);
       // The caller counts other partitions than this one: both must run the same code first.
-      if (rooms.partitionOf(room) !== name) {
-        return failure("unavailable", `"${room}" belongs to another partition`);
+      if (partitionOf(rest, rooms.deployment.partitions) !== name) {
+        return failure("unavailable", `"${rest}" belongs to another partition`);
       }
-      if (prefix === rowPrefix) store.adopt(room, value);
-      else hosted.adopt(room, value);
+      if (!isRoomId(rest)) continue;
+      if (prefix === rowPrefix) store.adopt(rest, value);
+      if (prefix === seatsPrefix) hosted.adopt(rest, value);
     }
+    locks.adopt(rows);
     learning.begin();
     return success(null);
   }

@@ -95,9 +95,9 @@ test("DI4, DI6 the open rooms that fit are those of a look at all, the fullest f
       fc.constantFrom("small", "big", "wide"),
       fc.constantFrom(1, 2, 7, 400, 900),
       someMetadata,
-      (steps, name, seats, { mode, map }) => {
+      (steps, typeName, seats, { mode, map }) => {
         const { directory, model } = play(steps);
-        const type = types.type(name);
+        const type = types.type(typeName);
         if (type === undefined) return;
         const asked = {
           ...(mode === undefined ? {} : { mode }),
@@ -114,7 +114,7 @@ test("DI4, DI6 the open rooms that fit are those of a look at all, the fullest f
         expect(new Set(found)).toEqual(new Set(wanted));
         expect(found).toHaveLength(wanted.length);
         // Large rooms are about as full as the ones beside them: a 64th of the seats.
-        const step = name === "small" ? 1 : Math.ceil((type.maxPlayers ?? 400) / 64);
+        const step = typeName === "small" ? 1 : Math.ceil((type.maxPlayers ?? 400) / 64);
         const free = found.map(freeSeats);
         for (const [index, each] of free.slice(1).entries()) {
           expect(each).toBeGreaterThan((free[index] ?? 0) - step);
@@ -146,9 +146,12 @@ test("DI3 a page holds at most as many rooms as asked, and tells where the next 
   );
 });
 
+function name(number: number): string {
+  return `small:${String(number).padStart(5, "0")}`;
+}
+
 test("DI3 a page looks at a thousand rooms and no more, and says so", () => {
   const directory = new Directory(types);
-  const name = (number: number): string => `small:${String(number).padStart(5, "0")}`;
   for (let number = 0; number < 2_500; number += 1) directory.add(room(name(number)));
   let looks = 0;
   const page = directory.page("small", null, 50, () => {

@@ -12,8 +12,8 @@ import type { RequestTo } from "../protocol/calls.ts";
 import { isRegistryId, type LockGrant } from "../protocol/registry.ts";
 import { failure, success, type Failure, type Result } from "../protocol/result.ts";
 
-const lockPrefix = "lock/";
-const lastTokenKey = "last-token";
+export const lockPrefix = "lock/";
+export const lastTokenKey = "last-token";
 /** Locks that one wake-up looks at. */
 const sweepSize = 1_000;
 const sweepIntervalMs = 1_000;

@@ -11,10 +11,12 @@ import type { Figures } from "../protocol/registry-calls.ts";
 import { failure, success, type Failure, type Result } from "../protocol/result.ts";
 import { Adoption } from "./adoption.ts";
 import { CallSlots } from "./call-slots.ts";
-import { HandOver } from "./hand-over.ts";
+import type { EventHub } from "./event-hub.ts";
+import { HandOver, type HandedRows } from "./hand-over.ts";
 import { HostedRooms } from "./hosted-rooms.ts";
 import { Learning } from "./learning.ts";
 import { Matchmaking } from "./matchmaking.ts";
+import { lastTokenKey, lockPrefix, type Locks } from "./locks.ts";
 import { gatherFigures } from "./metrics.ts";
 import { OwedCalls } from "./owed-calls.ts";
 import type { RegistryOwner, RegistryReply, RegistryRequest, Waking } from "./part.ts";
@@ -22,8 +24,10 @@ import { PlacementTables } from "./placement-tables.ts";
 import { RoomLife } from "./room-life.ts";
 import { RoomQueries } from "./room-queries.ts";
 import { RoomStore, rowPrefix, seatsPrefix } from "./room-store.ts";
+import { Services } from "./services.ts";
 
 type Parts = {
+  readonly services: Services;
   readonly store: RoomStore;
   readonly learning: Learning;
   readonly owed: OwedCalls;
@@ -40,32 +44,36 @@ export class Registry {
   readonly #owner: RegistryOwner;
   readonly #parts: Parts;
   readonly #waking: readonly Waking[];
-  readonly #counters = new Counters();
+  readonly #counters: Counters;
   #wakeAt: number | null = null;
   #durableAt: number | null = null;
 
-  private constructor(owner: RegistryOwner, parts: Parts) {
+  private constructor(owner: RegistryOwner, parts: Parts, counters: Counters) {
     this.#owner = owner;
+    this.#counters = counters;
     this.#parts = parts;
-    const { learning, life, owed, handOver } = parts;
-    this.#waking = [learning, life, owed, handOver];
+    const { learning, life, owed, handOver, services } = parts;
+    this.#waking = [learning, life, owed, handOver, services];
   }
 
   /** The partition with this name. */
   static async start(rooms: Rooms, ports: ObjectPorts, name: string): Promise<Registry> {
     let registry: Registry | null = null;
+    let services: Services | null = null;
+    const counters = new Counters();
     const owner: RegistryOwner = {
       name,
       rooms,
       ports,
-      emit: () => {},
+      emit: (event) => services?.emit(event),
       rearm: () => registry?.rearm(),
       ask: (partition, request) =>
         partition === name && registry !== null
           ? registry.#askSelf(request)
           : ports.calls.call({ role: "registry", id: partition }, request),
     };
-    registry = new Registry(owner, await startParts(owner));
+    services = await Services.start({ ...owner, count: (what) => counters.increment(what) });
+    registry = new Registry(owner, await startParts(owner, services), counters);
     registry.#parts.learning.begin();
     registry.rearm();
     return registry;
@@ -79,7 +87,8 @@ export class Registry {
   }
 
   async #answer(request: RegistryRequest): Promise<RegistryReply> {
-    const { tables, queries, life, matchmaking, hosted, handOver, adoption } = this.#parts;
+    const { tables, queries, life, matchmaking, hosted, handOver, adoption, services } =
+      this.#parts;
     switch (request.type) {
       case "table":
         return tables.table(request);
@@ -115,12 +124,17 @@ export class Registry {
         return handOver.handOver();
       case "adopt":
         return adoption.adopt(request);
-      case "allocate":
-        // Shards host every room.
-        return success(null);
       default:
-        return failure("not-found", `the registry takes no "${request.type}"`);
+        return (
+          services.handle(request) ??
+          failure("not-found", `the registry takes no "${request.type}"`)
+        );
     }
+  }
+
+  /** Where subscribers of events go, at the hub. */
+  get events(): EventHub {
+    return this.#parts.services.events;
   }
 
   wake(): void {
@@ -177,15 +191,16 @@ function isOfRoom(type: RegistryRequest["type"]): boolean {
   return type !== "allocate" && type !== "vacate";
 }
 
-async function startParts(owner: RegistryOwner): Promise<Parts> {
+async function startParts(owner: RegistryOwner, services: Services): Promise<Parts> {
   const slots = new CallSlots();
   const store = await RoomStore.start(owner);
   const owed = await OwedCalls.start(owner, slots);
   const learning = new Learning(owner, store, slots);
   const life = new RoomLife(owner, { store, learning, owed, slots });
   const hosted = await HostedRooms.start(owner, { store, life });
-  const handOver = await HandOver.start(owner, [rowPrefix, seatsPrefix]);
+  const handOver = await HandOver.start(owner, handedRows(owner, services.locks));
   return {
+    services,
     store,
     learning,
     owed,
@@ -195,6 +210,21 @@ async function startParts(owner: RegistryOwner): Promise<Parts> {
     tables: new PlacementTables(owner, { store, learning, life }),
     queries: new RoomQueries({ store, learning }),
     matchmaking: new Matchmaking(owner, { store, learning, life, hosted }),
-    adoption: new Adoption(owner, { store, learning, hosted }),
+    adoption: new Adoption(owner, { store, learning, hosted, locks: services.locks }),
   };
+}
+
+/** What goes along when rows belong elsewhere. */
+function handedRows({ ports }: RegistryOwner, locks: Locks): HandedRows[] {
+  const release = (keys: readonly string[]): void => ports.storage.delete(keys);
+  return [
+    { prefix: rowPrefix, along: null, release },
+    { prefix: seatsPrefix, along: null, release },
+    {
+      prefix: lockPrefix,
+      // Tokens must not fall, wherever a lock is.
+      along: lastTokenKey,
+      release: (keys) => locks.handedOver(keys.map((key) => key.slice(lockPrefix.length))),
+    },
+  ];
 }
