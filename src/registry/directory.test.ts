@@ -1,9 +1,11 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { FakeEntropy } from "../../test/support/fake-entropy.ts";
 import { defineRooms } from "../core/rooms.ts";
 import type { RoomId } from "../protocol/names.ts";
 import type { Metadata } from "../protocol/registry.ts";
 import { Directory, hasMetadata, maxLooks } from "./directory.ts";
+import { SortedIds } from "./sorted-ids.ts";
 import { freeSeats, newRow, roomOf, type Room } from "./room-record.ts";
 
 const types = defineRooms({
@@ -122,6 +124,32 @@ test("DI4, DI6 the open rooms that fit are those of a look at all, the fullest f
       },
     ),
   );
+});
+
+test("DI3 thousands of ids are in order, in whatever order they come and go", () => {
+  const ids = new SortedIds();
+  const model = new Set<string>();
+  const entropy = new FakeEntropy();
+  for (let step = 0; step < 20_000; step += 1) {
+    const id = name(Math.floor(entropy.random() * 6_000)) as RoomId;
+    if (model.delete(id)) ids.remove(id);
+    else {
+      model.add(id);
+      ids.add(id);
+    }
+    // What is not there changes nothing.
+    if (!model.has(id)) ids.remove(id);
+  }
+  const wanted = [...model].toSorted();
+  expect(ids.size).toBe(wanted.length);
+  expect([...ids.after(null)]).toEqual(wanted);
+  for (const after of ["", name(0), name(2_999), name(5_999), "z"]) {
+    expect([...ids.after(after)]).toEqual(wanted.filter((id) => id > after));
+  }
+  for (const id of wanted) ids.remove(id as RoomId);
+  expect([...ids.after(null)]).toEqual([]);
+  ids.add(name(1) as RoomId);
+  expect([...ids.after(null)]).toEqual([name(1)]);
 });
 
 test("DI3 a page holds at most as many rooms as asked, and tells where the next begins", () => {

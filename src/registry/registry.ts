@@ -97,6 +97,8 @@ export class Registry {
       case "count":
         return success(null);
       case "sweep":
+        // Where there are no alarms it comes in their place.
+        this.wake();
         return queries.sweep(request);
       case "metrics":
         return gatherFigures(this.#owner, () => this.#figures());
@@ -138,8 +140,9 @@ export class Registry {
   }
 
   wake(): void {
-    this.#wakeAt = null;
     const now = this.#owner.ports.clock.now();
+    this.#wakeAt = null;
+    if (this.#durableAt !== null && this.#durableAt <= now) this.#durableAt = null;
     for (const part of this.#waking) part.wake(now);
     this.rearm();
   }

@@ -139,6 +139,17 @@ test("DI2 a created room stays as long as its creator asked, also when this obje
   expect(rowsOf(rig)).toEqual([]);
 });
 
+test("DI2 where there are no alarms, the sweep ends a created room whose time is over", async () => {
+  const { rig } = await start();
+  await rig.create("game:a", { keepMs: 10 * minute });
+  await rig.passInSteps(minute);
+  expect(rig.ports.wakeups.at).toBe(null);
+  rig.ports.clock.advance(9 * minute);
+  await rig.ask({ type: "sweep" });
+  await turns();
+  expect(await rig.list()).toEqual([]);
+});
+
 test("DI2 before a created room is forgotten its shard is asked, and somebody who has just come keeps it", async () => {
   const { rig, shards } = await start();
   await rig.create("game:a", { keepMs: minute, metadata: { mode: "duel" } });
