@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { FakeSocket } from "../../test/support/fake-socket.ts";
-import { plainRequest } from "../shard/shard.ts";
+import { plainRequest } from "../shard/clients.ts";
 import { broadcastHookOf, ClientEnds, clientRequestOf } from "./room-class.ts";
 
 const written = { epoch: "e", seq: 1, topic: null, at: 7, isReplay: false };

@@ -7,12 +7,13 @@ import { encodeServerFrame } from "../protocol/client.ts";
 import { parseClientRequest, type ClientRequest } from "../protocol/client-request.ts";
 import { encodePayload, toMessageData, type RawMessage } from "../protocol/payload.ts";
 import type { BroadcastHook } from "../shard/fan-out.ts";
-import { plainRequest, type Shard } from "../shard/shard.ts";
+import { plainRequest } from "../shard/clients.ts";
+import type { Shard } from "../shard/shard.ts";
 
 /** What a client asked for. The gate has checked it, and its URL stays with its socket. */
 export function clientRequestOf(url: string): ClientRequest {
   // Most sockets ask for nothing, and need not have their URL taken apart.
-  if (!/[?&](?:protocol|topics)=/.test(url)) return plainRequest;
+  if (!/[?&](?:protocol|topics|session)=/.test(url)) return plainRequest;
   const parsed = parseClientRequest(new URL(url).searchParams);
   return parsed.ok ? parsed.value : plainRequest;
 }

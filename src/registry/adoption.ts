@@ -4,9 +4,11 @@ import { isRoomId } from "../protocol/names.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
 import type { HostedRooms } from "./hosted-rooms.ts";
 import type { Learning } from "./learning.ts";
-import type { RegistryOwner, RequestOf } from "./part.ts";
 import { lockPrefix, type Locks } from "./locks.ts";
+import type { RegistryOwner, RequestOf } from "./part.ts";
 import { rowPrefix, seatsPrefix, type RoomStore } from "./room-store.ts";
+
+const prefixes = [rowPrefix, seatsPrefix, lockPrefix];
 
 type Parts = {
   readonly store: RoomStore;
@@ -28,18 +30,18 @@ export class Adoption {
     const { store, learning, hosted, locks } = this.#parts;
     const { rooms, name } = this.#owner;
     for (const [key, value] of Object.entries(rows)) {
-      const prefix = [rowPrefix, seatsPrefix, lockPrefix].find((each) => key.startsWith(each));
+      const prefix = prefixes.find((each) => key.startsWith(each));
       if (prefix === undefined) continue;
-      const rest = key.slice(prefix.length);
+      const named = key.slice(prefix.length);
       // The caller counts other partitions than this one: both must run the same code first.
-      if (partitionOf(rest, rooms.deployment.partitions) !== name) {
-        return failure("unavailable", `"${rest}" belongs to another partition`);
+      if (partitionOf(named, rooms.deployment.partitions) !== name) {
+        return failure("unavailable", `"${named}" belongs to another partition`);
       }
-      if (!isRoomId(rest)) continue;
-      if (prefix === rowPrefix) store.adopt(rest, value);
-      if (prefix === seatsPrefix) hosted.adopt(rest, value);
+      if (prefix === lockPrefix) locks.adopt({ [key]: value });
+      else if (!isRoomId(named)) continue;
+      else if (prefix === rowPrefix) store.adopt(named, value);
+      else hosted.adopt(named, value);
     }
-    locks.adopt(rows);
     learning.begin();
     return success(null);
   }

@@ -17,33 +17,23 @@ const retryBounds = { baseMs: 1_000, maxMs: 60_000 };
 /** `former`: the most partitions there have been whose rows may not be where they belong. */
 const stateSchema = v.object({ count: v.number(), former: v.nullable(v.number()) });
 
-type Row = [key: string, value: unknown];
-
-/** Rows that go with what their key names after the prefix. */
-export type HandedRows = {
-  readonly prefix: string;
-  /** Another row, which goes along with each call and stays. */
-  readonly along: string | null;
-  /** Another partition has the rows with these keys. */
-  readonly release: (keys: readonly string[]) => void;
-};
-
 export class HandOver {
   readonly #owner: RegistryOwner;
-  readonly #kinds: readonly HandedRows[];
+  /** Prefixes of the rows that go with what the rest of their key names. */
+  readonly #prefixes: readonly string[];
   /** Only at the hub. */
   #former: number | null = null;
   #nextAt: number | null = null;
   #failures = 0;
   #handing: Promise<Result<null>> | null = null;
 
-  private constructor(owner: RegistryOwner, kinds: readonly HandedRows[]) {
+  private constructor(owner: RegistryOwner, prefixes: readonly string[]) {
     this.#owner = owner;
-    this.#kinds = kinds;
+    this.#prefixes = prefixes;
   }
 
-  static async start(owner: RegistryOwner, kinds: readonly HandedRows[]): Promise<HandOver> {
-    const handOver = new HandOver(owner, kinds);
+  static async start(owner: RegistryOwner, prefixes: readonly string[]): Promise<HandOver> {
+    const handOver = new HandOver(owner, prefixes);
     if (owner.name === hub) await handOver.#remember();
     return handOver;
   }
@@ -101,39 +91,33 @@ export class HandOver {
   }
 
   async #handAll(): Promise<Result<null>> {
-    for (const kind of this.#kinds) {
-      for (const [to, rows] of await this.#foreign(kind.prefix)) {
-        const handed = await this.#hand(to, rows, kind);
+    for (const prefix of this.#prefixes) {
+      const foreign = new Map<string, [key: string, value: unknown][]>();
+      for (const row of await this.#owner.ports.storage.list(prefix)) {
+        const { partitions } = this.#owner.rooms.deployment;
+        const to = partitionOf(row[0].slice(prefix.length), partitions);
+        if (to === this.#owner.name) continue;
+        const rows = foreign.get(to);
+        if (rows === undefined) foreign.set(to, [row]);
+        else rows.push(row);
+      }
+      for (const [to, rows] of foreign) {
+        const handed = await this.#hand(to, rows);
         if (!handed.ok) return handed;
       }
     }
     return success(null);
   }
 
-  /** Rows with the prefix that belong to other partitions, by partition. */
-  async #foreign(prefix: string): Promise<Map<string, Row[]>> {
-    const foreign = new Map<string, Row[]>();
-    const { partitions } = this.#owner.rooms.deployment;
-    for (const row of await this.#owner.ports.storage.list(prefix)) {
-      const to = partitionOf(row[0].slice(prefix.length), partitions);
-      if (to === this.#owner.name) continue;
-      const rows = foreign.get(to);
-      if (rows === undefined) foreign.set(to, [row]);
-      else rows.push(row);
-    }
-    return foreign;
-  }
-
-  async #hand(to: string, rows: readonly Row[], kind: HandedRows): Promise<Result<null>> {
-    const { storage } = this.#owner.ports;
-    const { along } = kind;
-    const more = along === null ? [] : await storage.list(along);
+  async #hand(to: string, rows: readonly [key: string, value: unknown][]): Promise<Result<null>> {
     for (let start = 0; start < rows.length; start += rowsPerCall) {
       const chunk = rows.slice(start, start + rowsPerCall);
-      const sent = Object.fromEntries([...chunk, ...more]);
-      const adopted = await this.#owner.ask(to, { type: "adopt", rows: sent });
+      const adopted = await this.#owner.ask(to, {
+        type: "adopt",
+        rows: Object.fromEntries(chunk),
+      });
       if (!adopted.ok) return failure("unavailable", asProblem(adopted).detail);
-      kind.release(chunk.map(([key]) => key));
+      this.#owner.ports.storage.delete(chunk.map(([key]) => key));
     }
     return success(null);
   }

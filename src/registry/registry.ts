@@ -8,15 +8,16 @@ import type { Rooms } from "../core/rooms.ts";
 import type { ReplyTo } from "../protocol/calls.ts";
 import { roomOfShard, type RoomId } from "../protocol/names.ts";
 import type { Figures } from "../protocol/registry-calls.ts";
+import type { RegistryEventBody } from "../protocol/registry.ts";
 import { failure, success, type Failure, type Result } from "../protocol/result.ts";
 import { Adoption } from "./adoption.ts";
 import { CallSlots } from "./call-slots.ts";
 import type { EventHub } from "./event-hub.ts";
-import { HandOver, type HandedRows } from "./hand-over.ts";
+import { HandOver } from "./hand-over.ts";
 import { HostedRooms } from "./hosted-rooms.ts";
 import { Learning } from "./learning.ts";
 import { Matchmaking } from "./matchmaking.ts";
-import { lastTokenKey, lockPrefix, type Locks } from "./locks.ts";
+import { lockPrefix } from "./locks.ts";
 import { gatherFigures } from "./metrics.ts";
 import { OwedCalls } from "./owed-calls.ts";
 import type { RegistryOwner, RegistryReply, RegistryRequest, Waking } from "./part.ts";
@@ -27,7 +28,6 @@ import { RoomStore, rowPrefix, seatsPrefix } from "./room-store.ts";
 import { Services } from "./services.ts";
 
 type Parts = {
-  readonly services: Services;
   readonly store: RoomStore;
   readonly learning: Learning;
   readonly owed: OwedCalls;
@@ -38,6 +38,7 @@ type Parts = {
   readonly matchmaking: Matchmaking;
   readonly handOver: HandOver;
   readonly adoption: Adoption;
+  readonly services: Services;
 };
 
 export class Registry {
@@ -59,21 +60,20 @@ export class Registry {
   /** The partition with this name. */
   static async start(rooms: Rooms, ports: ObjectPorts, name: string): Promise<Registry> {
     let registry: Registry | null = null;
-    let services: Services | null = null;
     const counters = new Counters();
     const owner: RegistryOwner = {
       name,
       rooms,
       ports,
-      emit: (event) => services?.emit(event),
+      emit: (event) => registry?.emit(event),
+      count: (what) => counters.increment(what),
       rearm: () => registry?.rearm(),
       ask: (partition, request) =>
         partition === name && registry !== null
           ? registry.#askSelf(request)
           : ports.calls.call({ role: "registry", id: partition }, request),
     };
-    services = await Services.start({ ...owner, count: (what) => counters.increment(what) });
-    registry = new Registry(owner, await startParts(owner, services), counters);
+    registry = new Registry(owner, await startParts(owner), counters);
     registry.#parts.learning.begin();
     registry.rearm();
     return registry;
@@ -127,10 +127,7 @@ export class Registry {
       case "adopt":
         return adoption.adopt(request);
       default:
-        return (
-          services.handle(request) ??
-          failure("not-found", `the registry takes no "${request.type}"`)
-        );
+        return services.handle(request);
     }
   }
 
@@ -147,6 +144,11 @@ export class Registry {
     this.rearm();
   }
 
+  /** Tells whoever has subscribed to events. */
+  emit(event: RegistryEventBody): void {
+    this.#parts.services.emit(event);
+  }
+
   /** Has the host wake this object when the next part has something to do. */
   rearm(): void {
     let next: number | null = null;
@@ -158,7 +160,8 @@ export class Registry {
       this.#wakeAt = next;
       this.#owner.ports.wakeups.soon(next);
     }
-    const durable = this.#parts.store.nextDurableDeadline();
+    const { store, services } = this.#parts;
+    const durable = earlier(store.nextDurableDeadline(), services.nextDurableDeadline());
     if (durable === null || durable === this.#durableAt) return;
     this.#durableAt = durable;
     this.#owner.ports.wakeups.durable(durable);
@@ -189,19 +192,24 @@ export class Registry {
   }
 }
 
+function earlier(one: number | null, other: number | null): number | null {
+  return one === null || other === null ? (one ?? other) : Math.min(one, other);
+}
+
 /** Requests that are about a room which this partition must keep. */
 function isOfRoom(type: RegistryRequest["type"]): boolean {
   return type !== "allocate" && type !== "vacate";
 }
 
-async function startParts(owner: RegistryOwner, services: Services): Promise<Parts> {
+async function startParts(owner: RegistryOwner): Promise<Parts> {
   const slots = new CallSlots();
   const store = await RoomStore.start(owner);
   const owed = await OwedCalls.start(owner, slots);
   const learning = new Learning(owner, store, slots);
   const life = new RoomLife(owner, { store, learning, owed, slots });
   const hosted = await HostedRooms.start(owner, { store, life });
-  const handOver = await HandOver.start(owner, handedRows(owner, services.locks));
+  const services = await Services.start(owner);
+  const handOver = await HandOver.start(owner, [rowPrefix, seatsPrefix, lockPrefix]);
   return {
     services,
     store,
@@ -215,19 +223,4 @@ async function startParts(owner: RegistryOwner, services: Services): Promise<Par
     matchmaking: new Matchmaking(owner, { store, learning, life, hosted }),
     adoption: new Adoption(owner, { store, learning, hosted, locks: services.locks }),
   };
-}
-
-/** What goes along when rows belong elsewhere. */
-function handedRows({ ports }: RegistryOwner, locks: Locks): HandedRows[] {
-  const release = (keys: readonly string[]): void => ports.storage.delete(keys);
-  return [
-    { prefix: rowPrefix, along: null, release },
-    { prefix: seatsPrefix, along: null, release },
-    {
-      prefix: lockPrefix,
-      // Tokens must not fall, wherever a lock is.
-      along: lastTokenKey,
-      release: (keys) => locks.handedOver(keys.map((key) => key.slice(lockPrefix.length))),
-    },
-  ];
 }

@@ -3,38 +3,18 @@
  * Gives each request to the part that answers it. Keeps nothing itself.
  */
 import { hub, partitionOf } from "../core/partitions.ts";
-import type { ObjectPorts } from "../core/ports.ts";
-import type { Rooms } from "../core/rooms.ts";
-import type { AnyReply, ReplyTo, RequestTo } from "../protocol/calls.ts";
 import type { RegistryEventBody } from "../protocol/registry.ts";
-import { failure, success, type Result } from "../protocol/result.ts";
+import { failure, success } from "../protocol/result.ts";
 import { EventHub } from "./event-hub.ts";
 import { EventLog } from "./event-log.ts";
 import { Locks } from "./locks.ts";
+import type { RegistryOwner, RegistryReply, RequestOf } from "./part.ts";
 import { Servers } from "./servers.ts";
 
-type RegistryRequest = RequestTo<"registry">;
-type Reply = Result<AnyReply<"registry">>;
-type RequestOf<Type extends RegistryRequest["type"]> = Extract<RegistryRequest, { type: Type }>;
 type LockRequest = RequestOf<"lock" | "extend" | "release">;
 type HubRequest = RequestOf<
   "events" | "servers" | "register" | "heartbeat" | "drain" | "unregister" | "allocate" | "vacate"
 >;
-
-export type ServicesOwner = {
-  /** This partition's name. */
-  readonly name: string;
-  readonly rooms: Rooms;
-  readonly ports: ObjectPorts;
-  readonly count: (what: string) => void;
-  /** Some part's next deadline may have changed. */
-  readonly rearm: () => void;
-  /** Asks a partition, which may be this one. */
-  readonly ask: <Request extends RegistryRequest>(
-    partition: string,
-    request: Request,
-  ) => Promise<Result<ReplyTo<"registry", Request>>>;
-};
 
 type Parts = {
   readonly locks: Locks;
@@ -44,15 +24,15 @@ type Parts = {
 };
 
 export class Services {
-  readonly #owner: ServicesOwner;
+  readonly #owner: RegistryOwner;
   readonly #parts: Parts;
 
-  private constructor(owner: ServicesOwner, parts: Parts) {
+  private constructor(owner: RegistryOwner, parts: Parts) {
     this.#owner = owner;
     this.#parts = parts;
   }
 
-  static async start(owner: ServicesOwner): Promise<Services> {
+  static async start(owner: RegistryOwner): Promise<Services> {
     let services: Services | null = null;
     const { clock, entropy, storage } = owner.ports;
     const ports = { clock, entropy, storage, wakeAt: () => owner.rearm() };
@@ -91,26 +71,21 @@ export class Services {
     else log.emit(event);
   }
 
-  /** `null` when the request is for another part of the partition. */
-  handle(request: RegistryRequest): Reply | Promise<Reply> | null {
+  handle(request: LockRequest | HubRequest): RegistryReply | Promise<RegistryReply> {
     switch (request.type) {
       case "lock":
       case "extend":
       case "release":
         return this.#handleLock(request);
-      case "events":
-      case "servers":
-      case "register":
-      case "heartbeat":
-      case "drain":
-      case "unregister":
-      case "allocate":
-      case "vacate":
+      default:
         if (this.#owner.name === hub) return this.#handleAtHub(request);
         return failure("unavailable", `"${hub}" keeps servers and events`);
-      default:
-        return null;
     }
+  }
+
+  /** A deadline that must hold even if this object dies: silent servers, before all. */
+  nextDurableDeadline(): number | null {
+    return this.#parts.servers.nextDeadline();
   }
 
   nextDeadline(): number | null {
@@ -126,7 +101,7 @@ export class Services {
     for (const part of [locks, servers, log, events]) part.wake(now);
   }
 
-  #handleLock(request: LockRequest): Reply {
+  #handleLock(request: LockRequest): RegistryReply {
     const { name, rooms } = this.#owner;
     // A caller that counts other partitions must not get a lock that another one may have given.
     if (partitionOf(request.key, rooms.deployment.partitions) !== name) {
@@ -145,7 +120,7 @@ export class Services {
     }
   }
 
-  #handleAtHub(request: HubRequest): Reply | Promise<Reply> {
+  #handleAtHub(request: HubRequest): RegistryReply | Promise<RegistryReply> {
     const { servers, events } = this.#parts;
     switch (request.type) {
       case "events":

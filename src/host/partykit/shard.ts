@@ -6,14 +6,16 @@ import type * as Party from "partykit/server";
 import { partitionNames } from "../../core/partitions.ts";
 import type { Caller } from "../../core/ports.ts";
 import type { Rooms } from "../../core/rooms.ts";
-import { closeCodes } from "../../protocol/close-codes.ts";
+import { closeCodes, type CloseCode } from "../../protocol/close-codes.ts";
 import type { Position } from "../../protocol/link.ts";
 import { isShardId, roomOfShard } from "../../protocol/names.ts";
 import type { RegistryReplies } from "../../protocol/registry-calls.ts";
 import type { Result } from "../../protocol/result.ts";
+import type { Entry } from "../../shard/admission.ts";
+import type { ClientSocket } from "../../shard/clients.ts";
 import type { IncomingLink } from "../../shard/intake.ts";
-import { Shard, type ClientSocket } from "../../shard/shard.ts";
-import { linkPath, WakeTimer } from "../platform.ts";
+import { Shard } from "../../shard/shard.ts";
+import { linkPath, seatClaimOf, seatHeader, WakeTimer } from "../platform.ts";
 import { broadcastHookOf, ClientEnds, clientRequestOf } from "../room-class.ts";
 import { answerFromOutside, type PartyClass } from "./gate.ts";
 import { answerCall, createCaller, createObjectPorts, openSocket } from "./ports.ts";
@@ -60,7 +62,7 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
     readonly #timer = new WakeTimer(() => this.#shard?.wake());
     readonly #links = new Map<Party.Connection, IncomingLink>();
     readonly #ends = new ClientEnds<Party.Connection>();
-    readonly #admissions = new WeakMap<Party.Connection, Result<null>>();
+    readonly #admissions = new WeakMap<Party.Connection, Result<Entry>>();
     #shard: Shard | undefined;
 
     constructor(room: Party.Room) {
@@ -101,13 +103,17 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
       context: Party.ConnectionContext,
     ): Promise<string[]> {
       if (isLink(connection)) return [];
-      const admission = await this.#role.admit(connection.id, clientRequestOf(connection.uri));
+      const claim = seatClaimOf(context.request.headers.get(seatHeader));
+      const request = clientRequestOf(connection.uri);
+      const admission = claim.ok
+        ? await this.#role.admit(connection.id, request, claim.value)
+        : claim;
       this.#admissions.set(connection, admission);
       if (!admission.ok) return [];
       try {
         return checkTags((await super.getConnectionTags?.(connection, context)) ?? []);
       } catch (error) {
-        this.#role.release();
+        this.#role.release(admission.value);
         throw error;
       }
     }
@@ -124,13 +130,14 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
       }
       const admission = this.#admissions.get(connection);
       if (admission?.ok !== true) {
-        const isFull = admission?.code === "full";
-        const code = isFull ? closeCodes.full : closeCodes.unavailable;
-        connection.close(code, isFull ? "the shard is full" : "the room cannot be reached");
+        const [code, reason] = closingOf(admission?.code);
+        connection.close(code, reason);
         return;
       }
+      this.#admissions.delete(connection);
       const request = clientRequestOf(connection.uri);
-      this.#role.welcome(this.#ends.open(connection, request), connection.id, request);
+      const end = this.#ends.open(connection, request);
+      if (!this.#role.welcome(end, connection.id, request, admission.value)) return;
       try {
         await super.onConnect?.(connection, context);
       } catch (error) {
@@ -236,6 +243,19 @@ async function sweepPartition(calls: Caller, partition: string): Promise<string 
  */
 function finishClosing(connection: Party.Connection): void {
   openSocket(connection).close(1000, "");
+}
+
+/** How a socket ends whose upgrade could not be refused. */
+function closingOf(code: string | undefined): [code: CloseCode, reason: string] {
+  switch (code) {
+    case "full":
+      return [closeCodes.full, "the shard is full"];
+    case "ticket-used":
+    case "ticket-expired":
+      return [closeCodes.seatRefused, code];
+    default:
+      return [closeCodes.unavailable, "the room cannot be reached"];
+  }
 }
 
 /** The URL of the upgrade stays with the connection, also while the object sleeps. */
