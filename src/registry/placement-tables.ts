@@ -56,7 +56,7 @@ export class PlacementTables {
 }
 
 /** Load of every shard, in order. */
-export function shardLoads({ id, type, counts }: Room): ShardLoad[] {
+function shardLoads({ id, type, counts }: Room): ShardLoad[] {
   return Array.from({ length: type.shards }, (_, index) => ({
     id: shardId(id, index + 1),
     status: "online",

@@ -224,7 +224,7 @@ test("DI5 a room's own limit ends with the room", async () => {
   expect(shards.limits.get("game:a-1")).toBe(4);
 });
 
-test("DI16 a room that is disposed of ends at its sequencer and its shards, and then here", async () => {
+test("DI16 a room that is disposed of ends at its shards, its sequencer, and then here", async () => {
   const { rig, shards } = await start();
   await rig.report("wide:a", { number: 2, connections: 3 });
   shards.down.add("wide:a-3");
@@ -236,10 +236,10 @@ test("DI16 a room that is disposed of ends at its sequencer and its shards, and 
   expect(await rig.failed(dispose)).toBe(null);
   const told = rig.ports.calls.made.filter(({ request }) => request.type === "dispose");
   expect(told.map((call) => `${call.role} ${call.id}`)).toEqual([
-    "sequencer wide:a",
     "shard wide:a-1",
     "shard wide:a-2",
     "shard wide:a-3",
+    "sequencer wide:a",
   ]);
   expect(await rig.list()).toEqual([]);
   expect(rowsOf(rig)).toEqual([]);
