@@ -56,7 +56,7 @@ export class PlacementTables {
 }
 
 /** Load of every shard, in order. */
-export function shardLoads(room: Room): ShardLoad[] {
+function shardLoads(room: Room): ShardLoad[] {
   const { id, type, counts } = room;
   return Array.from({ length: type.shards }, (_, index) => ({
     id: shardId(id, index + 1),

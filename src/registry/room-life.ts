@@ -210,7 +210,7 @@ export class RoomLife {
     this.#owed.owe(room, { type: "limit", maxPlayers }, at);
   }
 
-  /** Ends the room's shards and its log. */
+  /** Ends the room's shards, and then, when none would subscribe again, its log. */
   async #disposeObjects({ id, type }: Room): Promise<Failure | undefined> {
     const { calls } = this.#owner.ports;
     const replies = await Promise.all(
@@ -220,7 +220,6 @@ export class RoomLife {
     );
     const failed = replies.find((reply) => !reply.ok);
     if (failed !== undefined) return failed;
-    // Last: a shard that met the new log before would tell its clients to come back.
     const ended = await calls.call({ role: "sequencer", id }, { type: "dispose" });
     return ended.ok ? undefined : ended;
   }
