@@ -144,6 +144,34 @@ test("PR7 the time of who lags runs from when lagging begins until it ends", () 
   expect(world.audience.nextDeadline()).toBeNull();
 });
 
+test("PR16 a room overruns its clients when more than half of those that make progress lag", () => {
+  const { world, members } = filled(4);
+  const isOverrun = (): boolean => world.audience.isOverrun(world.now);
+  const flood = (): void => {
+    for (let n = 0; n < 20; n += 1) world.publish([draft(6_000)]);
+  };
+  expect(isOverrun()).toBe(false);
+  flood();
+  expect([members.filter((each) => world.isLive(each)).length, isOverrun()]).toEqual([0, true]);
+  const [one, two] = members;
+  for (const each of members.slice(0, 2)) {
+    for (let n = 0; n < 4; n += 1) world.acknowledge(each, 4);
+    expect(world.isLive(each)).toBe(true);
+  }
+  expect(isOverrun()).toBe(false);
+  if (two !== undefined) world.leave(two.model.socket);
+  expect(isOverrun()).toBe(true);
+  // The other two have taken nothing for too long, whatever else they say.
+  world.pass(1_999);
+  expect(isOverrun()).toBe(true);
+  world.pass(1);
+  expect(isOverrun()).toBe(false);
+  for (const each of members.slice(2)) world.acknowledge(each, 1);
+  expect(isOverrun()).toBe(false);
+  flood();
+  expect([one !== undefined && world.isLive(one), isOverrun()]).toEqual([false, true]);
+});
+
 test("PR6 topics that nobody wants cost a client nothing but word of its place now and then", () => {
   const { world } = filled(0);
   const member = world.join(["a"], 0);

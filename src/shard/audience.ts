@@ -6,7 +6,7 @@
  * Clients with the same topic filters are one group, and a frame is encoded once a group; a message
  * finds its groups by an index.
  */
-import { DeliveryLog } from "../core/delivery-log.ts";
+import { DeliveryLog, type LogBounds } from "../core/delivery-log.ts";
 import type { Socket } from "../core/ports.ts";
 import { TopicIndex, type TopicFilters } from "../core/topics.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
@@ -18,7 +18,7 @@ import {
   type ShardBatch,
   type ShardMessage,
 } from "./messages.ts";
-import { Window, type ProtocolClient } from "./protocol-client.ts";
+import { Window, windowBounds, type ProtocolClient, type WindowBounds } from "./protocol-client.ts";
 
 type Group = {
   readonly filters: TopicFilters;
@@ -29,12 +29,16 @@ type Group = {
   sent: number;
 };
 
-/** The recent log answers those who lag or come back; what is older is read from the sequencer. */
-const recentBounds = {
-  messages: 1_000,
-  seconds: 300,
-  units: 512 * 1024,
-  backlogUnits: 4 * 1024 * 1024,
+/** What clients that do not keep up, or come back, may cost a shard. */
+export type AudienceBounds = {
+  /** The recent log answers those who lag or come back; what is older is read from the sequencer. */
+  readonly recent: LogBounds;
+  readonly window: WindowBounds;
+};
+
+export const audienceBounds: AudienceBounds = {
+  recent: { messages: 1_000, seconds: 300, units: 512 * 1024, backlogUnits: 4 * 1024 * 1024 },
+  window: windowBounds,
 };
 /** A client that has not kept up for so long is closed; it may come back and resume. */
 export const behindMs = 30_000;
@@ -47,9 +51,9 @@ export type AudienceOwner = {
 };
 
 export class Audience {
-  readonly recent = new DeliveryLog<ShardBatch>(recentBounds);
+  readonly recent: DeliveryLog<ShardBatch>;
   /** What each client of protocol 1 may have unacknowledged. */
-  readonly window = new Window();
+  readonly window: Window;
   readonly #groups = new Map<string, Group>();
   #index = new TopicIndex<Group>();
   readonly #groupOfPlain = new Map<Socket, Group>();
@@ -58,8 +62,10 @@ export class Audience {
   readonly #owner: AudienceOwner;
   #heldFrom: number | null = null;
 
-  constructor(owner: AudienceOwner) {
+  constructor(owner: AudienceOwner, bounds = audienceBounds) {
     this.#owner = owner;
+    this.recent = new DeliveryLog(bounds.recent);
+    this.window = new Window(bounds.window);
   }
 
   get size(): number {
@@ -169,6 +175,20 @@ export class Audience {
     return true;
   }
 
+  /**
+   * Whether the room is faster than its clients: of those that make progress more than half lag. Who
+   * takes nothing, or too little, is not worth waiting for.
+   */
+  isOverrun(now: number): boolean {
+    let keepUp = this.#protocolClients.size - this.#behind.size;
+    if (this.#behind.size <= keepUp) return false;
+    for (const client of this.#behind) {
+      if (client.makesProgress(now)) keepUp -= 1;
+      if (keepUp < 0) return true;
+    }
+    return false;
+  }
+
   /** Closes those who have not kept up for too long. */
   expire(now: number): void {
     for (const client of this.#behind) {
@@ -270,7 +290,7 @@ export class Audience {
   #deliverLive(group: Group, frame: string, through: number, count: number, now: number): void {
     group.sent = through;
     for (const client of group.live) {
-      client.deliver(frame, through, count);
+      client.deliver(frame, through, count, now);
       if (client.hasRoom) continue;
       group.live.delete(client);
       this.#lag(client, now);
@@ -299,7 +319,7 @@ export class Audience {
     }
     for (const batch of batches) {
       if (!client.hasRoom) break;
-      this.#resend(client, batch);
+      this.#resend(client, batch, now);
     }
     if (!client.hasRoom) {
       this.#lag(client, now);
@@ -320,16 +340,16 @@ export class Audience {
     this.#behind.add(client);
   }
 
-  #resend(client: ProtocolClient, batch: ShardBatch): void {
+  #resend(client: ProtocolClient, batch: ShardBatch, now: number): void {
     const wanted = batch.messages.filter(
       ({ seq, topic }) => seq !== null && seq > client.sent && client.filters.lets(topic),
     );
     if (wanted.length === 0) client.skip(batch.through);
     else if (batch.after === client.told && wanted.length === batch.messages.length) {
-      client.deliver(batch.frame, batch.through, wanted.length);
+      client.deliver(batch.frame, batch.through, wanted.length, now);
     } else {
       const frame = encodeMessages(client.told, batch.through, wanted);
-      client.deliver(frame, batch.through, wanted.length);
+      client.deliver(frame, batch.through, wanted.length, now);
     }
   }
 

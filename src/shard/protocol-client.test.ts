@@ -22,13 +22,13 @@ test("PR7 a window that is divided anew counts for what was sent before", () => 
   const window = new Window();
   window.divide(1);
   const client = new ProtocolClient("c", new FakeSocket(), new TopicFilters([]), 0, window);
-  client.deliver("x".repeat(300 * kibi), 1, 1);
+  client.deliver("x".repeat(300 * kibi), 1, 1, 0);
   expect(client.hasRoom).toBe(true);
   window.divide(64);
   expect(client.hasRoom).toBe(false);
   window.divide(32);
   expect(client.hasRoom).toBe(true);
-  client.deliver("x", 8_193, 8_192);
+  client.deliver("x", 8_193, 8_192, 0);
   expect(client.hasRoom).toBe(false);
   client.acknowledge(1);
   expect(client.hasRoom).toBe(false);

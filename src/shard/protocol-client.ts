@@ -7,10 +7,24 @@ import type { TopicFilters } from "../core/topics.ts";
 import { encodeServerFrame, type ServerFrame } from "../protocol/client.ts";
 import { encodeMessages } from "./messages.ts";
 
-const sharedUnits = 16 * 1024 * 1024;
-const minWindowUnits = 64 * 1024;
-const maxWindowUnits = 1024 * 1024;
+/** UTF-16 units of frames that were sent and not acknowledged. */
+export type WindowBounds = {
+  /** Of all clients of a shard together. */
+  readonly sharedUnits: number;
+  /** Of one client, however many there are. */
+  readonly minUnits: number;
+  /** Of one client, however few there are. */
+  readonly maxUnits: number;
+};
+
+export const windowBounds: WindowBounds = {
+  sharedUnits: 16 * 1024 * 1024,
+  minUnits: 64 * 1024,
+  maxUnits: 1024 * 1024,
+};
 const unitsPerMessage = 64;
+/** A client that has not acknowledged a frame for so long makes no progress. */
+const progressMs = 2_000;
 
 /**
  * UTF-16 units sent and not acknowledged, past which a client is sent nothing more. All clients of a
@@ -18,7 +32,13 @@ const unitsPerMessage = 64;
  * thousand stalled ones hold some 64 MB, half of an isolate's memory.
  */
 export class Window {
-  #units = minWindowUnits;
+  readonly #bounds: WindowBounds;
+  #units: number;
+
+  constructor(bounds = windowBounds) {
+    this.#bounds = bounds;
+    this.#units = bounds.minUnits;
+  }
 
   get units(): number {
     return this.#units;
@@ -30,8 +50,9 @@ export class Window {
   }
 
   divide(clients: number): void {
+    const { sharedUnits, minUnits, maxUnits } = this.#bounds;
     const share = Math.floor(sharedUnits / Math.max(1, clients));
-    this.#units = Math.min(Math.max(share, minWindowUnits), maxWindowUnits);
+    this.#units = Math.min(Math.max(share, minUnits), maxUnits);
   }
 }
 
@@ -51,7 +72,7 @@ export class ProtocolClient {
   #isUnsure = false;
   /** How far it was sent before continuity was lost: acknowledgements of that may be on the way. */
   #formerlySent = 0;
-  #outstanding: { through: number; units: number; messages: number }[] = [];
+  #outstanding: { through: number; units: number; messages: number; at: number }[] = [];
   #units = 0;
   #messages = 0;
 
@@ -90,9 +111,18 @@ export class ProtocolClient {
     return this.#units < this.#window.units && this.#messages < this.#window.messages;
   }
 
+  /**
+   * Whether the client takes what it is sent: the oldest frame that it has not acknowledged is no
+   * older than a client needs that reads as fast as it can.
+   */
+  makesProgress(now: number): boolean {
+    const oldest = this.#outstanding[0];
+    return oldest === undefined || now < oldest.at + progressMs;
+  }
+
   /** Sends a frame of so many messages, after which the client has everything up to `through`. */
-  deliver(frame: string, through: number, messages: number): void {
-    this.#outstanding.push({ through, units: frame.length, messages });
+  deliver(frame: string, through: number, messages: number, now: number): void {
+    this.#outstanding.push({ through, units: frame.length, messages, at: now });
     this.#units += frame.length;
     this.#messages += messages;
     this.#sent = through;

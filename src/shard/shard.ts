@@ -20,7 +20,7 @@ import type { ShardId } from "../protocol/names.ts";
 import type { MessageData } from "../protocol/payload.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
 import { Admission } from "./admission.ts";
-import { Audience } from "./audience.ts";
+import { Audience, type AudienceBounds } from "./audience.ts";
 import { FanOut, type BroadcastHook } from "./fan-out.ts";
 import { History } from "./history.ts";
 import { Intake, type IncomingLink } from "./intake.ts";
@@ -43,6 +43,8 @@ export type ShardPorts = ObjectPorts & {
   /** False when the hook has effects that a message read again must not have. Default true. */
   readonly canReplay?: boolean;
   readonly onHookError: (error: unknown) => void;
+  /** Tests take smaller ones. */
+  readonly bounds?: AudienceBounds;
 };
 
 /** A client whose socket outlived the object's memory. */
@@ -59,13 +61,7 @@ const rowSchema = v.object({ subscription: v.string(), position: positionSchema 
 
 export class Shard {
   readonly #ports: ShardPorts;
-  readonly #audience = new Audience({
-    onLost: (client) => {
-      this.#sessions.leave(client);
-      this.#clientsChanged();
-      this.#lingerIfEmpty();
-    },
-  });
+  readonly #audience: Audience;
   readonly #fanOut: FanOut;
   readonly #sessions: Sessions;
   readonly #upstream: Upstream;
@@ -85,6 +81,7 @@ export class Shard {
 
   private constructor(id: ShardId, type: RoomType, ports: ShardPorts) {
     this.#ports = ports;
+    this.#audience = new Audience({ onLost: (client) => this.#lost(client) }, ports.bounds);
     this.#fanOut = new FanOut(this.#audience, {
       clock: ports.clock,
       ...(ports.onBroadcast === undefined ? {} : { onBroadcast: ports.onBroadcast }),
@@ -110,6 +107,8 @@ export class Shard {
       count: (what) => this.#counters.increment(what),
     });
     this.#intake = new Intake({
+      clock: ports.clock,
+      isOverrun: (now) => this.#audience.isOverrun(now),
       fanOut: this.#fanOut,
       upstream: this.#upstream,
       count: (what) => this.#counters.increment(what),
@@ -204,6 +203,7 @@ export class Shard {
   /** A frame of a client of protocol 1; returns what the room class is to get of it, if anything. */
   receive(client: ProtocolClient, message: MessageData): MessageData | null {
     const forClass = this.#sessions.receive(client, message);
+    this.#intake.recheck();
     this.#armWake();
     return forClass;
   }
@@ -255,6 +255,7 @@ export class Shard {
     }
     this.#audience.expire(now);
     this.#history.expire(now);
+    this.#intake.recheck();
     this.#armWake();
   }
 
@@ -314,6 +315,13 @@ export class Shard {
     return reached;
   }
 
+  /** The audience has closed it. */
+  #lost(client: ProtocolClient): void {
+    this.#sessions.leave(client);
+    this.#clientsChanged();
+    this.#lingerIfEmpty();
+  }
+
   #handleSubscribed({ epoch, seq }: Subscribed): void {
     // Clients that were here before must get what they lack; without any, the shard starts here.
     if (this.connections === 0) this.#fanOut.advance({ epoch, seq });
@@ -329,6 +337,7 @@ export class Shard {
 
   #clientsChanged(): void {
     this.#reporter.changed();
+    this.#intake.recheck();
     this.#updateAutoPong();
   }
 
@@ -369,6 +378,7 @@ export class Shard {
       this.#renewAt,
       this.#audience.nextDeadline(),
       this.#history.nextDeadline(),
+      this.#intake.nextDeadline(),
     ];
     const known = times.filter((at) => at !== null);
     this.#ports.wakeups.soon(known.length === 0 ? null : Math.min(...known));
