@@ -8,9 +8,11 @@
  */
 import { DeliveryLog, type LogBounds } from "../core/delivery-log.ts";
 import type { Socket } from "../core/ports.ts";
+import type { RoomType } from "../core/rooms.ts";
 import { TopicIndex, type TopicFilters } from "../core/topics.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
 import type { MessageData } from "../protocol/payload.ts";
+import { Holds } from "./holds.ts";
 import {
   encodeMessages,
   encodeVolatile,
@@ -32,12 +34,12 @@ type Group = {
 /** What clients that do not keep up, or come back, may cost a shard. */
 export type AudienceBounds = {
   /** The recent log answers those who lag or come back; what is older is read from the sequencer. */
-  readonly recent: LogBounds;
+  readonly recent: Pick<LogBounds, "units" | "backlogUnits">;
   readonly window: WindowBounds;
 };
 
 export const audienceBounds: AudienceBounds = {
-  recent: { messages: 1_000, seconds: 300, units: 512 * 1024, backlogUnits: 4 * 1024 * 1024 },
+  recent: { units: 512 * 1024, backlogUnits: 4 * 1024 * 1024 },
   window: windowBounds,
 };
 /** A client that has not kept up for so long is closed; it may come back and resume. */
@@ -54,17 +56,19 @@ export class Audience {
   readonly recent: DeliveryLog<ShardBatch>;
   /** What each client of protocol 1 may have unacknowledged. */
   readonly window: Window;
+  /** What is kept of the recent log for those who come. */
+  readonly holds = new Holds();
   readonly #groups = new Map<string, Group>();
   #index = new TopicIndex<Group>();
   readonly #groupOfPlain = new Map<Socket, Group>();
   readonly #protocolClients = new Map<Socket, ProtocolClient>();
   readonly #behind = new Set<ProtocolClient>();
   readonly #owner: AudienceOwner;
-  #heldFrom: number | null = null;
 
-  constructor(owner: AudienceOwner, bounds = audienceBounds) {
+  /** The recent log promises no more than the room's history does. */
+  constructor(owner: AudienceOwner, history: RoomType["history"], bounds = audienceBounds) {
     this.#owner = owner;
-    this.recent = new DeliveryLog(bounds.recent);
+    this.recent = new DeliveryLog({ ...history, ...bounds.recent });
     this.window = new Window(bounds.window);
   }
 
@@ -156,12 +160,14 @@ export class Audience {
       }
     }
     this.#advance(batches[0]?.after ?? through, through);
-    this.recent.trim(now, this.#neededAfter());
+    this.trim(now);
   }
 
-  /** Keeps the recent log from here on while somebody extends it, or no longer. */
-  hold(seq: number | null): void {
-    this.#heldFrom = seq;
+  /** Forgets what is too old, but for those who lag or are on their way in. */
+  trim(now: number): void {
+    let needed = Math.min(this.recent.head, this.holds.lowest(now));
+    for (const client of this.#behind) needed = Math.min(needed, client.sent);
+    this.recent.trim(now, needed);
   }
 
   /** What a client has acknowledged; false when that is impossible. */
@@ -360,13 +366,6 @@ export class Audience {
     this.window.divide(this.#protocolClients.size);
     client.close(closeCodes.tooSlow, "too far behind; connect again and resume");
     this.#owner.onLost(client);
-  }
-
-  /** Those who lag still need what comes after this. */
-  #neededAfter(): number {
-    let needed = this.#heldFrom ?? this.recent.head;
-    for (const client of this.#behind) needed = Math.min(needed, client.sent);
-    return needed;
   }
 }
 

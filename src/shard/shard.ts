@@ -81,7 +81,8 @@ export class Shard {
 
   private constructor(id: ShardId, type: RoomType, ports: ShardPorts) {
     this.#ports = ports;
-    this.#audience = new Audience({ onLost: (client) => this.#lost(client) }, ports.bounds);
+    const onLost = (client: ProtocolClient): void => this.#lost(client);
+    this.#audience = new Audience({ onLost }, type.history, ports.bounds);
     this.#fanOut = new FanOut(this.#audience, {
       clock: ports.clock,
       ...(ports.onBroadcast === undefined ? {} : { onBroadcast: ports.onBroadcast }),
@@ -94,7 +95,7 @@ export class Shard {
     this.#subscription = new Subscription(id, ports.calls, (subscribed) =>
       this.#handleSubscribed(subscribed),
     );
-    this.#history = new History(id, ports.calls, this.#audience, this.#fanOut);
+    this.#history = new History(id, ports, this.#audience, this.#fanOut);
     const firstId = Math.floor(ports.entropy.random() * 2 ** 40);
     this.#upstream = new Upstream(id, ports.calls, (frame) => this.#intake.send(frame), firstId);
     this.#sessions = new Sessions({
@@ -191,6 +192,7 @@ export class Shard {
     } else if (position !== null) {
       const isHeld = request.resume !== null && this.#canReplay(request.resume);
       this.#sessions.welcome(socket, connection, request, position, isHeld);
+      if (request.resume !== null) this.#history.welcomed(request.resume);
     }
     this.#clientsChanged();
   }
@@ -310,7 +312,7 @@ export class Shard {
 
   async #reach(position: Position | null): Promise<boolean> {
     if (position === null || this.#ports.canReplay === false) return true;
-    const reached = this.#history.reach(position, this.#ports.clock.now());
+    const reached = this.#history.reach(position);
     this.#armWake();
     return reached;
   }
