@@ -1,10 +1,10 @@
 /** What both hosts have in common: the clock, chance, timers, and internal addresses. */
 import { nanoid } from "nanoid";
 import type { Clock, Entropy, Socket } from "../core/ports.ts";
-import { encodeServerFrame } from "../protocol/client.ts";
 import { parseClientRequest, type ClientRequest } from "../protocol/client-request.ts";
+import { encodeServerFrame } from "../protocol/client.ts";
 import { encodePayload, type MessageData } from "../protocol/payload.ts";
-import { plainRequest } from "../shard/shard.ts";
+import { plainRequest, type Shard } from "../shard/shard.ts";
 
 export const clock: Clock = { now: () => Date.now() };
 
@@ -109,18 +109,25 @@ type RawConnection = {
 
 /**
  * The role's end of a socket that speaks protocol 1. What the room class sends on the connection
- * itself goes out as a `local` frame from here on.
+ * itself goes to the role from here on, which sends it as a `local` frame;
+ * before there is one it goes out from here.
  */
-export function speakProtocol(connection: RawConnection): Socket {
+export function speakProtocol(
+  connection: RawConnection,
+  roleOf: () => Pick<Shard, "sendLocal"> | undefined,
+): Socket {
   const send = connection.send.bind(connection);
+  const end: Socket = { send, close: (code, reason) => connection.close(code, reason) };
   Object.defineProperty(connection, "send", {
     configurable: true,
     value: (data: string | ArrayBuffer | ArrayBufferView) => {
-      const payload = encodePayload(toMessageData(data));
-      send(encodeServerFrame({ type: "local", data: payload }));
+      const message = toMessageData(data);
+      const role = roleOf();
+      if (role !== undefined) role.sendLocal(end, message);
+      else send(encodeServerFrame({ type: "local", data: encodePayload(message) }));
     },
   });
-  return { send, close: (code, reason) => connection.close(code, reason) };
+  return end;
 }
 
 /** A message as hosts hand it on, in the form that roles take. */

@@ -144,6 +144,25 @@ test("PR7 the time of who lags runs from when lagging begins until it ends", () 
   expect(world.audience.nextDeadline()).toBeNull();
 });
 
+test("PR12 volatile messages that a client has no room for are lost to it, and count until it acknowledges", () => {
+  const { world, members } = filled(2);
+  const [slow, fast] = members;
+  if (slow === undefined || fast === undefined) throw new Error("nobody is there");
+  const volatile: Draft = { topic: null, kind: "volatile", units: 6_000 };
+  for (let n = 0; n < 100; n += 1) {
+    world.publish([volatile]);
+    world.acknowledge(fast, 4);
+  }
+  world.check();
+  expect([slow.model.volatile.length, fast.model.volatile.length]).toEqual([11, 100]);
+  // Nothing with a number is owed to it: it does not lag.
+  expect([world.isLive(slow), world.audience.nextDeadline()]).toEqual([true, null]);
+  world.acknowledge(slow, 4);
+  world.publish([volatile]);
+  world.check();
+  expect(slow.model.volatile).toHaveLength(12);
+});
+
 test("PR16 a room overruns its clients when more than half of those that make progress lag", () => {
   const { world, members } = filled(4);
   const isOverrun = (): boolean => world.audience.isOverrun(world.now);

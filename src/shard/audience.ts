@@ -10,17 +10,13 @@ import { DeliveryLog, type LogBounds } from "../core/delivery-log.ts";
 import type { Socket } from "../core/ports.ts";
 import type { RoomType } from "../core/rooms.ts";
 import { TopicIndex, type TopicFilters } from "../core/topics.ts";
+import { encodeServerFrame, type ServerFrame } from "../protocol/client.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
 import type { MessageData } from "../protocol/payload.ts";
 import { Holds } from "./holds.ts";
-import {
-  encodeMessages,
-  encodeVolatile,
-  splitBatch,
-  type ShardBatch,
-  type ShardMessage,
-} from "./messages.ts";
+import { encodeVolatile, splitBatch, type ShardBatch, type ShardMessage } from "./messages.ts";
 import { Window, windowBounds, type ProtocolClient, type WindowBounds } from "./protocol-client.ts";
+import { Replay } from "./replay.ts";
 
 type Group = {
   readonly filters: TopicFilters;
@@ -50,6 +46,8 @@ const advanceEvery = 512;
 export type AudienceOwner = {
   /** The client was closed because it did not keep up, and is no client any more. */
   readonly onLost: (client: ProtocolClient) => void;
+  /** Something happened that operators should know of. */
+  readonly count: (what: string) => void;
 };
 
 export class Audience {
@@ -58,6 +56,7 @@ export class Audience {
   readonly window: Window;
   /** What is kept of the recent log for those who come. */
   readonly holds = new Holds();
+  readonly #replay = new Replay();
   readonly #groups = new Map<string, Group>();
   #index = new TopicIndex<Group>();
   readonly #groupOfPlain = new Map<Socket, Group>();
@@ -115,7 +114,7 @@ export class Audience {
     this.recent.restore([], seq);
     for (const client of this.#protocolClients.values()) {
       if (client.isUnsure) client.skip(seq);
-      else if (client.sent < seq) this.#lose(client);
+      else if (client.sent < seq) this.#lose(client, "outrun_clients_closed");
     }
   }
 
@@ -151,6 +150,7 @@ export class Audience {
     through: number,
     now: number,
   ): void {
+    this.#replay.forget();
     for (const batch of batches) this.recent.append(batch);
     if (messages.every((message) => message.topic === null)) {
       for (const group of this.#groups.values()) this.#send(group, messages, batches, through, now);
@@ -168,6 +168,16 @@ export class Audience {
     let needed = Math.min(this.recent.head, this.holds.lowest(now));
     for (const client of this.#behind) needed = Math.min(needed, client.sent);
     this.recent.trim(now, needed);
+  }
+
+  /**
+   * Sends what has no number and must not be left out. A client that lets it pile up far past its
+   * window is closed.
+   */
+  say(client: ProtocolClient, frame: ServerFrame, now: number): void {
+    if (this.#protocolClients.get(client.socket) !== client) return;
+    if (client.isFlooded) this.#lose(client, "stalled_clients_closed");
+    else client.say(encodeServerFrame(frame), now);
   }
 
   /** What a client has acknowledged; false when that is impossible. */
@@ -199,7 +209,7 @@ export class Audience {
   expire(now: number): void {
     for (const client of this.#behind) {
       if (client.behindSince === null || client.behindSince + behindMs > now) continue;
-      this.#lose(client);
+      this.#lose(client, "stalled_clients_closed");
     }
   }
 
@@ -283,17 +293,19 @@ export class Audience {
     if (group.live.size === 0) return;
     const logged = messages.filter((message) => message.seq !== null);
     const isShared = batches !== null && batches[0]?.after === group.sent;
-    const own = logged.length === 0 ? [] : splitBatch(group.sent, through, now, logged);
-    for (const { frame, through: end, messages: run } of isShared ? batches : own) {
-      this.#deliverLive(group, frame, end, run.length, now);
+    if (isShared) for (const batch of batches) this.#deliverLive(group, batch, now);
+    else if (logged.length > 0) {
+      const own = splitBatch(group.sent, through, now, logged);
+      for (const batch of own) this.#deliverLive(group, batch, now);
     }
     this.#dropIfEmpty(group);
     if (logged.length === messages.length) return;
     const frame = encodeVolatile(messages.filter((message) => message.seq === null));
-    for (const client of group.live) client.sendEncoded(frame);
+    // They may be lost, and a client that does not keep up with them loses them.
+    for (const client of group.live) if (client.hasRoom) client.say(frame, now);
   }
 
-  #deliverLive(group: Group, frame: string, through: number, count: number, now: number): void {
+  #deliverLive(group: Group, { frame, through, count }: ShardBatch, now: number): void {
     group.sent = through;
     for (const client of group.live) {
       client.deliver(frame, through, count, now);
@@ -320,7 +332,7 @@ export class Audience {
   #catchUp(client: ProtocolClient, now: number): void {
     const batches = this.recent.since(client.sent);
     if (batches === null) {
-      this.#lose(client);
+      this.#lose(client, "outrun_clients_closed");
       return;
     }
     for (const batch of batches) {
@@ -344,23 +356,18 @@ export class Audience {
     // New topics do not give it more time.
     client.behindSince ??= now;
     this.#behind.add(client);
+    this.#owner.count("clients_lagged");
   }
 
   #resend(client: ProtocolClient, batch: ShardBatch, now: number): void {
-    const wanted = batch.messages.filter(
-      ({ seq, topic }) => seq !== null && seq > client.sent && client.filters.lets(topic),
-    );
-    if (wanted.length === 0) client.skip(batch.through);
-    else if (batch.after === client.told && wanted.length === batch.messages.length) {
-      client.deliver(batch.frame, batch.through, wanted.length, now);
-    } else {
-      const frame = encodeMessages(client.told, batch.through, wanted);
-      client.deliver(frame, batch.through, wanted.length, now);
-    }
+    const wanted = this.#replay.frameFor(batch, client);
+    if (wanted === null) client.skip(batch.through);
+    else client.deliver(wanted.frame, batch.through, wanted.count, now);
   }
 
   /** The client cannot be given what it lacks from here: it may come back and resume elsewhere. */
-  #lose(client: ProtocolClient): void {
+  #lose(client: ProtocolClient, why: "outrun_clients_closed" | "stalled_clients_closed"): void {
+    this.#owner.count(why);
     this.#detach(client);
     this.#protocolClients.delete(client.socket);
     this.window.divide(this.#protocolClients.size);

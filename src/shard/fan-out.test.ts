@@ -21,7 +21,10 @@ function batch(after: number, entries: readonly Payload[], more: More = {}): Bat
 function fanOutTo(clients: number, onBroadcast?: BroadcastHook) {
   const errors: unknown[] = [];
   const hook = onBroadcast === undefined ? {} : { onBroadcast };
-  const audience = new Audience({ onLost: () => {} }, { messages: 1_000, seconds: 300 });
+  const audience = new Audience(
+    { onLost: () => {}, count: () => {} },
+    { messages: 1_000, seconds: 300 },
+  );
   const onHookError = (error: unknown): void => void errors.push(error);
   const fanOut = new FanOut(audience, { clock: new FakeClock(), onHookError, ...hook });
   const sockets = Array.from({ length: clients }, () => new FakeSocket());

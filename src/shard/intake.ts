@@ -188,7 +188,12 @@ export class Intake {
   #acknowledge(): void {
     const { clock, fanOut, isOverrun } = this.#owner;
     const now = clock.now();
-    if (fanOut.position === null || this.#brake.holds(isOverrun(now), now)) return;
+    if (fanOut.position === null) return;
+    const wasHeld = this.#brake.until !== null;
+    if (this.#brake.holds(isOverrun(now), now)) {
+      if (!wasHeld) this.#owner.count("acknowledgements_held");
+      return;
+    }
     this.#link?.socket.send(encodeFrame({ type: "ack", ...fanOut.position }));
   }
 

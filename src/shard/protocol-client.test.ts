@@ -18,6 +18,30 @@ test.each([
   expect([window.units, window.messages]).toEqual([units * kibi, (units * kibi) / 64]);
 });
 
+test("PR12, PR15 a client whose place was forgotten frees what it was told by acknowledging any", () => {
+  const client = new ProtocolClient("c", new FakeSocket(), new TopicFilters([]), 9);
+  client.forget();
+  client.say("x".repeat(64 * kibi), 0);
+  expect(client.hasRoom).toBe(false);
+  expect([client.acknowledge(12), client.hasRoom]).toEqual([true, true]);
+});
+
+test("PR16 a client makes progress while it acknowledges within two seconds what it should", () => {
+  const client = new ProtocolClient("c", new FakeSocket(), new TopicFilters([]), 0);
+  // Too little to be acknowledged, for however long.
+  client.deliver("x".repeat(10 * kibi), 1, 1, 0);
+  expect(client.makesProgress(60_000)).toBe(true);
+  client.deliver("x".repeat(10 * kibi), 2, 1, 60_000);
+  expect([61_999, 62_000].map((now) => client.makesProgress(now))).toEqual([true, false]);
+  client.deliver("x".repeat(10 * kibi), 3, 1, 61_000);
+  client.acknowledge(1);
+  expect([61_999, 62_000].map((now) => client.makesProgress(now))).toEqual([true, false]);
+  client.acknowledge(2);
+  expect(client.makesProgress(80_000)).toBe(true);
+  client.deliver("x", 300, 297, 90_000);
+  expect([91_999, 92_000].map((now) => client.makesProgress(now))).toEqual([true, false]);
+});
+
 test("PR7 a window that is divided anew counts for what was sent before", () => {
   const window = new Window();
   window.divide(1);

@@ -4,7 +4,7 @@
  */
 import type { Socket } from "../core/ports.ts";
 import type { TopicFilters } from "../core/topics.ts";
-import { encodeServerFrame, type ServerFrame } from "../protocol/client.ts";
+import { ackEvery, encodeServerFrame, type ServerFrame } from "../protocol/client.ts";
 import { encodeMessages } from "./messages.ts";
 
 /** UTF-16 units of frames that were sent and not acknowledged. */
@@ -75,6 +75,8 @@ export class ProtocolClient {
   #outstanding: { through: number; units: number; messages: number; at: number }[] = [];
   #units = 0;
   #messages = 0;
+  /** Since when the client was sent so much that it should acknowledge; `null` while it was not. */
+  #owesSince: number | null = null;
 
   /** `sent` is where the client starts: it has every message up to this one. */
   constructor(
@@ -112,22 +114,26 @@ export class ProtocolClient {
   }
 
   /**
-   * Whether the client takes what it is sent: the oldest frame that it has not acknowledged is no
-   * older than a client needs that reads as fast as it can.
+   * Whether the client takes what it is sent: the oldest frame that it should have acknowledged is
+   * no older than a client needs that reads as fast as it can.
    */
   makesProgress(now: number): boolean {
     const oldest = this.#outstanding[0];
-    return oldest === undefined || now < oldest.at + progressMs;
+    if (oldest === undefined || this.#owesSince === null) return true;
+    return now < Math.max(oldest.at, this.#owesSince) + progressMs;
+  }
+
+  /** The client has two windows of frames unacknowledged. */
+  get isFlooded(): boolean {
+    return this.#units >= 2 * this.#window.units;
   }
 
   /** Sends a frame of so many messages, after which the client has everything up to `through`. */
   deliver(frame: string, through: number, messages: number, now: number): void {
-    this.#outstanding.push({ through, units: frame.length, messages, at: now });
-    this.#units += frame.length;
-    this.#messages += messages;
     this.#sent = through;
     this.#told = through;
     this.#isUnsure = false;
+    this.#expect(frame, messages, now);
     this.#transmit(frame);
   }
 
@@ -152,13 +158,19 @@ export class ProtocolClient {
     this.#told = this.#sent;
   }
 
+  /** Sends a frame that nobody acknowledges. */
   send(frame: ServerFrame): void {
     this.#transmit(encodeServerFrame(frame));
   }
 
-  /** Sends a frame that is encoded already and that nobody acknowledges. */
-  sendEncoded(frame: string): void {
+  /** Sends a frame without a number: it is acknowledged with what the client was sent before. */
+  say(frame: string, now: number): void {
+    this.#expect(frame, 0, now);
     this.#transmit(frame);
+  }
+
+  pong(): void {
+    this.#transmit("pong");
   }
 
   /** Frames that the client has not acknowledged. */
@@ -168,14 +180,16 @@ export class ProtocolClient {
 
   /** False when the client acknowledges what it was never sent. */
   acknowledge(seq: number): boolean {
-    if (seq > this.#sent) return this.#isUnsure || seq <= this.#formerlySent;
+    if (seq > this.#sent && !this.#isUnsure) return seq <= this.#formerlySent;
     for (;;) {
       const oldest = this.#outstanding[0];
-      if (oldest === undefined || oldest.through > seq) return true;
+      if (oldest === undefined || oldest.through > seq) break;
       this.#units -= oldest.units;
       this.#messages -= oldest.messages;
       this.#outstanding.shift();
     }
+    if (!this.#owesAnswer) this.#owesSince = null;
+    return true;
   }
 
   /** Continuity is lost: the client goes on from here. */
@@ -186,6 +200,7 @@ export class ProtocolClient {
     this.#outstanding = [];
     this.#units = 0;
     this.#messages = 0;
+    this.#owesSince = null;
     this.behindSince = null;
   }
 
@@ -195,6 +210,19 @@ export class ProtocolClient {
     } catch {
       // It has closed already.
     }
+  }
+
+  get #owesAnswer(): boolean {
+    return this.#units >= ackEvery.units || this.#messages >= ackEvery.messages;
+  }
+
+  /** An acknowledgement is to follow on this frame. */
+  #expect(frame: string, messages: number, now: number): void {
+    const through = this.#told;
+    this.#outstanding.push({ through, units: frame.length, messages, at: now });
+    this.#units += frame.length;
+    this.#messages += messages;
+    if (this.#owesAnswer) this.#owesSince ??= now;
   }
 
   #transmit(text: string): void {

@@ -7,7 +7,6 @@
  * same turn; or `release` when the socket came to nothing.
  */
 import * as v from "valibot";
-import { backoffMs } from "../core/backoff.ts";
 import { Counters } from "../core/counters.ts";
 import type { ObjectPorts, Socket } from "../core/ports.ts";
 import type { RoomType } from "../core/rooms.ts";
@@ -17,7 +16,7 @@ import type { ClientRequest } from "../protocol/client-request.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
 import { positionSchema, type Position } from "../protocol/link.ts";
 import type { ShardId } from "../protocol/names.ts";
-import type { MessageData } from "../protocol/payload.ts";
+import { encodePayload, type MessageData } from "../protocol/payload.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
 import { Admission } from "./admission.ts";
 import { Audience, type AudienceBounds } from "./audience.ts";
@@ -26,13 +25,13 @@ import { History } from "./history.ts";
 import { Intake, type IncomingLink } from "./intake.ts";
 import { LoadReporter } from "./load-reporter.ts";
 import type { ProtocolClient } from "./protocol-client.ts";
+import { Renewal } from "./renewal.ts";
 import { Sessions } from "./sessions.ts";
 import { Subscription } from "./subscription.ts";
 import { Upstream } from "./upstream.ts";
 
 /** After the last client has left for so long, the shard unsubscribes. */
 const lingerMs = 5_000;
-const renewBounds = { baseMs: 200, maxMs: 30_000 };
 
 export type ShardPorts = ObjectPorts & {
   /** The registry object that keeps this room. */
@@ -68,21 +67,21 @@ export class Shard {
   readonly #history: History;
   readonly #intake: Intake;
   readonly #subscription: Subscription;
+  readonly #renewal: Renewal;
   readonly #reporter: LoadReporter;
   readonly #counters = new Counters();
   readonly #admission: Admission;
   /** Links that opened before the answer to `subscribe` came. */
   readonly #earlyLinks = new Set<IncomingLink>();
   #lingerUntil: number | null = null;
-  #renewAt: number | null = null;
-  #renewals = 0;
   /** `null` while it is not known: the platform keeps it for an object that sleeps. */
   #hasAutoPong: boolean | null = null;
 
   private constructor(id: ShardId, type: RoomType, ports: ShardPorts) {
     this.#ports = ports;
+    const count = (what: string): void => this.#counters.increment(what);
     const onLost = (client: ProtocolClient): void => this.#lost(client);
-    this.#audience = new Audience({ onLost }, type.history, ports.bounds);
+    this.#audience = new Audience({ onLost, count }, type.history, ports.bounds);
     this.#fanOut = new FanOut(this.#audience, {
       clock: ports.clock,
       ...(ports.onBroadcast === undefined ? {} : { onBroadcast: ports.onBroadcast }),
@@ -105,24 +104,15 @@ export class Shard {
       storage: ports.storage,
       audience: this.#audience,
       upstream: this.#upstream,
-      count: (what) => this.#counters.increment(what),
+      count,
     });
-    this.#intake = new Intake({
+    this.#intake = this.#createIntake();
+    this.#renewal = new Renewal({
       clock: ports.clock,
-      isOverrun: (now) => this.#audience.isOverrun(now),
-      fanOut: this.#fanOut,
-      upstream: this.#upstream,
-      count: (what) => this.#counters.increment(what),
-      onApplied: ({ seq }) => {
-        this.#history.arrived(seq);
-        this.#armWake();
-      },
-      onReset: () => {
-        this.#clientsChanged();
-        this.#lingerIfEmpty();
-      },
-      onEnded: () => this.#store(),
-      onBroken: () => this.#renewLater(),
+      entropy: ports.entropy,
+      isNeeded: () => !this.#intake.isOpen && this.connections > 0,
+      renew: () => this.#subscription.renew(this.#fanOut.position),
+      armWake: () => this.#armWake(),
     });
     this.#reporter = new LoadReporter({
       shard: id,
@@ -210,6 +200,15 @@ export class Shard {
     return forClass;
   }
 
+  /** The room class sends to one client of protocol 1 of this shard alone. */
+  sendLocal(socket: Socket, data: MessageData): void {
+    const client = this.protocolClient(socket);
+    if (client === undefined) return;
+    const frame = { type: "local", data: encodePayload(data) } as const;
+    this.#audience.say(client, frame, this.#ports.clock.now());
+    this.#armWake();
+  }
+
   /** The socket has closed. */
   leave(socket: Socket): void {
     const client = this.protocolClient(socket);
@@ -224,7 +223,7 @@ export class Shard {
       socket.close(closeCodes.noClients, "no clients");
       return;
     }
-    this.#renewals = 0;
+    this.#renewal.linked();
     const { beginning } = this.#subscription;
     if (beginning === null) return this.#intake.open(socket);
     // Where former clients were means nothing to those on their way: the answer tells where the shard
@@ -251,14 +250,33 @@ export class Shard {
       this.#lingerUntil = null;
       if (this.#admission.isEmpty) this.#subscription.end();
     }
-    if (this.#renewAt !== null && this.#renewAt <= now) {
-      this.#renewAt = null;
-      void this.#renew();
-    }
+    this.#renewal.wake(now);
     this.#audience.expire(now);
     this.#history.expire(now);
     this.#intake.recheck();
     this.#armWake();
+  }
+
+  #createIntake(): Intake {
+    return new Intake({
+      clock: this.#ports.clock,
+      isOverrun: (now) => this.#audience.isOverrun(now),
+      fanOut: this.#fanOut,
+      upstream: this.#upstream,
+      count: (what) => this.#counters.increment(what),
+      onApplied: ({ seq }) => {
+        this.#history.arrived(seq);
+        this.#armWake();
+      },
+      onReset: () => {
+        this.#clientsChanged();
+        this.#lingerIfEmpty();
+      },
+      onEnded: () => this.#store(),
+      onBroken: () => {
+        if (this.connections > 0) this.#renewal.later();
+      },
+    });
   }
 
   #openEarly(socket: IncomingLink): void {
@@ -358,26 +376,11 @@ export class Shard {
     this.#armWake();
   }
 
-  /** Makes sure, soon, that the sequencer is awake and still knows this shard. */
-  #renewLater(): void {
-    if (this.#renewAt !== null || this.connections === 0) return;
-    this.#renewals += 1;
-    const random = this.#ports.entropy.random();
-    this.#renewAt = this.#ports.clock.now() + backoffMs(this.#renewals, random, renewBounds);
-    this.#armWake();
-  }
-
-  async #renew(): Promise<void> {
-    if (this.#intake.isOpen || this.connections === 0) return;
-    if (await this.#subscription.renew(this.#fanOut.position)) this.#renewals = 0;
-    else this.#renewLater();
-  }
-
   #armWake(): void {
     const times = [
       this.#reporter.nextDeadline(),
       this.#lingerUntil,
-      this.#renewAt,
+      this.#renewal.nextDeadline(),
       this.#audience.nextDeadline(),
       this.#history.nextDeadline(),
       this.#intake.nextDeadline(),

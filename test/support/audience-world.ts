@@ -97,7 +97,7 @@ export class World {
         ({ seq, topic }) => seq === null && member.client.filters.lets(topic),
       );
       member.mayHave.push(...wanted.map(dataOf));
-      if (this.isLive(member)) member.mustHave.push(...wanted.map(dataOf));
+      if (this.isLive(member) && member.client.hasRoom) member.mustHave.push(...wanted.map(dataOf));
     }
   }
 
@@ -206,7 +206,8 @@ export class World {
   }
 
   #newAudience(): Audience {
-    return new Audience({ onLost: ({ id }) => this.lost.push(id) }, history);
+    const onLost = ({ id }: ProtocolClient): void => void this.lost.push(id);
+    return new Audience({ onLost, count: () => {} }, history);
   }
 }
 

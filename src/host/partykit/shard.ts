@@ -195,7 +195,7 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
     /** The role's end of a client's socket: the socket itself, unless it speaks protocol 1. */
     #endOf(connection: Party.Connection, { speaksProtocol }: ClientRequest): Socket {
       if (!speaksProtocol) return connection;
-      const end = speakProtocol(connection);
+      const end = speakProtocol(connection, () => this.#shard);
       this.#speakers.set(connection, end);
       return end;
     }

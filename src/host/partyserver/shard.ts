@@ -187,7 +187,7 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
     /** The role's end of a client's socket: the socket itself, unless it speaks protocol 1. */
     #endOf(connection: Connection, { speaksProtocol }: ClientRequest): Socket {
       if (!speaksProtocol) return connection;
-      const end = speakProtocol(connection);
+      const end = speakProtocol(connection, () => this.#shard);
       this.#speakers.set(connection, end);
       return end;
     }
