@@ -195,9 +195,29 @@ test("PR6 topics that nobody wants cost a client nothing but word of its place n
   const { world } = filled(0);
   const member = world.join(["a"], 0);
   for (let n = 0; n < 2_000; n += 1) world.publish([draft(6, "b")]);
-  expect(member.model.socket.sent).toHaveLength(3);
+  expect(member.model.socket.sent).toHaveLength(4);
   world.check();
-  expect(member.model.position).toBe(1_536);
+  expect(member.model.position).toBe(2_000);
+});
+
+test("PR6 they learn their place a few times within history's age, and after the shard has slept", () => {
+  const world = new World();
+  const member = world.join(["a"], 0);
+  const told = (): number => {
+    world.check();
+    return member.model.socket.sent.length;
+  };
+  world.publish([draft(6, "b")]);
+  world.pass(74_999);
+  world.publish([draft(6, "b")]);
+  expect(told()).toBe(0);
+  world.pass(1);
+  world.publish([draft(6, "b"), draft(6, "b")]);
+  expect([told(), member.model.position]).toEqual([1, 4]);
+  world.publish([draft(6, "b")]);
+  world.hibernate();
+  world.publish([draft(6, "b")]);
+  expect([told(), member.model.position]).toEqual([2, 6]);
 });
 
 test("PR6 a message matches a client once, however many of its filters fit", () => {

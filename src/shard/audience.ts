@@ -40,8 +40,10 @@ export const audienceBounds: AudienceBounds = {
 };
 /** A client that has not kept up for so long is closed; it may come back and resume. */
 export const behindMs = 30_000;
-/** Clients whose topics leave out everything learn their position after so many messages. */
-const advanceEvery = 512;
+/** Clients whose topics leave out everything learn their position after so many messages at most. */
+const maxAdvance = 512;
+const minAdvance = 64;
+const minAdvanceMs = 1_000;
 
 export type AudienceOwner = {
   /** The client was closed because it did not keep up, and is no client any more. */
@@ -63,10 +65,17 @@ export class Audience {
   readonly #protocolClients = new Map<Socket, ProtocolClient>();
   readonly #behind = new Set<ProtocolClient>();
   readonly #owner: AudienceOwner;
+  /** Messages and time after which word of a position is due. */
+  readonly #advanceEvery: number;
+  readonly #advanceMs: number;
+  #advancedAt: number | null = null;
 
   /** The recent log promises no more than the room's history does. */
   constructor(owner: AudienceOwner, history: RoomType["history"], bounds = audienceBounds) {
     this.#owner = owner;
+    const half = Math.floor(history.messages / 2);
+    this.#advanceEvery = Math.min(Math.max(half, minAdvance), maxAdvance);
+    this.#advanceMs = Math.max((history.seconds * 1_000) / 4, minAdvanceMs);
     this.recent = new DeliveryLog({ ...history, ...bounds.recent });
     this.window = new Window(bounds.window);
   }
@@ -99,6 +108,7 @@ export class Audience {
    */
   restoreProtocol(client: ProtocolClient): void {
     client.forget();
+    this.#advancedAt = -Infinity;
     this.#protocolClients.set(client.socket, client);
     this.window.divide(this.#protocolClients.size);
     const group = this.#group(client.filters);
@@ -159,7 +169,7 @@ export class Audience {
         this.#send(group, wanted, null, through, now);
       }
     }
-    this.#advance(batches[0]?.after ?? through, through);
+    this.#advance(batches[0]?.after ?? through, through, now);
     this.trim(now);
   }
 
@@ -315,9 +325,17 @@ export class Audience {
     }
   }
 
-  /** Groups that were sent nothing for long are told their position, or they could not resume. */
-  #advance(after: number, through: number): void {
-    if (Math.floor(after / advanceEvery) === Math.floor(through / advanceEvery)) return;
+  /**
+   * Groups that were sent nothing for long are told their position, or they could not resume once
+   * history has gone, which goes by number and by age. An object that has slept does not know for how
+   * long, and tells them.
+   */
+  #advance(after: number, through: number, now: number): void {
+    const every = this.#advanceEvery;
+    const isFar = Math.floor(after / every) !== Math.floor(through / every);
+    this.#advancedAt ??= now;
+    if (through === after || (!isFar && now < this.#advancedAt + this.#advanceMs)) return;
+    this.#advancedAt = now;
     for (const group of this.#groups.values()) {
       if (group.live.size === 0 || group.sent === through) continue;
       group.sent = through;

@@ -20,7 +20,7 @@ const padding = fc.constantFrom(0, 0, 0, 200, 3_000, 12_000, 20_000);
 
 /** So small that a burst makes clients lag: see `PR7` and `PR16`. */
 const tightBounds: AudienceBounds = {
-  recent: { units: 32 * 1024, backlogUnits: 96 * 1024 },
+  recent: { units: 32 * 1024, backlogUnits: 64 * 1024 },
   window: { sharedUnits: 0, minUnits: 24 * 1024, maxUnits: 24 * 1024 },
 };
 
