@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { World, type Draft, type ProtocolMember } from "../../test/support/audience-world.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
-import { behindMs } from "./audience.ts";
+import { behindMs } from "./laggards.ts";
 
 const topics = fc.constantFrom(null, null, "a", "a:x", "a:x:1", "b");
 const filterSets = fc.subarray(["a", "a:*", "a:x:*", "b", "*"], { maxLength: 3 });

@@ -3,29 +3,21 @@
  * protocol 1 a frame a batch, those who lag what the recent log holds. Owns the recent log. Knows
  * nothing of links, subscriptions or the room class.
  *
- * Clients with the same topic filters are one group, and a frame is encoded once a group; a message
- * finds its groups by an index.
+ * A frame is encoded once a group of clients with the same topic filters.
  */
 import { DeliveryLog, type LogBounds } from "../core/delivery-log.ts";
 import type { Socket } from "../core/ports.ts";
 import type { RoomType } from "../core/rooms.ts";
-import { TopicIndex, type TopicFilters } from "../core/topics.ts";
+import type { TopicFilters } from "../core/topics.ts";
 import { encodeServerFrame, type ServerFrame } from "../protocol/client.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
 import type { MessageData } from "../protocol/payload.ts";
+import { Groups, type Group } from "./groups.ts";
 import { Holds } from "./holds.ts";
+import { Laggards } from "./laggards.ts";
 import { encodeVolatile, splitBatch, type ShardBatch, type ShardMessage } from "./messages.ts";
 import { Window, windowBounds, type ProtocolClient, type WindowBounds } from "./protocol-client.ts";
 import { Replay } from "./replay.ts";
-
-type Group = {
-  readonly filters: TopicFilters;
-  readonly plain: Set<Socket>;
-  /** Clients of protocol 1 that keep up. */
-  readonly live: Set<ProtocolClient>;
-  /** The last frame went up to here; what came after it was not for this group. */
-  sent: number;
-};
 
 /** What clients that do not keep up, or come back, may cost a shard. */
 export type AudienceBounds = {
@@ -38,8 +30,6 @@ export const audienceBounds: AudienceBounds = {
   recent: { units: 512 * 1024, backlogUnits: 4 * 1024 * 1024 },
   window: windowBounds,
 };
-/** A client that has not kept up for so long is closed; it may come back and resume. */
-export const behindMs = 30_000;
 /** Clients whose topics leave out everything learn their position after so many messages at most. */
 const maxAdvance = 512;
 const minAdvance = 64;
@@ -59,11 +49,10 @@ export class Audience {
   /** What is kept of the recent log for those who come. */
   readonly holds = new Holds();
   readonly #replay = new Replay();
-  readonly #groups = new Map<string, Group>();
-  #index = new TopicIndex<Group>();
+  readonly #groups = new Groups();
   readonly #groupOfPlain = new Map<Socket, Group>();
   readonly #protocolClients = new Map<Socket, ProtocolClient>();
-  readonly #behind = new Set<ProtocolClient>();
+  readonly #behind = new Laggards();
   readonly #owner: AudienceOwner;
   /** Messages and time after which word of a position is due. */
   readonly #advanceEvery: number;
@@ -90,7 +79,7 @@ export class Audience {
   }
 
   addPlain(socket: Socket, filters: TopicFilters): void {
-    const group = this.#group(filters);
+    const group = this.#groups.of(filters, this.recent.head);
     group.plain.add(socket);
     this.#groupOfPlain.set(socket, group);
   }
@@ -111,7 +100,7 @@ export class Audience {
     this.#advancedAt = -Infinity;
     this.#protocolClients.set(client.socket, client);
     this.window.divide(this.#protocolClients.size);
-    const group = this.#group(client.filters);
+    const group = this.#groups.of(client.filters, this.recent.head);
     group.live.add(client);
     group.sent = 0;
   }
@@ -137,7 +126,7 @@ export class Audience {
     this.window.divide(this.#protocolClients.size);
     if (group !== undefined) {
       group.plain.delete(socket);
-      this.#dropIfEmpty(group);
+      this.#groups.dropIfEmpty(group);
     }
     if (client !== undefined) this.#detach(client);
     return group !== undefined || client !== undefined;
@@ -163,9 +152,9 @@ export class Audience {
     this.#replay.forget();
     for (const batch of batches) this.recent.append(batch);
     if (messages.every((message) => message.topic === null)) {
-      for (const group of this.#groups.values()) this.#send(group, messages, batches, through, now);
+      for (const group of this.#groups) this.#send(group, messages, batches, through, now);
     } else {
-      for (const [group, wanted] of this.#divide(messages)) {
+      for (const [group, wanted] of this.#groups.divide(messages)) {
         this.#send(group, wanted, null, through, now);
       }
     }
@@ -175,9 +164,8 @@ export class Audience {
 
   /** Forgets what is too old, but for those who lag or are on their way in. */
   trim(now: number): void {
-    let needed = Math.min(this.recent.head, this.holds.lowest(now));
-    for (const client of this.#behind) needed = Math.min(needed, client.sent);
-    this.recent.trim(now, needed);
+    const { head } = this.recent;
+    this.recent.trim(now, Math.min(head, this.holds.lowest(now), this.#behind.lowest()));
   }
 
   /**
@@ -201,35 +189,18 @@ export class Audience {
     return true;
   }
 
-  /**
-   * Whether the room is faster than its clients: of those that make progress more than half lag. Who
-   * takes nothing, or too little, is not worth waiting for.
-   */
+  /** Whether the room is faster than its clients: of those that make progress more than half lag. */
   isOverrun(now: number): boolean {
-    let keepUp = this.#protocolClients.size - this.#behind.size;
-    if (this.#behind.size <= keepUp) return false;
-    for (const client of this.#behind) {
-      if (client.makesProgress(now)) keepUp -= 1;
-      if (keepUp < 0) return true;
-    }
-    return false;
+    return this.#behind.areMost(this.#protocolClients.size, now);
   }
 
   /** Closes those who have not kept up for too long. */
   expire(now: number): void {
-    for (const client of this.#behind) {
-      if (client.behindSince === null || client.behindSince + behindMs > now) continue;
-      this.#lose(client, "stalled_clients_closed");
-    }
+    for (const client of this.#behind.overdue(now)) this.#lose(client, "stalled_clients_closed");
   }
 
   nextDeadline(): number | null {
-    let earliest: number | null = null;
-    for (const { behindSince } of this.#behind) {
-      if (behindSince === null) continue;
-      if (earliest === null || behindSince < earliest) earliest = behindSince;
-    }
-    return earliest === null ? null : earliest + behindMs;
+    return this.#behind.nextDeadline();
   }
 
   /** Continuity is lost for everybody: plain sockets are closed, the others told where to go on. */
@@ -240,7 +211,6 @@ export class Audience {
     }
     this.#groupOfPlain.clear();
     this.#groups.clear();
-    this.#index = new TopicIndex();
     this.#behind.clear();
     for (const client of this.#protocolClients.values()) {
       client.send({ type: "reset", epoch, seq, reason: "messages were lost" });
@@ -249,44 +219,14 @@ export class Audience {
     }
   }
 
-  #group(filters: TopicFilters): Group {
-    const known = this.#groups.get(filters.name);
-    if (known !== undefined) return known;
-    const group: Group = { filters, plain: new Set(), live: new Set(), sent: this.recent.head };
-    this.#groups.set(filters.name, group);
-    this.#index.add(group, filters);
-    return group;
-  }
-
-  #dropIfEmpty(group: Group): void {
-    if (group.plain.size > 0 || group.live.size > 0) return;
-    this.#groups.delete(group.filters.name);
-    this.#index.remove(group, group.filters);
-  }
-
   #detach(client: ProtocolClient): void {
     this.#behind.delete(client);
-    const group = this.#groups.get(client.filters.name);
+    const group = this.#groups.find(client.filters);
     if (group?.live.delete(client) === true) {
       // It kept up: what it was not sent was not for it.
       client.skip(this.recent.head);
-      this.#dropIfEmpty(group);
+      this.#groups.dropIfEmpty(group);
     }
-  }
-
-  /** The messages that each group wants, in order, for groups that want any. */
-  #divide(messages: readonly ShardMessage[]): Map<Group, ShardMessage[]> {
-    const wanted = new Map<Group, ShardMessage[]>();
-    for (const message of messages) {
-      const groups =
-        message.topic === null ? this.#groups.values() : this.#index.find(message.topic);
-      for (const group of groups) {
-        const list = wanted.get(group);
-        if (list === undefined) wanted.set(group, [message]);
-        else list.push(message);
-      }
-    }
-    return wanted;
   }
 
   /** `batches` when the group wants all of them, so that their encoded frames will do. */
@@ -308,7 +248,7 @@ export class Audience {
       const own = splitBatch(group.sent, through, now, logged);
       for (const batch of own) this.#deliverLive(group, batch, now);
     }
-    this.#dropIfEmpty(group);
+    this.#groups.dropIfEmpty(group);
     if (logged.length === messages.length) return;
     const frame = encodeVolatile(messages.filter((message) => message.seq === null));
     // They may be lost, and a client that does not keep up with them loses them.
@@ -336,7 +276,7 @@ export class Audience {
     this.#advancedAt ??= now;
     if (through === after || (!isFar && now < this.#advancedAt + this.#advanceMs)) return;
     this.#advancedAt = now;
-    for (const group of this.#groups.values()) {
+    for (const group of this.#groups) {
       if (group.live.size === 0 || group.sent === through) continue;
       group.sent = through;
       for (const client of group.live) {
@@ -364,17 +304,13 @@ export class Audience {
     client.tellPosition();
     client.behindSince = null;
     this.#behind.delete(client);
-    const group = this.#group(client.filters);
+    const group = this.#groups.of(client.filters, this.recent.head);
     if (group.live.size === 0) group.sent = client.sent;
     group.live.add(client);
   }
 
   #lag(client: ProtocolClient, now: number): void {
-    if (this.#behind.has(client)) return;
-    // New topics do not give it more time.
-    client.behindSince ??= now;
-    this.#behind.add(client);
-    this.#owner.count("clients_lagged");
+    if (this.#behind.add(client, now)) this.#owner.count("clients_lagged");
   }
 
   #resend(client: ProtocolClient, batch: ShardBatch, now: number): void {

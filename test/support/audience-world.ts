@@ -2,7 +2,8 @@
 import { assert } from "vitest";
 import { TopicFilters } from "../../src/core/topics.ts";
 import { closeCodes } from "../../src/protocol/close-codes.ts";
-import { Audience, behindMs } from "../../src/shard/audience.ts";
+import { Audience } from "../../src/shard/audience.ts";
+import { behindMs } from "../../src/shard/laggards.ts";
 import { splitBatch, type ShardMessage } from "../../src/shard/messages.ts";
 import { ProtocolClient, windowBounds } from "../../src/shard/protocol-client.ts";
 import { FakeSocket } from "./fake-socket.ts";
