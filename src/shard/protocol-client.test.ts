@@ -26,6 +26,20 @@ test("PR12, PR15 a client whose place was forgotten frees what it was told by ac
   expect([client.acknowledge(12), client.hasRoom]).toEqual([true, true]);
 });
 
+test("PR7 a window that shrinks gives up nobody for what has a number", () => {
+  const window = new Window();
+  window.divide(1);
+  const client = new ProtocolClient("c", new FakeSocket(), new TopicFilters([]), 0, window);
+  client.deliver("x".repeat(1024 * kibi), 1, 1, 0);
+  client.say("x".repeat(127 * kibi), 0);
+  window.divide(1_000);
+  expect([client.hasRoom, client.isFlooded]).toEqual([false, false]);
+  client.say("x".repeat(kibi), 0);
+  expect(client.isFlooded).toBe(true);
+  client.acknowledge(1);
+  expect([client.hasRoom, client.isFlooded]).toEqual([true, false]);
+});
+
 test("PR16 a client makes progress while it acknowledges within two seconds what it should", () => {
   const client = new ProtocolClient("c", new FakeSocket(), new TopicFilters([]), 0);
   // Too little to be acknowledged, for however long.

@@ -56,6 +56,15 @@ export class Window {
   }
 }
 
+/** A frame that was sent and not acknowledged. */
+type Outstanding = {
+  readonly through: number;
+  readonly units: number;
+  readonly messages: number;
+  readonly isNumbered: boolean;
+  readonly at: number;
+};
+
 export class ProtocolClient {
   readonly id: string;
   readonly socket: Socket;
@@ -72,9 +81,10 @@ export class ProtocolClient {
   #isUnsure = false;
   /** How far it was sent before continuity was lost: acknowledgements of that may be on the way. */
   #formerlySent = 0;
-  #outstanding: { through: number; units: number; messages: number; at: number }[] = [];
+  #outstanding: Outstanding[] = [];
   #units = 0;
   #messages = 0;
+  #unnumberedUnits = 0;
   /** Since when the client was sent so much that it should acknowledge; `null` while it was not. */
   #owesSince: number | null = null;
 
@@ -123,9 +133,9 @@ export class ProtocolClient {
     return now < Math.max(oldest.at, this.#owesSince) + progressMs;
   }
 
-  /** The client has two windows of frames unacknowledged. */
+  /** The client has two windows of frames without a number unacknowledged. */
   get isFlooded(): boolean {
-    return this.#units >= 2 * this.#window.units;
+    return this.#unnumberedUnits >= 2 * this.#window.units;
   }
 
   /** Sends a frame of so many messages, after which the client has everything up to `through`. */
@@ -133,7 +143,7 @@ export class ProtocolClient {
     this.#sent = through;
     this.#told = through;
     this.#isUnsure = false;
-    this.#expect(frame, messages, now);
+    this.#expect({ through, units: frame.length, messages, isNumbered: true, at: now });
     this.#transmit(frame);
   }
 
@@ -165,7 +175,9 @@ export class ProtocolClient {
 
   /** Sends a frame without a number: it is acknowledged with what the client was sent before. */
   say(frame: string, now: number): void {
-    this.#expect(frame, 0, now);
+    const { length } = frame;
+    this.#expect({ through: this.#told, units: length, messages: 0, isNumbered: false, at: now });
+    this.#unnumberedUnits += length;
     this.#transmit(frame);
   }
 
@@ -186,6 +198,7 @@ export class ProtocolClient {
       if (oldest === undefined || oldest.through > seq) break;
       this.#units -= oldest.units;
       this.#messages -= oldest.messages;
+      if (!oldest.isNumbered) this.#unnumberedUnits -= oldest.units;
       this.#outstanding.shift();
     }
     if (!this.#owesAnswer) this.#owesSince = null;
@@ -200,6 +213,7 @@ export class ProtocolClient {
     this.#outstanding = [];
     this.#units = 0;
     this.#messages = 0;
+    this.#unnumberedUnits = 0;
     this.#owesSince = null;
     this.behindSince = null;
   }
@@ -217,12 +231,11 @@ export class ProtocolClient {
   }
 
   /** An acknowledgement is to follow on this frame. */
-  #expect(frame: string, messages: number, now: number): void {
-    const through = this.#told;
-    this.#outstanding.push({ through, units: frame.length, messages, at: now });
-    this.#units += frame.length;
-    this.#messages += messages;
-    if (this.#owesAnswer) this.#owesSince ??= now;
+  #expect(frame: Outstanding): void {
+    this.#outstanding.push(frame);
+    this.#units += frame.units;
+    this.#messages += frame.messages;
+    if (this.#owesAnswer) this.#owesSince ??= frame.at;
   }
 
   #transmit(text: string): void {
