@@ -10,8 +10,8 @@ const renewBounds = { baseMs: 200, maxMs: 30_000 };
 export type RenewalOwner = {
   readonly clock: Clock;
   readonly entropy: Entropy;
-  /** There are clients, and no link. */
-  readonly isNeeded: () => boolean;
+  readonly hasClients: () => boolean;
+  readonly isLinked: () => boolean;
   /** False when it failed. */
   readonly renew: () => Promise<boolean>;
   /** The deadline has changed. */
@@ -37,7 +37,7 @@ export class Renewal {
   }
 
   later(): void {
-    if (this.#at !== null) return;
+    if (this.#at !== null || !this.#owner.hasClients()) return;
     this.#tries += 1;
     const { clock, entropy } = this.#owner;
     this.#at = clock.now() + backoffMs(this.#tries, entropy.random(), renewBounds);
@@ -51,8 +51,9 @@ export class Renewal {
   }
 
   async #renew(): Promise<void> {
-    if (!this.#owner.isNeeded()) return;
+    if (this.#owner.isLinked() || !this.#owner.hasClients()) return;
     if (await this.#owner.renew()) this.#tries = 0;
-    else if (this.#owner.isNeeded()) this.later();
+    // Also when there is a link by now, which may be gone again before the next try.
+    else this.later();
   }
 }

@@ -110,7 +110,8 @@ export class Shard {
     this.#renewal = new Renewal({
       clock: ports.clock,
       entropy: ports.entropy,
-      isNeeded: () => !this.#intake.isOpen && this.connections > 0,
+      hasClients: () => this.connections > 0,
+      isLinked: () => this.#intake.isOpen,
       renew: () => this.#subscription.renew(this.#fanOut.position),
       armWake: () => this.#armWake(),
     });
@@ -273,9 +274,7 @@ export class Shard {
         this.#lingerIfEmpty();
       },
       onEnded: () => this.#store(),
-      onBroken: () => {
-        if (this.connections > 0) this.#renewal.later();
-      },
+      onBroken: () => this.#renewal.later(),
     });
   }
 
