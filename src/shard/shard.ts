@@ -7,7 +7,6 @@
  * same turn; or `release` when the socket came to nothing.
  */
 import * as v from "valibot";
-import { backoffMs } from "../core/backoff.ts";
 import { Counters } from "../core/counters.ts";
 import type { ObjectPorts, Socket } from "../core/ports.ts";
 import type { RoomType } from "../core/rooms.ts";
@@ -17,22 +16,22 @@ import type { ClientRequest } from "../protocol/client-request.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
 import { positionSchema, type Position } from "../protocol/link.ts";
 import type { ShardId } from "../protocol/names.ts";
-import type { MessageData } from "../protocol/payload.ts";
+import { encodePayload, type MessageData } from "../protocol/payload.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
 import { Admission } from "./admission.ts";
-import { Audience } from "./audience.ts";
+import { Audience, type AudienceBounds } from "./audience.ts";
 import { FanOut, type BroadcastHook } from "./fan-out.ts";
 import { History } from "./history.ts";
 import { Intake, type IncomingLink } from "./intake.ts";
 import { LoadReporter } from "./load-reporter.ts";
 import type { ProtocolClient } from "./protocol-client.ts";
+import { Renewal } from "./renewal.ts";
 import { Sessions } from "./sessions.ts";
 import { Subscription } from "./subscription.ts";
 import { Upstream } from "./upstream.ts";
 
 /** After the last client has left for so long, the shard unsubscribes. */
 const lingerMs = 5_000;
-const renewBounds = { baseMs: 200, maxMs: 30_000 };
 
 export type ShardPorts = ObjectPorts & {
   /** The registry object that keeps this room. */
@@ -43,6 +42,8 @@ export type ShardPorts = ObjectPorts & {
   /** False when the hook has effects that a message read again must not have. Default true. */
   readonly canReplay?: boolean;
   readonly onHookError: (error: unknown) => void;
+  /** Tests take smaller ones. */
+  readonly bounds?: AudienceBounds;
 };
 
 /** A client whose socket outlived the object's memory. */
@@ -59,32 +60,28 @@ const rowSchema = v.object({ subscription: v.string(), position: positionSchema 
 
 export class Shard {
   readonly #ports: ShardPorts;
-  readonly #audience = new Audience({
-    onLost: (client) => {
-      this.#sessions.leave(client);
-      this.#clientsChanged();
-      this.#lingerIfEmpty();
-    },
-  });
+  readonly #audience: Audience;
   readonly #fanOut: FanOut;
   readonly #sessions: Sessions;
   readonly #upstream: Upstream;
   readonly #history: History;
   readonly #intake: Intake;
   readonly #subscription: Subscription;
+  readonly #renewal: Renewal;
   readonly #reporter: LoadReporter;
   readonly #counters = new Counters();
   readonly #admission: Admission;
   /** Links that opened before the answer to `subscribe` came. */
   readonly #earlyLinks = new Set<IncomingLink>();
   #lingerUntil: number | null = null;
-  #renewAt: number | null = null;
-  #renewals = 0;
   /** `null` while it is not known: the platform keeps it for an object that sleeps. */
   #hasAutoPong: boolean | null = null;
 
   private constructor(id: ShardId, type: RoomType, ports: ShardPorts) {
     this.#ports = ports;
+    const count = (what: string): void => this.#counters.increment(what);
+    const onLost = (client: ProtocolClient): void => this.#lost(client);
+    this.#audience = new Audience({ onLost, count }, type.history, ports.bounds);
     this.#fanOut = new FanOut(this.#audience, {
       clock: ports.clock,
       ...(ports.onBroadcast === undefined ? {} : { onBroadcast: ports.onBroadcast }),
@@ -97,7 +94,7 @@ export class Shard {
     this.#subscription = new Subscription(id, ports.calls, (subscribed) =>
       this.#handleSubscribed(subscribed),
     );
-    this.#history = new History(id, ports.calls, this.#audience, this.#fanOut);
+    this.#history = new History(id, ports, this.#audience, this.#fanOut);
     const firstId = Math.floor(ports.entropy.random() * 2 ** 40);
     this.#upstream = new Upstream(id, ports.calls, (frame) => this.#intake.send(frame), firstId);
     this.#sessions = new Sessions({
@@ -107,22 +104,16 @@ export class Shard {
       storage: ports.storage,
       audience: this.#audience,
       upstream: this.#upstream,
-      count: (what) => this.#counters.increment(what),
+      count,
     });
-    this.#intake = new Intake({
-      fanOut: this.#fanOut,
-      upstream: this.#upstream,
-      count: (what) => this.#counters.increment(what),
-      onApplied: ({ seq }) => {
-        this.#history.arrived(seq);
-        this.#armWake();
-      },
-      onReset: () => {
-        this.#clientsChanged();
-        this.#lingerIfEmpty();
-      },
-      onEnded: () => this.#store(),
-      onBroken: () => this.#renewLater(),
+    this.#intake = this.#createIntake();
+    this.#renewal = new Renewal({
+      clock: ports.clock,
+      entropy: ports.entropy,
+      hasClients: () => this.connections > 0,
+      isLinked: () => this.#intake.isOpen,
+      renew: () => this.#subscription.renew(this.#fanOut.position),
+      armWake: () => this.#armWake(),
     });
     this.#reporter = new LoadReporter({
       shard: id,
@@ -192,6 +183,7 @@ export class Shard {
     } else if (position !== null) {
       const isHeld = request.resume !== null && this.#canReplay(request.resume);
       this.#sessions.welcome(socket, connection, request, position, isHeld);
+      if (request.resume !== null) this.#history.welcomed(request.resume);
     }
     this.#clientsChanged();
   }
@@ -204,8 +196,18 @@ export class Shard {
   /** A frame of a client of protocol 1; returns what the room class is to get of it, if anything. */
   receive(client: ProtocolClient, message: MessageData): MessageData | null {
     const forClass = this.#sessions.receive(client, message);
+    this.#intake.recheck();
     this.#armWake();
     return forClass;
+  }
+
+  /** The room class sends to one client of protocol 1 of this shard alone. */
+  sendLocal(socket: Socket, data: MessageData): void {
+    const client = this.protocolClient(socket);
+    if (client === undefined) return;
+    const frame = { type: "local", data: encodePayload(data) } as const;
+    this.#audience.say(client, frame, this.#ports.clock.now());
+    this.#armWake();
   }
 
   /** The socket has closed. */
@@ -222,7 +224,7 @@ export class Shard {
       socket.close(closeCodes.noClients, "no clients");
       return;
     }
-    this.#renewals = 0;
+    this.#renewal.linked();
     const { beginning } = this.#subscription;
     if (beginning === null) return this.#intake.open(socket);
     // Where former clients were means nothing to those on their way: the answer tells where the shard
@@ -249,13 +251,31 @@ export class Shard {
       this.#lingerUntil = null;
       if (this.#admission.isEmpty) this.#subscription.end();
     }
-    if (this.#renewAt !== null && this.#renewAt <= now) {
-      this.#renewAt = null;
-      void this.#renew();
-    }
+    this.#renewal.wake(now);
     this.#audience.expire(now);
     this.#history.expire(now);
+    this.#intake.recheck();
     this.#armWake();
+  }
+
+  #createIntake(): Intake {
+    return new Intake({
+      clock: this.#ports.clock,
+      isOverrun: (now) => this.#audience.isOverrun(now),
+      fanOut: this.#fanOut,
+      upstream: this.#upstream,
+      count: (what) => this.#counters.increment(what),
+      onApplied: ({ seq }) => {
+        this.#history.arrived(seq);
+        this.#armWake();
+      },
+      onReset: () => {
+        this.#clientsChanged();
+        this.#lingerIfEmpty();
+      },
+      onEnded: () => this.#store(),
+      onBroken: () => this.#renewal.later(),
+    });
   }
 
   #openEarly(socket: IncomingLink): void {
@@ -309,9 +329,16 @@ export class Shard {
 
   async #reach(position: Position | null): Promise<boolean> {
     if (position === null || this.#ports.canReplay === false) return true;
-    const reached = this.#history.reach(position, this.#ports.clock.now());
+    const reached = this.#history.reach(position);
     this.#armWake();
     return reached;
+  }
+
+  /** The audience has closed it. */
+  #lost(client: ProtocolClient): void {
+    this.#sessions.leave(client);
+    this.#clientsChanged();
+    this.#lingerIfEmpty();
   }
 
   #handleSubscribed({ epoch, seq }: Subscribed): void {
@@ -329,6 +356,7 @@ export class Shard {
 
   #clientsChanged(): void {
     this.#reporter.changed();
+    this.#intake.recheck();
     this.#updateAutoPong();
   }
 
@@ -347,28 +375,14 @@ export class Shard {
     this.#armWake();
   }
 
-  /** Makes sure, soon, that the sequencer is awake and still knows this shard. */
-  #renewLater(): void {
-    if (this.#renewAt !== null || this.connections === 0) return;
-    this.#renewals += 1;
-    const random = this.#ports.entropy.random();
-    this.#renewAt = this.#ports.clock.now() + backoffMs(this.#renewals, random, renewBounds);
-    this.#armWake();
-  }
-
-  async #renew(): Promise<void> {
-    if (this.#intake.isOpen || this.connections === 0) return;
-    if (await this.#subscription.renew(this.#fanOut.position)) this.#renewals = 0;
-    else this.#renewLater();
-  }
-
   #armWake(): void {
     const times = [
       this.#reporter.nextDeadline(),
       this.#lingerUntil,
-      this.#renewAt,
+      this.#renewal.nextDeadline(),
       this.#audience.nextDeadline(),
       this.#history.nextDeadline(),
+      this.#intake.nextDeadline(),
     ];
     const known = times.filter((at) => at !== null);
     this.#ports.wakeups.soon(known.length === 0 ? null : Math.min(...known));

@@ -12,6 +12,7 @@ import {
 import type { MessageData } from "../../src/protocol/payload.ts";
 import type { ShardId } from "../../src/protocol/names.ts";
 import type { BroadcastHook } from "../../src/shard/fan-out.ts";
+import type { AudienceBounds } from "../../src/shard/audience.ts";
 import { plainRequest, Shard, type ClientSocket } from "../../src/shard/shard.ts";
 import type { Answer, Call } from "./fake-calls.ts";
 import { fakePorts, type FakePorts } from "./fake-ports.ts";
@@ -28,6 +29,7 @@ type Start = RoomTypeOptions & {
   readonly ports?: FakePorts;
   readonly clients?: readonly (FakeSocket | ClientSocket)[];
   readonly canReplay?: boolean;
+  readonly bounds?: AudienceBounds;
   readonly links?: readonly FakeLink[];
 };
 
@@ -41,7 +43,7 @@ export class ShardRig {
   #shard: Shard | undefined;
   #connections = 0;
   #subscriptions = 0;
-  #options: RoomTypeOptions & Pick<Start, "onBroadcast" | "canReplay"> = {};
+  #options: RoomTypeOptions & Pick<Start, "onBroadcast" | "canReplay" | "bounds"> = {};
 
   private constructor(ports: FakePorts) {
     this.ports = ports;
@@ -49,13 +51,14 @@ export class ShardRig {
   }
 
   static async start(options: Start = {}): Promise<ShardRig> {
-    const { onBroadcast, canReplay, ports = fakePorts(), ...more } = options;
+    const { onBroadcast, canReplay, bounds, ports = fakePorts(), ...more } = options;
     const { clients = [], links = [], ...type } = more;
     const rig = new ShardRig(ports);
     rig.#options = { ...options };
     const hook = {
       ...(onBroadcast === undefined ? {} : { onBroadcast }),
       ...(canReplay === undefined ? {} : { canReplay }),
+      ...(bounds === undefined ? {} : { bounds }),
     };
     const onHookError = (error: unknown): void => void rig.hookErrors.push(error);
     const shardPorts = { ...ports, registry: "default", onHookError, ...hook };
@@ -112,7 +115,7 @@ export class ShardRig {
     const request = { ...plainRequest, ...asked, speaksProtocol: true };
     const admitted = await this.shard.admit(name, request);
     if (!admitted.ok) throw new Error(admitted.code);
-    const client = new ModelClient(name, request);
+    const client = new ModelClient(name, request, this.#options.bounds?.window.maxUnits);
     this.shard.welcome(client.socket, name, request);
     client.take();
     return client;
