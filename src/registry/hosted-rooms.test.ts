@@ -26,7 +26,6 @@ async function start(allocated: () => Answer = () => ({ ok: true, value: atServe
     if (call.request.type === "events") return { ok: true, value: { isHeard: false } };
     told.push(call);
     if (call.request.type === "allocate") return allocated();
-    if (call.request.type === "events") return { ok: true, value: { isHeard: false } };
     return { ok: true, value: null };
   };
   const report = (players: string[], seats: string[] = [], asOf = rig.ports.clock.now()) =>
