@@ -21,7 +21,19 @@ export default defineConfig([
   },
   {
     ...common,
-    entry: { client: "client/room-socket.ts", react: "client/react.ts" },
+    entry: {
+      client: "client/room-socket.ts",
+      react: "client/react.ts",
+      "registry-client": "client/registry-client.ts",
+      testing: "src/testing/index.ts",
+    },
     tsconfig: "tsconfig.neutral.json",
+  },
+  {
+    ...common,
+    entry: { node: "src/host/node/index.ts" },
+    platform: "node",
+    tsconfig: "src/host/node/tsconfig.json",
+    deps: { neverBundle: ["ws"] },
   },
 ]);

@@ -1,0 +1,4 @@
+/** partyshard on Node: the registry's client, game servers outside, and a registry in one process. */
+export * from "../../../client/registry-client.ts";
+export { MemoryStorage } from "./memory-storage.ts";
+export { RegistryClient } from "./registry-client.ts";
