@@ -19,9 +19,11 @@ const loads = (count: number): ShardLoad[] => Array.from({ length: count }, (_, 
 type Placing = { now?: number; strategy?: PlacementStrategy; excluded?: ReadonlySet<ShardId> };
 
 const entropy = new FakeEntropy();
+const asked = { key: "", region: null, local: null };
+
 function place(table: PlacementTable, placing: Placing = {}): ShardId | undefined {
   const { now = 0, strategy = leastConnections, excluded = none } = placing;
-  return table.place(strategy, () => entropy.random(), now, excluded)?.id;
+  return table.place(strategy, { ...asked, random: () => entropy.random() }, now, excluded)?.id;
 }
 
 /** The largest shard, against the mean of all. */
@@ -181,7 +183,7 @@ test("PL6 a shard that is known to be full is chosen only when there is no other
     fc.property(shards, fc.nat(10), (states, placed) => {
       const table = new PlacementTable(states.map((state, index) => load(index + 1, state)));
       for (let n = 0; n <= placed; n += 1) {
-        const chosen = table.place(roundRobin, () => 0, 0, none);
+        const chosen = table.place(roundRobin, { ...asked, random: () => 0 }, 0, none);
         const free = states.reduce((sum, s) => sum + Math.max(0, s.capacity - s.connections), 0);
         const isFull = chosen === undefined || chosen.connections >= chosen.capacity;
         expect(isFull).toBe(n >= free);

@@ -6,6 +6,8 @@ import type { ShardLoad } from "../protocol/registry-calls.ts";
 import type { ShardId } from "../protocol/names.ts";
 import type { Candidate, PlacementContext, PlacementStrategy } from "./placement.ts";
 
+export type ShardCandidate = Candidate & { readonly id: ShardId };
+
 /** How long a table is used before the gate asks for a new one. */
 const tableLifetimeMs = 1_000;
 /** How long a table is used that a shard's refusal has shown to be wrong. */
@@ -64,15 +66,14 @@ export class PlacementTable {
   /** Chooses a shard, not one of `excluded`, and counts the choice. */
   place(
     strategy: PlacementStrategy,
-    random: () => number,
+    asked: Omit<PlacementContext, "placed">,
     now: number,
     excluded: ReadonlySet<ShardId>,
-  ): Candidate | undefined {
+  ): ShardCandidate | undefined {
     const candidates = this.#candidates(excluded);
     const [first, ...others] = candidates;
     if (first === undefined) return undefined;
-    const context: PlacementContext = { random, placed: this.#placed };
-    const chosen = strategy([first, ...others], context);
+    const chosen = strategy([first, ...others], { ...asked, placed: this.#placed });
     this.#placed += 1;
     const times = this.#choices.get(chosen.id);
     if (times === undefined) this.#choices.set(chosen.id, [now]);
@@ -112,8 +113,8 @@ export class PlacementTable {
   }
 
   /** Shards that take sockets; those known to be full only when there is no other. */
-  #candidates(excluded: ReadonlySet<ShardId>): Candidate[] {
-    const online: Candidate[] = [];
+  #candidates(excluded: ReadonlySet<ShardId>): ShardCandidate[] {
+    const online: ShardCandidate[] = [];
     for (const shard of this.#shards) {
       if (shard.status !== "online" || excluded.has(shard.id)) continue;
       const connections =

@@ -21,7 +21,8 @@ const roomOptions =
   "shards, capacity, placement, history, maxMessageBytes, publishOverSocket, heartbeatIntervalMs, " +
   "maxPlayers, seatTtlMs, leaseMs, hostedBy";
 const placements =
-  "placement must be one of least-connections, power-of-two, round-robin, random, or a function";
+  "placement must be one of least-connections, least-players, least-rooms, power-of-two, " +
+  "round-robin, random, weighted, fill-first, sticky, nearest, or a function";
 
 test.each([
   [{ shards: 0 }, whole("shards", 1, 1_000)],
@@ -42,6 +43,16 @@ test.each([
   [{ maxMessageBytes: 1_048_577 }, whole("maxMessageBytes", 1, 1_048_576)],
   [{ heartbeatIntervalMs: 999 }, whole("heartbeatIntervalMs", 1_000, 60_000)],
   [{ heartbeatIntervalMs: 60_001 }, whole("heartbeatIntervalMs", 1_000, 60_000)],
+  [{ maxPlayers: 0 }, whole("maxPlayers", 1, 32_000)],
+  [
+    { maxPlayers: 4, shards: 2 },
+    "maxPlayers needs a room of one shard: leave shards out or set it to 1",
+  ],
+  [{ maxPlayers: 4, capacity: 3 }, "maxPlayers must not exceed capacity (3)"],
+  [{ seatTtlMs: 999 }, whole("seatTtlMs", 1_000, 600_000)],
+  [{ leaseMs: 9_999 }, "leaseMs must be at least twice heartbeatIntervalMs"],
+  [{ leaseMs: 600_001 }, whole("leaseMs", 2_000, 600_000)],
+  [{ hostedBy: "redis" }, "hostedBy must be shards or servers"],
   [{ placement: "best" }, placements],
   [{ placement: "toString" }, placements],
   [{ placement: 1 }, placements],
@@ -68,6 +79,8 @@ test.each([
   { maxMessageBytes: 1_048_576, heartbeatIntervalMs: 1_000 },
   { heartbeatIntervalMs: 60_000 },
   { publishOverSocket: true },
+  { maxPlayers: 1_000, seatTtlMs: 600_000, hostedBy: "servers" as const },
+  { heartbeatIntervalMs: 1_000, leaseMs: 2_000, seatTtlMs: 1_000, hostedBy: "shards" as const },
 ])("RT1 the bounds themselves are possible: %j", (options) => {
   expect(defineRooms({ game: options }).typeOf("game:1" as RoomId)).toMatchObject(options);
 });
@@ -80,6 +93,10 @@ const defaults = {
   maxMessageBytes: 1_048_576,
   publishOverSocket: false,
   heartbeatIntervalMs: 5_000,
+  maxPlayers: null,
+  seatTtlMs: 15_000,
+  leaseMs: 15_000,
+  hostedBy: null,
 };
 
 test("RT2 what is left out has its default", () => {
@@ -99,6 +116,21 @@ test("RT2 the type default always exists, and may be declared", () => {
   const rooms = defineRooms({ default: { shards: 7 } });
   expect(rooms.typeOf("lobby" as RoomId)?.shards).toBe(7);
   expect(rooms.names()).toEqual(["default"]);
+});
+
+test("RT2 a lease is three heartbeats where the default were shorter", () => {
+  const rooms = defineRooms({ game: { heartbeatIntervalMs: 60_000 } });
+  expect(rooms.type("game")?.leaseMs).toBe(180_000);
+});
+
+test.each([
+  [{ partitions: 0 }, whole("partitions", 1, 64)],
+  [{ partitions: 65 }, whole("partitions", 1, 64)],
+  [{ openMatchmaking: 1 }, "openMatchmaking must be true or false"],
+  [{ shards: 3 }, "a deployment is an object of partitions, openMatchmaking"],
+])("RT1 a deployment with %j is refused when the code loads: %s", (options, sentence) => {
+  const given: object = options;
+  expect(() => defineRooms({}, given)).toThrow(`Deployment: × ${sentence}`);
 });
 
 test.each([

@@ -38,7 +38,7 @@ export type RoomTypeOptions = {
   readonly seatTtlMs?: number;
   /**
    * A server that was not heard of for so long is probed or taken for gone, ms, at least twice
-   * `heartbeatIntervalMs`, at most 600,000. Default 15,000.
+   * `heartbeatIntervalMs`, at most 600,000. Default 15,000, or three heartbeats if that is more.
    */
   readonly leaseMs?: number;
   /**
@@ -121,7 +121,7 @@ const optionsSchema = options("a room type", {
   heartbeatIntervalMs: wholeNumber("heartbeatIntervalMs", 1_000, 60_000, 5_000),
   maxPlayers: v.optional(within("maxPlayers", 1, 32_000)),
   seatTtlMs: wholeNumber("seatTtlMs", 1_000, 600_000, 15_000),
-  leaseMs: wholeNumber("leaseMs", 2_000, 600_000, 15_000),
+  leaseMs: v.optional(within("leaseMs", 2_000, 600_000)),
   hostedBy: v.optional(v.picklist(["shards", "servers"], "hostedBy must be shards or servers")),
 });
 
@@ -138,7 +138,7 @@ function contradiction(type: v.InferOutput<typeof optionsSchema>): string | null
   if (type.maxPlayers !== undefined && type.maxPlayers > type.capacity) {
     return `maxPlayers must not exceed capacity (${type.capacity})`;
   }
-  if (type.leaseMs < 2 * type.heartbeatIntervalMs) {
+  if (type.leaseMs !== undefined && type.leaseMs < 2 * type.heartbeatIntervalMs) {
     return "leaseMs must be at least twice heartbeatIntervalMs";
   }
   return null;
@@ -206,8 +206,9 @@ export function defineRooms(
     const wrong = contradiction(parsed.output);
     if (wrong !== null) throw new TypeError(`Room type "${name}": × ${wrong}`);
     const { placement, maxPlayers = null, hostedBy = null, ...rest } = parsed.output;
+    const { leaseMs = Math.max(15_000, 3 * rest.heartbeatIntervalMs) } = rest;
     const strategy = typeof placement === "function" ? placement : strategies[placement];
-    complete.set(name, { ...rest, name, placement: strategy, maxPlayers, hostedBy });
+    complete.set(name, { ...rest, name, placement: strategy, maxPlayers, hostedBy, leaseMs });
   }
   return new Rooms(complete, whole.output);
 }

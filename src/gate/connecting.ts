@@ -2,8 +2,7 @@
  * A WebSocket upgrade at the router: which shard takes it, and handing it over. Keeps a placement
  * table a room. Knows nothing of what the socket will carry.
  */
-import type { Candidate } from "../core/placement.ts";
-import { PlacementTable } from "../core/placement-table.ts";
+import { PlacementTable, type ShardCandidate } from "../core/placement-table.ts";
 import { shardsOf, type RoomType } from "../core/rooms.ts";
 import type { Counters } from "../core/counters.ts";
 import { parseClientRequest } from "../protocol/client-request.ts";
@@ -41,8 +40,13 @@ export class Connecting {
     let isFull = false;
     while (excluded.size < attempts) {
       const { clock, entropy } = ports;
-      const random = (): number => entropy.random();
-      const shard = table.place(type.placement, random, clock.now(), excluded);
+      const asked = {
+        random: () => entropy.random(),
+        key: target.connection,
+        region: null,
+        local: null,
+      };
+      const shard = table.place(type.placement, asked, clock.now(), excluded);
       if (shard === undefined) break;
       const held = await hold(shard, target.connection, ports);
       const result = held.ok
@@ -114,7 +118,7 @@ function parseTarget(url: URL, ports: GatePorts): Target | Refusal {
  * then, so that the usual connect stays one call.
  */
 async function hold(
-  shard: Candidate,
+  shard: ShardCandidate,
   connection: string,
   ports: GatePorts,
 ): Promise<{ ok: true } | { ok: false; code: string }> {

@@ -9,7 +9,14 @@ const publish = {
   waitDelivered: true,
 };
 const subscribe = { type: "subscribe", shard: "lobby-1", position: { epoch: "e", seq: 3 } };
-const report = { type: "report", shard: "lobby-1", connections: 3, counters: { "room-full": 1 } };
+const report = {
+  type: "report",
+  players: null,
+  reserved: 0,
+  shard: "lobby-1",
+  connections: 3,
+  counters: { "room-full": 1 },
+};
 const table = { type: "table", room: "lobby", counters: {} };
 
 const good: readonly [Role, object][] = [
@@ -21,7 +28,7 @@ const good: readonly [Role, object][] = [
   ["sequencer", { type: "unsubscribe", shard: "lobby-1", subscription: "s" }],
   ["sequencer", { type: "status" }],
   ["sequencer", { type: "wake" }],
-  ["shard", { type: "hold", connection: "c" }],
+  ["shard", { type: "hold", connection: "c", claim: null, session: null }],
   ["shard", { type: "load" }],
   ["registry", table],
   ["registry", report],

@@ -150,7 +150,10 @@ test("RG1 the number of clients is reported a second after it changed", async ()
   rig.shard.leave(client);
   await rig.pass(1_000);
   expect(rig.ports.calls.of("report").map(({ connections }) => connections)).toEqual([2, 1]);
-  expect(rig.shard.handle({ type: "load" })).toEqual({ ok: true, value: { connections: 1, players: null, reserved: 0 } });
+  expect(rig.shard.handle({ type: "load" })).toEqual({
+    ok: true,
+    value: { connections: 1, players: null, reserved: 0 },
+  });
 });
 
 test("RC6 a hook that throws loses that message, is counted, and stops nothing", async () => {
