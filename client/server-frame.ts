@@ -54,6 +54,7 @@ const shapes: Shapes = {
     connection: isText,
     shard: isText,
     recovered: (value) => typeof value === "boolean",
+    session: (value) => value === undefined || isText(value),
   },
   messages: {
     data,

@@ -2,9 +2,11 @@
 import { nanoid } from "nanoid";
 import type { Clock, Entropy, Socket } from "../core/ports.ts";
 import { encodeServerFrame } from "../protocol/client.ts";
+import { parseSeatClaim, type SeatClaim } from "../protocol/calls.ts";
 import { parseClientRequest, type ClientRequest } from "../protocol/client-request.ts";
 import { encodePayload, type MessageData } from "../protocol/payload.ts";
-import { plainRequest } from "../shard/shard.ts";
+import { success, type Result } from "../protocol/result.ts";
+import { plainRequest } from "../shard/clients.ts";
 
 export const clock: Clock = { now: () => Date.now() };
 
@@ -97,9 +99,22 @@ export const requestTag = "~request";
 /** What a client asked for. The gate has checked it, and its URL stays with its socket. */
 export function clientRequestOf(url: string): ClientRequest {
   // Most sockets ask for nothing, and need not have their URL taken apart.
-  if (!/[?&](?:protocol|topics)=/.test(url)) return plainRequest;
+  if (!/[?&](?:protocol|topics|session)=/.test(url)) return plainRequest;
   const parsed = parseClientRequest(new URL(url).searchParams);
   return parsed.ok ? parsed.value : plainRequest;
+}
+
+/** Header of an upgrade with a ticket that the gate has checked: the claim as JSON. */
+export const seatHeader = "x-partyshard-seat";
+
+/** What the client's ticket says, if it brought one. */
+export function seatClaimOf(text: string | null): Result<SeatClaim | null, "malformed-call"> {
+  return text === null ? success(null) : parseSeatClaim(text);
+}
+
+/** The id of the connection that an upgrade asks for; the gate has made sure that there is one. */
+export function connectionOf(url: string): string {
+  return new URL(url).searchParams.get("_pk") ?? "";
 }
 
 type RawConnection = {

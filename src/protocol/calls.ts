@@ -167,6 +167,19 @@ export type ReplyTo<R extends Role, Request extends RequestTo<R>> = Replies[R][R
 
 export type AnyReply<R extends Role> = Replies[R][keyof Replies[R]];
 
+/** A claim as the gate writes it into a header. */
+export function parseSeatClaim(text: string): Result<SeatClaim, "malformed-call"> {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return failure("malformed-call", "a claim must be JSON");
+  }
+  const parsed = v.safeParse(seatClaimSchema, json);
+  if (!parsed.success) return failure("malformed-call", v.summarize(parsed.issues));
+  return success(parsed.output);
+}
+
 export function parseRequest<R extends Role>(
   role: R,
   value: unknown,

@@ -60,6 +60,8 @@ const serverFrameSchema = v.variant("type", [
     epoch: epochSchema,
     seq: sequenceSchema,
     recovered: v.boolean(),
+    /** Of a client with a seat: brings it back to that seat, as `session` in the query. */
+    session: v.optional(v.string()),
   }),
   /**
    * Covers every message with `after < seq ≤ through`. Without `seq` they are all in `data`, in

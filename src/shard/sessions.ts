@@ -59,10 +59,13 @@ export class Sessions {
     this.#maxFrameLength = owner.type.maxMessageBytes * 6 + frameOverhead;
   }
 
-  /** A client is welcomed where it was, if `isHeld` says that what follows can be given to it. */
+  /**
+   * A client is welcomed where it was, if `isHeld` says that what follows can be given to it.
+   * `session` is its seat's secret, if it has one.
+   */
   welcome(
     socket: Socket,
-    connection: string,
+    { connection, session }: { readonly connection: string; readonly session: string | null },
     request: ClientRequest,
     position: Position,
     isHeld: boolean,
@@ -85,6 +88,7 @@ export class Sessions {
       epoch: position.epoch,
       seq,
       recovered,
+      ...(session === null ? {} : { session }),
     });
     // A row of that connection is its former socket's, whose end may not have been seen.
     if (this.#stored.has(connection)) this.store(client);

@@ -6,18 +6,22 @@ import type * as Party from "partykit/server";
 import type { Socket } from "../../core/ports.ts";
 import type { Rooms } from "../../core/rooms.ts";
 import type { ClientRequest } from "../../protocol/client-request.ts";
-import { closeCodes } from "../../protocol/close-codes.ts";
+import { closeCodes, type CloseCode } from "../../protocol/close-codes.ts";
 import type { Position } from "../../protocol/link.ts";
 import { isShardId, roomOfShard } from "../../protocol/names.ts";
 import type { Result } from "../../protocol/result.ts";
+import type { Entry } from "../../shard/admission.ts";
 import type { BroadcastHook } from "../../shard/fan-out.ts";
 import type { IncomingLink } from "../../shard/intake.ts";
-import { Shard, type ClientSocket } from "../../shard/shard.ts";
+import type { ClientSocket } from "../../shard/clients.ts";
+import { Shard } from "../../shard/shard.ts";
 import {
   broadcastRequest,
   clientRequestOf,
   linkPath,
   registryName,
+  seatClaimOf,
+  seatHeader,
   speakProtocol,
   toMessageData,
   WakeTimer,
@@ -66,7 +70,7 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
     readonly #links = new Map<Party.Connection, IncomingLink>();
     /** The role's end of sockets that speak protocol 1. */
     readonly #speakers = new Map<Party.Connection, Socket>();
-    readonly #admissions = new WeakMap<Party.Connection, Result<null>>();
+    readonly #admissions = new WeakMap<Party.Connection, Result<Entry>>();
     #shard: Shard | undefined;
 
     constructor(room: Party.Room) {
@@ -107,13 +111,17 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
       context: Party.ConnectionContext,
     ): Promise<string[]> {
       if (isLink(connection)) return [];
-      const admission = await this.#role.admit(connection.id, clientRequestOf(connection.uri));
+      const claim = seatClaimOf(context.request.headers.get(seatHeader));
+      const request = clientRequestOf(connection.uri);
+      const admission = claim.ok
+        ? await this.#role.admit(connection.id, request, claim.value)
+        : claim;
       this.#admissions.set(connection, admission);
       if (!admission.ok) return [];
       try {
         return checkTags((await super.getConnectionTags?.(connection, context)) ?? []);
       } catch (error) {
-        this.#role.release();
+        this.#role.release(admission.value);
         throw error;
       }
     }
@@ -130,13 +138,14 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
       }
       const admission = this.#admissions.get(connection);
       if (admission?.ok !== true) {
-        const isFull = admission?.code === "full";
-        const code = isFull ? closeCodes.full : closeCodes.unavailable;
-        connection.close(code, isFull ? "the shard is full" : "the room cannot be reached");
+        const [code, reason] = closingOf(admission?.code);
+        connection.close(code, reason);
         return;
       }
+      this.#admissions.delete(connection);
       const request = clientRequestOf(connection.uri);
-      this.#role.welcome(this.#endOf(connection, request), connection.id, request);
+      const end = this.#endOf(connection, request);
+      if (!this.#role.welcome(end, connection.id, request, admission.value)) return;
       try {
         await super.onConnect?.(connection, context);
       } catch (error) {
@@ -247,6 +256,19 @@ async function sweep(parties: Party.Context["parties"]): Promise<void> {
  */
 function finishClosing(connection: Party.Connection): void {
   openSocket(connection).close(1000, "");
+}
+
+/** How a socket ends whose upgrade could not be refused. */
+function closingOf(code: string | undefined): [code: CloseCode, reason: string] {
+  switch (code) {
+    case "full":
+      return [closeCodes.full, "the shard is full"];
+    case "ticket-used":
+    case "ticket-expired":
+      return [closeCodes.seatRefused, code];
+    default:
+      return [closeCodes.unavailable, "the room cannot be reached"];
+  }
 }
 
 /** The URL of the upgrade stays with the connection, also while the object sleeps. */

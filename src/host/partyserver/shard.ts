@@ -11,13 +11,18 @@ import { parseRequest } from "../../protocol/calls.ts";
 import { isShardId, roomOfShard, type ShardId } from "../../protocol/names.ts";
 import type { Position } from "../../protocol/link.ts";
 import type { IncomingLink } from "../../shard/intake.ts";
-import { plainRequest, Shard, type ClientSocket } from "../../shard/shard.ts";
+import { plainRequest, type ClientSocket } from "../../shard/clients.ts";
+import { Shard } from "../../shard/shard.ts";
+import type { Entry, Refused } from "../../shard/admission.ts";
 import type { BroadcastHook } from "../../shard/fan-out.ts";
 import {
   broadcastRequest,
   clientRequestOf,
+  connectionOf,
   registryName,
   requestTag,
+  seatClaimOf,
+  seatHeader,
   speakProtocol,
   toMessageData,
   WakeTimer,
@@ -26,6 +31,8 @@ import { createObjectPorts, linkHeader, openSocket, type Bindings } from "./port
 
 /** Answers `ping` without waking the shard. */
 const autoPong = new WebSocketRequestResponsePair("ping", "pong");
+
+type Admitted = { readonly client: ClientRequest; readonly entry: Entry };
 
 type RoomClass = typeof Server<Bindings & Cloudflare.Env>;
 
@@ -51,7 +58,7 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
     readonly #links = new Map<WebSocket, IncomingLink>();
     /** The role's end of sockets that speak protocol 1. */
     readonly #speakers = new Map<WebSocket, Socket>();
-    readonly #admitted = new WeakMap<Request, ClientRequest>();
+    readonly #admitted = new WeakMap<Request, Admitted>();
     #shard: Shard | undefined;
 
     constructor(ctx: DurableObjectState, env: Bindings & Cloudflare.Env) {
@@ -83,15 +90,17 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
       if (request.headers.get("Upgrade")?.toLowerCase() !== "websocket")
         return super.fetch(request);
       if (request.headers.has(linkHeader)) return this.#acceptLink();
-      // Places are held only where an upgrade cannot be refused, so the id is not needed.
+      const claim = seatClaimOf(request.headers.get(seatHeader));
+      if (!claim.ok) return refuse("unavailable");
       const client = clientRequestOf(request.url);
-      const admission = await this.#role.admit("", client);
+      const connection = connectionOf(request.url);
+      const admission = await this.#role.admit(connection, client, claim.value);
       if (!admission.ok) return refuse(admission.code);
-      this.#admitted.set(request, client);
+      this.#admitted.set(request, { client, entry: admission.value });
       const response = await super.fetch(request);
       if (!this.#admitted.delete(request)) return response;
       // The class failed before its socket was accepted.
-      this.#role.release();
+      this.#role.release(admission.value);
       return refuse("unavailable");
     }
 
@@ -100,15 +109,17 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
       context: ConnectionContext,
     ): Promise<string[]> {
       const tags = await super.getConnectionTags(connection, context);
-      const isPlain = (this.#admitted.get(context.request) ?? plainRequest) === plainRequest;
-      return isPlain ? tags : [...tags, requestTag];
+      const client = this.#admitted.get(context.request)?.client ?? plainRequest;
+      return client === plainRequest ? tags : [...tags, requestTag];
     }
 
     override async onConnect(connection: Connection, context: ConnectionContext): Promise<void> {
-      const client = this.#admitted.get(context.request);
+      const admitted = this.#admitted.get(context.request);
       this.#admitted.delete(context.request);
-      if (client !== undefined) {
-        this.#role.welcome(this.#endOf(connection, client), connection.id, client);
+      if (admitted !== undefined) {
+        const { client, entry } = admitted;
+        const end = this.#endOf(connection, client);
+        if (!this.#role.welcome(end, connection.id, client, entry)) return;
       }
       try {
         await super.onConnect(connection, context);
@@ -180,7 +191,7 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
       }
       for (const socket of this.ctx.getWebSockets()) {
         if (socket.readyState !== 1 || this.#links.has(socket) || speakers.has(socket)) continue;
-        yield { socket, connection: "", request: plainRequest };
+        yield new PlainSurvivor(socket, this.ctx);
       }
     }
 
@@ -237,8 +248,24 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
   return Main as unknown as Room;
 }
 
+/** Its connection's name is a tag, which is read only when somebody asks. */
+class PlainSurvivor implements ClientSocket {
+  readonly request = plainRequest;
+  readonly socket: WebSocket;
+  readonly #ctx: DurableObjectState;
+
+  constructor(socket: WebSocket, ctx: DurableObjectState) {
+    this.socket = socket;
+    this.#ctx = ctx;
+  }
+
+  get connection(): string {
+    return this.#ctx.getTags(this.socket)[0] ?? "";
+  }
+}
+
 /** An answer to the gate, which tries another shard or tells the client. */
-function refuse(code: "full" | "unavailable"): Response {
+function refuse(code: Refused | "unavailable"): Response {
   return new Response(null, { status: 503, headers: { [refusedHeader]: code } });
 }
 
