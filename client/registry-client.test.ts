@@ -50,6 +50,8 @@ test("GS2 every operation has its request, with the token", async () => {
       status: "online",
       now: 1,
       leaseMs: 2,
+      heartbeatIntervalMs: 1,
+      dispose: [],
     }),
   );
   const server = { serverId: "s/1", address: "a", roomTypes: ["game"], instance: "i" };

@@ -54,7 +54,12 @@ const isServer = answerWith<ServerRegistration>({ serverId: "string", status: "s
 const isServersPage = answerWith<ServersPage>({ servers: "object" });
 const isReservation = answerWith<Reservation>({ roomId: "string", ticket: "string" });
 const isRoute = answerWith<RouteAnswer>({ type: "string" });
-const isHeartbeatAnswer = answerWith<HeartbeatAnswer>({ now: "number", leaseMs: "number" });
+const isHeartbeatAnswer = answerWith<HeartbeatAnswer>({
+  now: "number",
+  leaseMs: "number",
+  heartbeatIntervalMs: "number",
+  dispose: "object",
+});
 
 export class RegistryClient {
   readonly #http: RegistryHttp;

@@ -238,6 +238,8 @@ export type HeartbeatAnswer = {
   readonly status: ServerStatus;
   readonly leaseMs: number;
   readonly heartbeatIntervalMs: number;
+  /** Rooms of the report that are not placed on this server: it closes them. */
+  readonly dispose: readonly string[];
 };
 
 export type LockGrant = {
