@@ -161,10 +161,10 @@ export class GameServer {
     const place = await this.#placeOf(reservation.roomId, reservation.serverId);
     if (!place.ok) return place;
     if (place.value !== null) return { ok: true, value: { room: place.value, reservation } };
-    return { ok: true, value: { redirect: reservation.redirect ?? "", reservation } };
+    return { ok: true, value: { redirect: addressOf(reservation), reservation } };
   }
 
-  /** A new room, on this server or where the registry says. */
+  /** A new room of the type, on this server or where the registry says. */
   async createRoom(
     type: string,
     options: CreateRoomOptions = {},
@@ -241,4 +241,12 @@ export class GameServer {
 function closingOf(code: ProblemCode): CloseCode {
   if (code === "unavailable") return closeCodes.moved;
   return code === "room-full" ? closeCodes.full : closeCodes.seatRefused;
+}
+
+/** Where the reservation's player connects: an address that holds the ticket, or for a room on shards, its id. */
+function addressOf({ redirect, connect, ticket }: Reservation): string {
+  if (redirect === undefined) return connect.room;
+  const url = new URL(redirect);
+  url.searchParams.set("ticket", ticket);
+  return url.href;
 }
