@@ -35,11 +35,14 @@ export class Connecting {
   ): Promise<Response | Refusal> {
     const target = parseTarget(url, ports);
     if (!target.ok) return target;
+    const { clock, entropy } = ports;
+    const until = clock.now() + type.connectTimeoutMs;
     const table = await this.#currentTable(room, type, ports);
     const excluded = new Set<ShardId>();
     let isFull = false;
     while (excluded.size < attempts) {
-      const { clock, entropy } = ports;
+      const left = Math.min(stepMs(type), until - clock.now());
+      if (left <= 0) break;
       const asked = {
         random: () => entropy.random(),
         key: target.connection,
@@ -48,15 +51,14 @@ export class Connecting {
       };
       const shard = table.place(type.placement, asked, clock.now(), excluded);
       if (shard === undefined) break;
-      const held = await hold(shard, target.connection, ports);
-      const result = held.ok
-        ? await ports.connect(shard.id, request, target.query, target.connection)
-        : held;
+      const result = await ports.within(left, (signal) =>
+        handOver(shard, request, target, ports, signal),
+      );
       if (result instanceof Response) return result;
       table.forget(shard.id);
       table.distrust();
       excluded.add(shard.id);
-      if (result.code === "full") isFull = true;
+      if (result?.code === "full") isFull = true;
     }
     return isFull
       ? refusal("room-full", `"${room}" has no place for another client at the moment`)
@@ -76,8 +78,10 @@ export class Connecting {
     if (!table.startRefresh(ports.clock.now())) return table;
     const counters = this.#counters.take();
     const question = { type: "table", room, counters } as const;
-    const reply = await ports.calls.call({ role: "registry", id: ports.registry }, question);
-    if (reply.ok) {
+    const reply = await ports.within(stepMs(type), () =>
+      ports.calls.call({ role: "registry", id: ports.registry }, question),
+    );
+    if (reply?.ok === true) {
       table.update(reply.value.shards, ports.clock.now());
     } else {
       this.#counters.add(counters);
@@ -111,6 +115,24 @@ function parseTarget(url: URL, ports: GatePorts): Target | Refusal {
     return refusal("uri-too-long", `the query must not exceed ${ports.maxQueryLength} characters`);
   }
   return { ok: true, connection, query };
+}
+
+/** One that hangs must leave time for another: the registry for a shard, a shard for the next. */
+function stepMs(type: RoomType): number {
+  return type.connectTimeoutMs / 2;
+}
+
+async function handOver(
+  shard: ShardCandidate,
+  request: Request,
+  { query, connection }: Target,
+  ports: GatePorts,
+  signal: AbortSignal,
+): Promise<Response | { readonly ok: false; readonly code: string }> {
+  const held = await hold(shard, connection, ports);
+  if (!held.ok) return held;
+  if (signal.aborted) return { ok: false, code: "unreachable" };
+  return ports.connect(shard.id, request, query, connection, signal);
 }
 
 /**

@@ -8,7 +8,15 @@ import { shardsOf, type Rooms, type RoomType } from "../core/rooms.ts";
 import { parseRoomId, type RoomId } from "../protocol/names.ts";
 import { isAuthorized } from "./authorization.ts";
 import { Connecting } from "./connecting.ts";
-import { jsonResponse, preflightResponse, problemResponse, refusal, type Refusal } from "./http.ts";
+import {
+  jsonResponse,
+  metricsResponse,
+  preflightResponse,
+  problemResponse,
+  refusal,
+  withoutBody,
+  type Refusal,
+} from "./http.ts";
 import type { GatePorts } from "./ports.ts";
 import { readMessages } from "./reading.ts";
 import { publish } from "./publishing.ts";
@@ -16,7 +24,8 @@ import { publish } from "./publishing.ts";
 /** Names and values of all headers of a request. */
 const maxHeaderLength = 32 * 1024;
 const reportIntervalMs = 1_000;
-const routerMethods = "GET, POST, OPTIONS";
+const routerMethods = "GET, HEAD, POST, OPTIONS";
+const readMethods = "GET, HEAD, OPTIONS";
 
 export class Gate {
   readonly #rooms: Rooms;
@@ -30,6 +39,11 @@ export class Gate {
 
   /** Answers any request from outside. Never throws. */
   async handle(request: Request, ports: GatePorts): Promise<Response> {
+    const answer = await this.#answer(request, ports);
+    return request.method === "HEAD" ? withoutBody(answer) : answer;
+  }
+
+  async #answer(request: Request, ports: GatePorts): Promise<Response> {
     let answer: Response | Refusal;
     try {
       answer = await this.#route(request, ports);
@@ -63,7 +77,8 @@ export class Gate {
   async #route(request: Request, ports: GatePorts): Promise<Response | Refusal> {
     const url = new URL(request.url);
     const [, prefix, party, name, ...rest] = url.pathname.split("/");
-    const path = rest.join("/");
+    // One slash at the end changes nothing.
+    const path = rest.join("/").replace(/(?<=[^/])\/$/, "");
     if (prefix === "party" || (prefix === "parties" && party === "main")) {
       return refusal("forbidden", "shards are reached through /parties/router/ROOM");
     }
@@ -102,6 +117,7 @@ export class Gate {
       case "POST":
         return publish(room.value, type, request, url, ports);
       case "GET":
+      case "HEAD":
         return status(room.value, type, ports);
       case "OPTIONS":
         return preflightResponse(routerMethods);
@@ -119,9 +135,17 @@ async function routeMessages(
   url: URL,
   ports: GatePorts,
 ): Promise<Response | Refusal> {
-  if (request.method === "OPTIONS") return preflightResponse("GET, OPTIONS");
-  if (request.method === "GET") return readMessages(room, url.searchParams, ports);
-  return refusal("method-not-allowed", "messages take GET", { allow: "GET, OPTIONS" });
+  if (request.method === "OPTIONS") return preflightResponse(readMethods);
+  return refuseUnlessRead(request) ?? readMessages(room, url.searchParams, ports);
+}
+
+/** What can only be read takes no other method, and opens no socket. */
+function refuseUnlessRead(request: Request): Refusal | null {
+  if (isUpgrade(request)) {
+    return refusal("malformed-header", "a WebSocket is opened at /parties/router/ROOM");
+  }
+  if (request.method === "GET" || request.method === "HEAD") return null;
+  return refusal("method-not-allowed", `this takes ${readMethods}`, { allow: readMethods });
 }
 
 async function status(room: RoomId, type: RoomType, ports: GatePorts): Promise<Response | Refusal> {
@@ -154,25 +178,23 @@ async function routeRegistry(
   reportCounters: () => Promise<void>,
 ): Promise<Response | Refusal> {
   // A browser asks without the token whether it may send it.
-  if (request.method === "OPTIONS") return preflightResponse("GET, OPTIONS");
+  if (request.method === "OPTIONS") return preflightResponse(readMethods);
   const authorized = await isAuthorized(request, ports.adminToken);
   if (!authorized.ok) return authorized;
   if (name !== ports.registry || path !== "metrics") {
     return refusal("not-found", `the registry has /parties/registry/${ports.registry}/metrics`);
   }
-  if (request.method !== "GET") {
-    return refusal("method-not-allowed", "metrics take GET", { allow: "GET" });
-  }
+  const refused = refuseUnlessRead(request);
+  if (refused !== null) return refused;
   await reportCounters();
   const result = await ports.calls.call({ role: "registry", id: name }, { type: "metrics" });
   if (!result.ok) return refusal("unavailable", "the registry cannot be reached");
-  return new Response(result.value.text, {
-    headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
-  });
+  return metricsResponse(result.value.text);
 }
 
+/** Only a GET asks for a socket (RFC 6455, section 4.1). */
 function isUpgrade(request: Request): boolean {
-  return request.headers.get("upgrade")?.toLowerCase() === "websocket";
+  return request.method === "GET" && request.headers.get("upgrade")?.toLowerCase() === "websocket";
 }
 
 function headerLength(headers: Headers): number {

@@ -30,6 +30,18 @@ export function jsonResponse(value: unknown, status = 200): Response {
   });
 }
 
+/** Prometheus text form, version 0.0.4. */
+export function metricsResponse(text: string): Response {
+  return new Response(text, {
+    headers: { ...corsHeaders, "content-type": "text/plain; version=0.0.4; charset=utf-8" },
+  });
+}
+
+/** The answer to HEAD. */
+export function withoutBody({ status, headers }: Response): Response {
+  return new Response(null, { status, headers });
+}
+
 export function problemResponse({ code, detail, headers }: Refusal): Response {
   const document = problemDocument(code, detail);
   const retry = document.status === 503 ? { "retry-after": "2" } : {};

@@ -6,6 +6,7 @@ import {
   FrameAssembler,
   parseFrameToSequencer,
   parseFrameToShard,
+  sliceFrame,
   type BatchFrame,
   type FrameToSequencer,
   type FrameToShard,
@@ -151,6 +152,25 @@ const nearValues = fc
   .map((value) =>
     JSON.stringify(value, (_, each: unknown) => (typeof each === "bigint" ? 1 : each)),
   );
+
+test("DL7 a batch from which the start was cut holds the rest, with its numbers and topics", () => {
+  const logged = batches.map((frame) => {
+    return { ...frame, through: frame.after + frame.entries.length, volatile: [] };
+  });
+  fc.assert(
+    fc.property(logged, fc.nat(8), (frame, most) => {
+      const count = Math.min(most, frame.entries.length);
+      const text = sliceFrame(encodeFrame(frame), frame.after + count);
+      const rest = { after: frame.after + count, entries: frame.entries.slice(count) };
+      const topics = frame.topics === undefined ? {} : { topics: frame.topics.slice(count) };
+      expect(parseFrameToShard(text)).toEqual({
+        ok: true,
+        value: { ...frame, ...rest, ...topics },
+      });
+    }),
+    { seed },
+  );
+});
 
 test("LK6 whatever values come, the answer is a result and no exception", () => {
   const texts = fc.oneof(fc.string({ unit: anyUnit }), fc.json(), nearValues);

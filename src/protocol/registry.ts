@@ -18,6 +18,11 @@ const idSchema = v.pipe(
   v.regex(idPattern, idRule),
 );
 
+/** Whether this may be the name of a player, a server or a lock. */
+export function isRegistryId(text: string): boolean {
+  return text.length <= maxIdLength && idPattern.test(text);
+}
+
 function wholeNumber(min: number, max: number) {
   const rule = `a whole number from ${min} to ${max}`;
   return v.pipe(v.number(rule), v.integer(rule), v.minValue(min, rule), v.maxValue(max, rule));

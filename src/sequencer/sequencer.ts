@@ -18,6 +18,7 @@ import type {
   SequencerStatus,
 } from "../protocol/calls.ts";
 import {
+  sliceFrame,
   splitFrame,
   type Position,
   type UpstreamResult,
@@ -29,6 +30,7 @@ import { BatchBuilder, type Committed, type WriteKey } from "./batch-builder.ts"
 import { CommitQueue } from "./commit-queue.ts";
 import { DeliveryWaiters } from "./delivery-waiters.ts";
 import { Journal, type JournaledBatch } from "./journal.ts";
+import { SharedQuestion } from "./shared-question.ts";
 import { Subscribers } from "./subscribers.ts";
 
 /** UTF-16 units of frames that a room keeps as history, and for shards that are behind. */
@@ -67,6 +69,7 @@ export class Sequencer {
   readonly #waitingKeys = new Map<string, Write>();
   readonly #subscribers: Subscribers;
   readonly #waiters: DeliveryWaiters;
+  readonly #status = new SharedQuestion(() => this.#askStatus());
   #epoch = "";
   #isEpochStored = false;
   #wakeAt: number | null = null;
@@ -120,9 +123,9 @@ export class Sequencer {
         this.#subscribers.unsubscribe(request.shard, request.subscription);
         return success(null);
       case "status":
-        return success(await this.#status());
+        return success(await this.#status.ask());
       case "read":
-        return success(this.#read(request.position));
+        return success(this.#read(request.position, request.limit));
       case "wake":
         return success(null);
       case "dispose":
@@ -278,11 +281,17 @@ export class Sequencer {
     );
   }
 
-  #read(position: Position | null): LogRange {
-    const { head, start } = this.#log;
+  /** The log may hold older messages, for shards that are behind: history alone is read. */
+  #read(position: Position | null, limit = Infinity): LogRange {
+    const { head } = this.#log;
+    const start = this.#log.history(this.#ports.clock.now()).first - 1;
     const seq = position?.epoch === this.#epoch ? position.seq : start;
     const after = Math.max(Math.min(seq, head), start);
-    const frames = (this.#log.since(after) ?? []).map((batch) => batch.frame);
+    const frames: string[] = [];
+    for (const batch of this.#log.since(after) ?? []) {
+      if (batch.after - after >= limit) break;
+      frames.push(batch.after < start ? sliceFrame(batch.frame, start) : batch.frame);
+    }
     return { epoch: this.#epoch, after, through: head, frames };
   }
 
@@ -298,7 +307,7 @@ export class Sequencer {
     return waiting.count;
   }
 
-  async #status(): Promise<SequencerStatus> {
+  async #askStatus(): Promise<SequencerStatus> {
     const { calls } = this.#ports;
     const subscribers = await this.#subscribers.status(async (id) => {
       const load = await calls.call({ role: "shard", id }, { type: "load" });

@@ -220,14 +220,17 @@ export class Outside {
       adminToken: undefined,
       maxQueryLength: 2_000,
       canRefuseUpgrades: world.options.host === "workers",
-      connect: async (shard, _request, query, connection) => {
+      within: (ms, work) => world.timeline.within(ms, work),
+      connect: async (shard, _request, query, connection, signal) => {
         const request = parseClientRequest(new URLSearchParams(query));
         if (!request.ok) return request;
         const visitor = { connection, request: request.value };
         const upgraded = await world.upgrade(name, shard, visitor);
         if (upgraded === null) return { ok: false, code: "unreachable" };
         if ("code" in upgraded) return { ok: false, code: upgraded.code };
-        return new UpgradeResponse(upgraded.client);
+        if (!signal.aborted) return new UpgradeResponse(upgraded.client);
+        upgraded.client.break();
+        return { ok: false, code: "unreachable" };
       },
       onError: (error) => world.fail(error),
     };

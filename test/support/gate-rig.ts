@@ -7,9 +7,15 @@ import { shardId, type RoomId, type ShardId } from "../../src/protocol/names.ts"
 import { FakeCalls, type Answer, type Call } from "./fake-calls.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { FakeEntropy } from "./fake-entropy.ts";
+import { turns } from "./turns.ts";
 
 type Connected = Awaited<ReturnType<GatePorts["connect"]>>;
-type Connect = { readonly shard: ShardId; readonly query: string; readonly connection: string };
+type Connect = {
+  readonly shard: ShardId;
+  readonly query: string;
+  readonly connection: string;
+  readonly signal: AbortSignal;
+};
 
 export const token = "secret";
 
@@ -19,7 +25,9 @@ export class GateRig {
   readonly connects: Connect[] = [];
   readonly errors: unknown[] = [];
   /** What a shard says to an upgrade. */
-  connect: (shard: ShardId) => Connected = () => new Response("taken");
+  connect: (shard: ShardId) => Connected | Promise<Connected> = () => new Response("taken");
+  /** Whoever is waited for no longer than for some time, and what happens when that is over. */
+  readonly waits: { readonly ms: number; readonly end: () => void }[] = [];
   /** What the registry knows. */
   loads: ShardLoad[];
   readonly ports: GatePorts;
@@ -41,13 +49,35 @@ export class GateRig {
       adminToken: token,
       maxQueryLength: 1_024,
       canRefuseUpgrades: true,
-      connect: async (shard, _request, query, connection) => {
-        this.connects.push({ shard, query, connection });
+      within: (ms, work) => this.#within(ms, work),
+      connect: async (shard, _request, query, connection, signal) => {
+        this.connects.push({ shard, query, connection, signal });
         return this.connect(shard);
       },
       onError: (error) => this.errors.push(error),
       ...ports,
     };
+  }
+
+  /** The time of whoever is waited for last is over. */
+  async passWait(): Promise<void> {
+    await turns();
+    const wait = this.waits.at(-1);
+    if (wait === undefined) throw new Error("nobody waits");
+    this.clock.advance(wait.ms);
+    wait.end();
+    await turns();
+  }
+
+  #within<Value>(ms: number, work: (signal: AbortSignal) => Promise<Value>): Promise<Value | null> {
+    const controller = new AbortController();
+    const { promise: late, resolve } = Promise.withResolvers<null>();
+    const end = (): void => {
+      controller.abort();
+      resolve(null);
+    };
+    this.waits.push({ ms, end });
+    return Promise.race([work(controller.signal), late]);
   }
 
   answer({ request }: Call): Answer {

@@ -3,7 +3,15 @@ import type * as Party from "partykit/server";
 import type { Rooms } from "../../core/rooms.ts";
 import { Gate } from "../../gate/gate.ts";
 import type { GatePorts } from "../../gate/ports.ts";
-import { adminTokenName, clock, entropy, outsideHeaders, registryName } from "../platform.ts";
+import {
+  adminTokenName,
+  clock,
+  discardUpgrade,
+  entropy,
+  outsideHeaders,
+  registryName,
+  within,
+} from "../platform.ts";
 import { createCaller, stub } from "./ports.ts";
 
 type Answer = (request: Party.Request, lobby: Party.Lobby) => Promise<Response>;
@@ -51,10 +59,15 @@ function createGatePorts(lobby: Party.Lobby): GatePorts {
     // The platform accepts the socket before the party sees it.
     canRefuseUpgrades: false,
     onError: (error) => console.error("partyshard gate:", error),
-    connect: async (shard, request, query) => {
+    within,
+    connect: async (shard, request, query, _connection, signal) => {
       try {
         const headers = outsideHeaders(request.headers);
         const response = await stub(lobby.parties, "shard", shard).fetch(`/?${query}`, { headers });
+        if (signal.aborted) {
+          discardUpgrade(response);
+          return { ok: false, code: "unreachable" };
+        }
         // A shard whose class cannot start answers an upgrade with an ordinary 500.
         return response.status === 101 ? response : { ok: false, code: "unreachable" };
       } catch {

@@ -27,7 +27,7 @@ export function registry(rooms: Rooms): PartyClass {
 
     async onStart(): Promise<void> {
       const ports = createObjectPorts(this.#room, new WakeTimer(() => this.#registry?.wake()));
-      this.#registry = await Registry.start(rooms, ports);
+      this.#registry = await Registry.start(rooms, ports, this.#room.id);
     }
 
     async onRequest(request: Party.Request): Promise<Response> {

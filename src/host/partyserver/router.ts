@@ -9,10 +9,12 @@ import { Sequencer } from "../../sequencer/sequencer.ts";
 import {
   adminTokenName,
   clock,
+  discardUpgrade,
   entropy,
   outsideHeaders,
   registryName,
   WakeTimer,
+  within,
 } from "../platform.ts";
 import {
   callFailure,
@@ -48,7 +50,7 @@ export function router(rooms: Rooms): RouterClass {
         if (type === undefined) throw new Error(`no room type for "${name}"`);
         this.#sequencer = await Sequencer.start(type, {
           ...createObjectPorts(ctx, env, this.#timer),
-          registry: registryName,
+          registry: rooms.partitionOf(name),
           dialer: { dial: (shard, events) => dialShard(env.Main, shard, events) },
         });
       });
@@ -86,11 +88,16 @@ function createGatePorts(env: Bindings): GatePorts {
     maxQueryLength,
     canRefuseUpgrades: true,
     onError: (error) => console.error("partyshard gate:", error),
-    connect: async (shard, request, query) => {
+    within,
+    connect: async (shard, request, query, _connection, signal) => {
       const url = `https://partyshard.internal/parties/main/${shard}?${query}`;
       const upgrade = new Request(url, { headers: outsideHeaders(request.headers) });
       try {
         const response = await env.Main.getByName(shard).fetch(upgrade);
+        if (signal.aborted) {
+          discardUpgrade(response);
+          return { ok: false, code: "unreachable" };
+        }
         if (response.status === 101) return response;
         return { ok: false, code: response.headers.get(refusedHeader) ?? "unreachable" };
       } catch (error) {

@@ -3,7 +3,6 @@
  * class's own connections, messages of the room through its hooks.
  */
 import { Server, type Connection, type ConnectionContext, type WSMessage } from "partyserver";
-import type { Socket } from "../../core/ports.ts";
 import type { RoomType, Rooms } from "../../core/rooms.ts";
 import { closeCodes } from "../../protocol/close-codes.ts";
 import type { ClientRequest } from "../../protocol/client-request.ts";
@@ -11,22 +10,18 @@ import { parseRequest } from "../../protocol/calls.ts";
 import { isShardId, roomOfShard, type ShardId } from "../../protocol/names.ts";
 import type { Position } from "../../protocol/link.ts";
 import type { IncomingLink } from "../../shard/intake.ts";
+import type { Entry, Refused } from "../../shard/admission.ts";
 import { plainRequest, type ClientSocket } from "../../shard/clients.ts";
 import { Shard } from "../../shard/shard.ts";
-import type { Entry, Refused } from "../../shard/admission.ts";
-import type { BroadcastHook } from "../../shard/fan-out.ts";
+import { WakeTimer } from "../platform.ts";
 import {
-  broadcastRequest,
+  broadcastHookOf,
+  ClientEnds,
   clientRequestOf,
   connectionOf,
-  registryName,
-  requestTag,
   seatClaimOf,
   seatHeader,
-  speakProtocol,
-  toMessageData,
-  WakeTimer,
-} from "../platform.ts";
+} from "../room-class.ts";
 import { createObjectPorts, linkHeader, openSocket, type Bindings } from "./ports.ts";
 
 /** Answers `ping` without waking the shard. */
@@ -38,6 +33,8 @@ type RoomClass = typeof Server<Bindings & Cloudflare.Env>;
 
 /** Header of a shard's refusal, which the gate reads and no client sees. */
 export const refusedHeader = "x-partyshard-refused";
+/** Tag of sockets that asked for more than payloads; the gate lets no client have a `~` in a tag. */
+const requestTag = "~request";
 /** Tag of links; clients cannot have it, since connection ids hold no `~`. */
 const linkTag = "~link";
 
@@ -56,8 +53,7 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
 
     readonly #timer = new WakeTimer(() => this.#shard?.wake());
     readonly #links = new Map<WebSocket, IncomingLink>();
-    /** The role's end of sockets that speak protocol 1. */
-    readonly #speakers = new Map<WebSocket, Socket>();
+    readonly #ends = new ClientEnds<WebSocket>();
     readonly #admitted = new WeakMap<Request, Admitted>();
     #shard: Shard | undefined;
 
@@ -71,10 +67,10 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
         }
         const ports = {
           ...createObjectPorts(ctx, env, this.#timer),
-          registry: registryName,
+          registry: rooms.partitionOf(roomOfShard(id)),
           onHookError: (error: unknown) => this.onException(error),
           setAutoPong: (isOn: boolean) => ctx.setWebSocketAutoResponse(isOn ? autoPong : undefined),
-          ...this.#broadcastHook(),
+          ...broadcastHookOf(this, id, this.#ownOnRequest()),
         };
         const links = this.#links.values();
         this.#shard = await Shard.start(id, type, ports, this.#survivors(), links);
@@ -118,7 +114,7 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
       this.#admitted.delete(context.request);
       if (admitted !== undefined) {
         const { client, entry } = admitted;
-        const end = this.#endOf(connection, client);
+        const end = this.#ends.open(connection, client);
         if (!this.#role.welcome(end, connection.id, client, entry)) return;
       }
       try {
@@ -132,12 +128,7 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
     }
 
     override onMessage(connection: Connection, message: WSMessage): void | Promise<void> {
-      const speaker = this.#speakers.get(connection);
-      if (speaker === undefined) return super.onMessage(connection, message);
-      const client = this.#role.protocolClient(speaker);
-      // It was closed, and what it sent before it knew is for nobody.
-      if (client === undefined) return;
-      const forClass = this.#role.receive(client, toMessageData(message));
+      const forClass = this.#ends.receive(this.#role, connection, message);
       if (forClass !== null) return super.onMessage(connection, forClass);
     }
 
@@ -187,7 +178,7 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
       for (const connection of this.getConnections(requestTag)) {
         const request = clientRequestOf(connection.uri ?? "");
         speakers.add(connection);
-        yield { socket: this.#endOf(connection, request), connection: connection.id, request };
+        yield { socket: this.#ends.open(connection, request), connection: connection.id, request };
       }
       for (const socket of this.ctx.getWebSockets()) {
         if (socket.readyState !== 1 || this.#links.has(socket) || speakers.has(socket)) continue;
@@ -195,17 +186,8 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
       }
     }
 
-    /** The role's end of a client's socket: the socket itself, unless it speaks protocol 1. */
-    #endOf(connection: Connection, { speaksProtocol }: ClientRequest): Socket {
-      if (!speaksProtocol) return connection;
-      const end = speakProtocol(connection);
-      this.#speakers.set(connection, end);
-      return end;
-    }
-
     #leave(socket: WebSocket): void {
-      this.#role.leave(this.#speakers.get(socket) ?? socket);
-      this.#speakers.delete(socket);
+      this.#role.leave(this.#ends.close(socket));
     }
 
     async #acceptLink(): Promise<Response> {
@@ -228,20 +210,10 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
       return true;
     }
 
-    #broadcastHook(): { onBroadcast?: BroadcastHook; canReplay?: boolean } {
-      if ("onBroadcast" in this && typeof this.onBroadcast === "function") {
-        const hook = this.onBroadcast as BroadcastHook;
-        return { onBroadcast: (message) => hook.call(this, message) };
-      }
-      if (Base.prototype.onRequest === Server.prototype.onRequest) return {};
-      const url = `https://partyshard.internal/parties/main/${this.name}`;
-      return {
-        canReplay: false,
-        onBroadcast: async ({ data }) => {
-          await this.onRequest(broadcastRequest(url, data));
-          return null;
-        },
-      };
+    /** Unless it is the framework's. */
+    #ownOnRequest(): ((request: Request) => unknown) | undefined {
+      if (Base.prototype.onRequest === Server.prototype.onRequest) return undefined;
+      return (request) => this.onRequest(request);
     }
   }
 

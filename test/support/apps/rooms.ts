@@ -23,6 +23,8 @@ export const rooms = defineRooms({
   throwing: { shards: 1 },
   /** Has `onRequest` and no `onBroadcast`. */
   requests: { shards: 2 },
+  /** Does not end its `onStart` again once it was told to `stick`, until it is freed. */
+  sticking: { shards: 1, connectTimeoutMs: 6_000 },
   /** Throws in `onStart`. */
   broken: { shards: 1 },
 });
