@@ -12,7 +12,7 @@ import type { RoomId } from "../../protocol/names.ts";
 import { encodePayload, type MessageData } from "../../protocol/payload.ts";
 import { failure, success, type Result } from "../../protocol/result.ts";
 import type { TicketClaims } from "../../protocol/ticket.ts";
-import { toMessageData } from "../platform.ts";
+import { toMessageData } from "../room-class.ts";
 import type { GameRoom, Player, RoomFactory, RoomHandlers } from "./game-room.ts";
 import { RoomRoles } from "./room-roles.ts";
 import type { ServerSocket } from "./server-socket.ts";
