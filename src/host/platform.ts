@@ -17,6 +17,9 @@ export const linkPath = "~link";
 /** Environment variable that opens the admin API. */
 export const adminTokenName = "PARTYSHARD_ADMIN_TOKEN";
 
+/** Path of the registry's hub at which it takes subscribers; `pattern` is in the query. */
+export const eventsPath = "~events";
+
 /** The registry object that keeps the deployment's rooms. */
 export const registryName = "default";
 

@@ -10,7 +10,7 @@ export const acknowledgeEvery = 100;
 /** A subscriber with so many events that it has not acknowledged, or not read, is cut off. */
 export const maxUnacknowledged = 1_000;
 /** Longest list of patterns, in characters. */
-export const maxPatternLength = 512;
+export const maxPatternLength = 256;
 
 /** The first frame; every later event that fits the pattern has a larger `seq`. */
 export type SubscribedFrame = {

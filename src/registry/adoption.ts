@@ -1,15 +1,20 @@
-/** Takes over rows of rooms from a former partition, as many times as they are sent. */
+/** Takes over rows of rooms and locks from a former partition, as many times as they are sent. */
+import { partitionOf } from "../core/partitions.ts";
 import { isRoomId } from "../protocol/names.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
 import type { HostedRooms } from "./hosted-rooms.ts";
 import type { Learning } from "./learning.ts";
+import { lockPrefix, type Locks } from "./locks.ts";
 import type { RegistryOwner, RequestOf } from "./part.ts";
 import { rowPrefix, seatsPrefix, type RoomStore } from "./room-store.ts";
+
+const prefixes = [rowPrefix, seatsPrefix, lockPrefix];
 
 type Parts = {
   readonly store: RoomStore;
   readonly learning: Learning;
   readonly hosted: HostedRooms;
+  readonly locks: Locks;
 };
 
 export class Adoption {
@@ -22,19 +27,20 @@ export class Adoption {
   }
 
   adopt({ rows }: RequestOf<"adopt">): Result<null> {
-    const { store, learning, hosted } = this.#parts;
+    const { store, learning, hosted, locks } = this.#parts;
     const { rooms, name } = this.#owner;
     for (const [key, value] of Object.entries(rows)) {
-      const prefix = [rowPrefix, seatsPrefix].find((each) => key.startsWith(each));
+      const prefix = prefixes.find((each) => key.startsWith(each));
       if (prefix === undefined) continue;
-      const room = key.slice(prefix.length);
-      if (!isRoomId(room)) continue;
+      const named = key.slice(prefix.length);
       // The caller counts other partitions than this one: both must run the same code first.
-      if (rooms.partitionOf(room) !== name) {
-        return failure("unavailable", `"${room}" belongs to another partition`);
+      if (partitionOf(named, rooms.deployment.partitions) !== name) {
+        return failure("unavailable", `"${named}" belongs to another partition`);
       }
-      if (prefix === rowPrefix) store.adopt(room, value);
-      else hosted.adopt(room, value);
+      if (prefix === lockPrefix) locks.adopt({ [key]: value });
+      else if (!isRoomId(named)) continue;
+      else if (prefix === rowPrefix) store.adopt(named, value);
+      else hosted.adopt(named, value);
     }
     learning.begin();
     return success(null);

@@ -4,7 +4,7 @@
  *
  * A lock that has run out is free at once, whether or not its row is still there. A token is larger
  * than every one given before and at least the time in milliseconds, so it rises over all keys, over
- * restarts, and in practice over partitions; the rows that another partition hands over make it sure.
+ * restarts, and over partitions as far as their clocks agree or their locks have been handed over.
  */
 import * as v from "valibot";
 import type { Clock, Storage } from "../core/ports.ts";
@@ -12,7 +12,7 @@ import type { RequestTo } from "../protocol/calls.ts";
 import { isRegistryId, type LockGrant } from "../protocol/registry.ts";
 import { failure, success, type Failure, type Result } from "../protocol/result.ts";
 
-const lockPrefix = "lock/";
+export const lockPrefix = "lock/";
 const lastTokenKey = "last-token";
 /** Locks that one wake-up looks at. */
 const sweepSize = 1_000;
@@ -53,8 +53,7 @@ export class Locks {
     const held = this.#locks.get(key);
     if (held !== undefined && held.expiresAt > now) return heldUntil(held.expiresAt, now);
     const token = Math.max(this.#lastToken + 1, now);
-    this.#lastToken = token;
-    this.#owner.storage.put({ [lastTokenKey]: token });
+    this.#raise(token);
     return success(this.#keep(key, { token, expiresAt: now + ttlMs }));
   }
 
@@ -78,26 +77,18 @@ export class Locks {
    * could come about while the number of partitions changed, the one with the larger token stays.
    */
   adopt(rows: Readonly<Record<string, unknown>>): void {
-    const last = rows[lastTokenKey];
-    if (typeof last === "number" && last > this.#lastToken) {
-      this.#lastToken = last;
-      this.#owner.storage.put({ [lastTokenKey]: last });
-    }
     const now = this.#owner.clock.now();
     for (const [row, value] of Object.entries(rows)) {
       if (!row.startsWith(lockPrefix)) continue;
       const lock = v.safeParse(lockSchema, value);
       const key = row.slice(lockPrefix.length);
-      if (!lock.success || lock.output.expiresAt <= now) continue;
+      if (!lock.success) continue;
+      this.#raise(lock.output.token);
+      if (lock.output.expiresAt <= now) continue;
       const held = this.#locks.get(key);
       if (held !== undefined && held.expiresAt > now && held.token >= lock.output.token) continue;
       this.#keep(key, lock.output);
     }
-  }
-
-  /** The lock has been handed over to the partition where its key belongs. */
-  handedOver(keys: readonly string[]): void {
-    this.#remove(keys);
   }
 
   nextDeadline(): number | null {
@@ -143,6 +134,12 @@ export class Locks {
     if (keys.length === 0) return;
     for (const key of keys) this.#locks.delete(key);
     this.#owner.storage.delete(keys.map((key) => lockPrefix + key));
+  }
+
+  #raise(token: number): void {
+    if (token <= this.#lastToken) return;
+    this.#lastToken = token;
+    this.#owner.storage.put({ [lastTokenKey]: token });
   }
 
   #sweepSoon(): void {

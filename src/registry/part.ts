@@ -29,6 +29,8 @@ export type RegistryOwner = {
   readonly rooms: Rooms;
   readonly ports: ObjectPorts;
   readonly emit: (event: RegistryEventBody) => void;
+  /** For the metrics: refusals and losses, by name. */
+  readonly count: (what: string) => void;
   /** Some part's next deadline may have changed. */
   readonly rearm: () => void;
   /** Asks a partition, which may be this one. */

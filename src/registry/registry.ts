@@ -8,9 +8,11 @@ import type { Rooms } from "../core/rooms.ts";
 import type { ReplyTo } from "../protocol/calls.ts";
 import type { RoomId } from "../protocol/names.ts";
 import type { Figures } from "../protocol/registry-calls.ts";
+import type { RegistryEventBody } from "../protocol/registry.ts";
 import { failure, success, type Failure, type Result } from "../protocol/result.ts";
 import { Adoption } from "./adoption.ts";
 import { CallSlots } from "./call-slots.ts";
+import type { EventHub } from "./event-hub.ts";
 import { HandOver } from "./hand-over.ts";
 import { HostedRooms } from "./hosted-rooms.ts";
 import { Learning } from "./learning.ts";
@@ -22,6 +24,8 @@ import { PlacementTables } from "./placement-tables.ts";
 import { RoomLife } from "./room-life.ts";
 import { RoomQueries } from "./room-queries.ts";
 import { RoomStore, rowPrefix, seatsPrefix } from "./room-store.ts";
+import { Services } from "./services.ts";
+import { lockPrefix } from "./locks.ts";
 
 type Parts = {
   readonly store: RoomStore;
@@ -34,38 +38,42 @@ type Parts = {
   readonly matchmaking: Matchmaking;
   readonly handOver: HandOver;
   readonly adoption: Adoption;
+  readonly services: Services;
 };
 
 export class Registry {
   readonly #owner: RegistryOwner;
   readonly #parts: Parts;
   readonly #waking: readonly Waking[];
-  readonly #counters = new Counters();
+  readonly #counters: Counters;
   #wakeAt: number | null = null;
   #durableAt: number | null = null;
 
-  private constructor(owner: RegistryOwner, parts: Parts) {
+  private constructor(owner: RegistryOwner, parts: Parts, counters: Counters) {
     this.#owner = owner;
+    this.#counters = counters;
     this.#parts = parts;
-    const { learning, life, owed, handOver } = parts;
-    this.#waking = [learning, life, owed, handOver];
+    const { learning, life, owed, handOver, services } = parts;
+    this.#waking = [learning, life, owed, handOver, services];
   }
 
   /** The partition with this name. */
   static async start(rooms: Rooms, ports: ObjectPorts, name: string): Promise<Registry> {
     let registry: Registry | null = null;
+    const counters = new Counters();
     const owner: RegistryOwner = {
       name,
       rooms,
       ports,
-      emit: () => {},
+      emit: (event) => registry?.emit(event),
+      count: (what) => counters.increment(what),
       rearm: () => registry?.rearm(),
       ask: (partition, request) =>
         partition === name && registry !== null
           ? registry.#askSelf(request)
           : ports.calls.call({ role: "registry", id: partition }, request),
     };
-    registry = new Registry(owner, await startParts(owner));
+    registry = new Registry(owner, await startParts(owner), counters);
     registry.#parts.learning.begin();
     registry.rearm();
     return registry;
@@ -75,7 +83,8 @@ export class Registry {
     if ("counters" in request) this.#counters.add(request.counters);
     const elsewhere = this.#elsewhere(request);
     if (elsewhere !== null) return elsewhere;
-    const { tables, queries, life, matchmaking, hosted, handOver, adoption } = this.#parts;
+    const { tables, queries, life, matchmaking, hosted, handOver, adoption, services } =
+      this.#parts;
     switch (request.type) {
       case "table":
         return tables.table(request);
@@ -111,12 +120,14 @@ export class Registry {
         return handOver.handOver();
       case "adopt":
         return adoption.adopt(request);
-      case "allocate":
-        // Shards host every room.
-        return success(null);
       default:
-        return failure("not-found", `the registry takes no "${request.type}"`);
+        return services.handle(request);
     }
+  }
+
+  /** Where subscribers of events go, at the hub. */
+  get events(): EventHub {
+    return this.#parts.services.events;
   }
 
   wake(): void {
@@ -124,6 +135,11 @@ export class Registry {
     const now = this.#owner.ports.clock.now();
     for (const part of this.#waking) part.wake(now);
     this.rearm();
+  }
+
+  /** Tells whoever has subscribed to events. */
+  emit(event: RegistryEventBody): void {
+    this.#parts.services.emit(event);
   }
 
   /** Has the host wake this object when the next part has something to do. */
@@ -137,7 +153,8 @@ export class Registry {
       this.#wakeAt = next;
       this.#owner.ports.wakeups.soon(next);
     }
-    const durable = this.#parts.store.nextDurableDeadline();
+    const { store, services } = this.#parts;
+    const durable = earlier(store.nextDurableDeadline(), services.nextDurableDeadline());
     if (durable === null || durable === this.#durableAt) return;
     this.#durableAt = durable;
     this.#owner.ports.wakeups.durable(durable);
@@ -167,6 +184,10 @@ export class Registry {
   }
 }
 
+function earlier(one: number | null, other: number | null): number | null {
+  return one === null || other === null ? (one ?? other) : Math.min(one, other);
+}
+
 /** Requests that are about a room which this partition must keep. */
 function isOfRoom(type: RegistryRequest["type"]): boolean {
   return type !== "allocate" && type !== "vacate";
@@ -179,8 +200,10 @@ async function startParts(owner: RegistryOwner): Promise<Parts> {
   const learning = new Learning(owner, store, slots);
   const life = new RoomLife(owner, { store, learning, owed, slots });
   const hosted = await HostedRooms.start(owner, { store, life });
-  const handOver = await HandOver.start(owner, [rowPrefix, seatsPrefix]);
+  const handOver = await HandOver.start(owner, [rowPrefix, seatsPrefix, lockPrefix]);
+  const services = await Services.start(owner);
   return {
+    services,
     store,
     learning,
     owed,
@@ -190,6 +213,6 @@ async function startParts(owner: RegistryOwner): Promise<Parts> {
     tables: new PlacementTables(owner, { store, learning, life }),
     queries: new RoomQueries({ store, learning }),
     matchmaking: new Matchmaking(owner, { store, learning, life, hosted }),
-    adoption: new Adoption(owner, { store, learning, hosted }),
+    adoption: new Adoption(owner, { store, learning, hosted, locks: services.locks }),
   };
 }

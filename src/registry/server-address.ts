@@ -22,7 +22,10 @@ function parseAddress(address: string): URL | null {
   // The parser forgives white space and other slashes, which tell of a mistake.
   if (!/^(?:[a-z]+:\/\/)?[^\s\\@?#/]+\/?$/i.test(address)) return null;
   const text = address.includes("://") ? address : `ws://${address}`;
-  if (!URL.canParse(text)) return null;
-  const url = new URL(text);
-  return schemes.has(url.protocol) && url.hostname !== "" ? url : null;
+  try {
+    const url = new URL(text);
+    return schemes.has(url.protocol) && url.hostname !== "" ? url : null;
+  } catch {
+    return null;
+  }
 }
