@@ -87,7 +87,7 @@ test("GS2 every operation has its request, with the token", async () => {
     ["GET", "rooms?type=game&hasSpace=true&notLocked=true&limit=5", null],
     [
       "GET",
-      "rooms?cursor=game%3A0&metadata.map=ice+cave&metadata.level=3&metadata.ranked=true",
+      "rooms?cursor=game%3A0&metadata.map=%22ice+cave%22&metadata.level=3&metadata.ranked=true",
       null,
     ],
     ["GET", "rooms/game%3A1", null],

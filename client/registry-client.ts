@@ -222,6 +222,9 @@ function roomsQuery(
   parts["hasSpace"] = hasSpace?.toString();
   parts["notLocked"] = notLocked?.toString();
   parts["limit"] = limit?.toString();
-  for (const [key, value] of Object.entries(metadata)) parts[`metadata.${key}`] = String(value);
+  for (const [key, value] of Object.entries(metadata)) {
+    // In quotes, since `3` alone stands for the number.
+    parts[`metadata.${key}`] = typeof value === "string" ? `"${value}"` : String(value);
+  }
   return parts;
 }

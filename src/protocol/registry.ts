@@ -23,6 +23,11 @@ export function isRegistryId(text: string): boolean {
   return text.length <= maxIdLength && idPattern.test(text);
 }
 
+/** Whether the text can be a player's, server's or lock's name. */
+export function isName(text: string): boolean {
+  return text.length <= maxIdLength && idPattern.test(text);
+}
+
 function wholeNumber(min: number, max: number) {
   const rule = `a whole number from ${min} to ${max}`;
   return v.pipe(v.number(rule), v.integer(rule), v.minValue(min, rule), v.maxValue(max, rule));
@@ -30,6 +35,8 @@ function wholeNumber(min: number, max: number) {
 
 /** Any JSON object of at most 16 KiB; scalars at its top level can be queried. */
 const metadataSchema = v.pipe(
+  // An array would pass for a record.
+  v.custom<Readonly<Record<string, unknown>>>((value) => !Array.isArray(value), "a JSON object"),
   v.record(v.string(), v.unknown()),
   v.check(
     (value) => new TextEncoder().encode(JSON.stringify(value)).length <= maxMetadataBytes,
@@ -155,6 +162,7 @@ export function parseBody<Name extends BodyName>(
   name: Name,
   value: unknown,
 ): Result<BodyOf<Name>, "malformed-body"> {
+  if (Array.isArray(value)) return failure("malformed-body", "the body must be a JSON object");
   const parsed = v.safeParse(bodies[name], value);
   if (!parsed.success) return failure("malformed-body", v.summarize(parsed.issues));
   return success(parsed.output);

@@ -141,7 +141,7 @@ export function describeBoundary(host: RoomsHost): void {
       expect(await host.request(metrics, { headers })).toMatchObject({ status: 200 });
       const lowerCase = { authorization: `bearer ${host.adminToken}` };
       expect(await host.request(metrics, { headers: lowerCase })).toMatchObject({ status: 200 });
-      for (const path of ["default/rooms", "default/~call", "default", "other/metrics"]) {
+      for (const path of ["default/nowhere", "default/~call", "default", "other/metrics"]) {
         const answer = await host.request(`/parties/registry/${path}`, { headers });
         expectProblem(answer, 404, "not-found");
       }

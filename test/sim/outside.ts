@@ -216,8 +216,9 @@ export class Outside {
       clock: world.clock,
       entropy: world.entropy,
       calls: world.callerOf(name, outlet),
-      registry: "default",
       adminToken: undefined,
+      secret: undefined,
+      region: () => null,
       maxQueryLength: 2_000,
       canRefuseUpgrades: world.options.host === "workers",
       within: (ms, work) => world.timeline.within(ms, work),
@@ -232,6 +233,8 @@ export class Outside {
         upgraded.client.break();
         return { ok: false, code: "unreachable" };
       },
+      answerSocket: () => new Response(null),
+      events: async () => new Response(null),
       onError: (error) => world.fail(error),
     };
     return { gate: new Gate(world.rooms), ports };

@@ -1,7 +1,13 @@
 /** A gate on fake ports: requests from outside go in, responses come out. */
-import { defineRooms, type RoomTypeOptions } from "../../src/core/rooms.ts";
+import {
+  defineRooms,
+  type DeploymentOptions,
+  type RoomTypeOptions,
+  type Rooms,
+} from "../../src/core/rooms.ts";
 import { Gate } from "../../src/gate/gate.ts";
 import type { GatePorts } from "../../src/gate/ports.ts";
+import type { SeatClaim } from "../../src/protocol/calls.ts";
 import type { ShardLoad } from "../../src/protocol/registry-calls.ts";
 import { shardId, type RoomId, type ShardId } from "../../src/protocol/names.ts";
 import { FakeCalls, type Answer, type Call } from "./fake-calls.ts";
@@ -14,10 +20,13 @@ type Connect = {
   readonly shard: ShardId;
   readonly query: string;
   readonly connection: string;
+  readonly claim: SeatClaim | null;
   readonly signal: AbortSignal;
 };
 
 export const token = "secret";
+/** Key of tickets. */
+export const secret = "a secret of at least thirty-two bytes";
 
 export class GateRig {
   readonly clock = new FakeClock();
@@ -30,12 +39,25 @@ export class GateRig {
   readonly waits: { readonly ms: number; readonly end: () => void }[] = [];
   /** What the registry knows. */
   loads: ShardLoad[];
+  isLocked = false;
+  redirect: string | null = null;
   readonly ports: GatePorts;
+  readonly rooms: Rooms;
   readonly #gate: Gate;
 
-  constructor(options: RoomTypeOptions = {}, ports: Partial<GatePorts> = {}) {
+  constructor(
+    options: RoomTypeOptions = {},
+    ports: Partial<GatePorts> = {},
+    deployment: DeploymentOptions = {},
+  ) {
     const { shards = 4, capacity = 1_000 } = options;
-    this.#gate = new Gate(defineRooms({ default: { ...options, shards }, game: {} }));
+    const types = {
+      default: { ...options, shards },
+      game: { maxPlayers: 4 },
+      abroad: { hostedBy: "servers" },
+    } as const;
+    this.rooms = defineRooms(types, deployment);
+    this.#gate = new Gate(this.rooms);
     this.loads = Array.from({ length: shards }, (_, index) => {
       const id = shardId("lobby" as RoomId, index + 1);
       const state = { connections: 0, capacity, generation: 1, reportedAt: 0 };
@@ -45,15 +67,18 @@ export class GateRig {
       clock: this.clock,
       entropy: new FakeEntropy(),
       calls: this.calls,
-      registry: "default",
       adminToken: token,
+      secret,
+      region: () => null,
       maxQueryLength: 1_024,
       canRefuseUpgrades: true,
       within: (ms, work) => this.#within(ms, work),
-      connect: async (shard, _request, query, connection, signal) => {
-        this.connects.push({ shard, query, connection, signal });
+      connect: async (shard, _request, query, connection, signal, claim) => {
+        this.connects.push({ shard, query, connection, signal, claim });
         return this.connect(shard);
       },
+      answerSocket: (frame, code) => new Response(`${code} ${frame}`),
+      events: async (_request, pattern) => new Response(`events ${pattern}`),
       onError: (error) => this.errors.push(error),
       ...ports,
     };
@@ -87,7 +112,10 @@ export class GateRig {
         return { ok: true, value: { epoch: "e", first: 8, seq: 9, shards } };
       }
       case "table":
-        return { ok: true, value: { shards: this.loads } };
+        return {
+          ok: true,
+          value: { shards: this.loads, isLocked: this.isLocked, redirect: this.redirect },
+        };
       case "metrics":
         return { ok: true, value: { text: "partyshard_rooms 1\n" } };
       case "status": {
@@ -108,6 +136,14 @@ export class GateRig {
   post(body: BodyInit | null, init: { query?: string; headers?: Record<string, string> } = {}) {
     const { query = "", headers = {} } = init;
     return this.ask(`/parties/router/lobby${query}`, { method: "POST", body, headers });
+  }
+
+  /** The answer of the registry's API to the bearer of the admin token. */
+  admin(path: string, init: { method?: string; body?: unknown } = {}): Promise<Response> {
+    const { method = "GET", body } = init;
+    const headers = { authorization: `Bearer ${token}` };
+    const whole = body === undefined ? {} : { body: JSON.stringify(body) };
+    return this.ask(`/parties/registry/default/${path}`, { method, headers, ...whole });
   }
 
   upgrade(query = "", room = "lobby"): Promise<Response> {
