@@ -3,13 +3,11 @@ import { shardsOf, type RoomType } from "../core/rooms.ts";
 import type { SeatClaim } from "../protocol/calls.ts";
 import { parseClientRequest } from "../protocol/client-request.ts";
 import { isConnectionId, type RoomId, type ShardId } from "../protocol/names.ts";
-import { isName } from "../protocol/registry.ts";
+import { isRegistryId } from "../protocol/registry.ts";
 import { failure, success, type Result, type Success } from "../protocol/result.ts";
 import { minSecretBytes, secretName, verifyTicket } from "../protocol/ticket.ts";
 import type { GatePorts } from "./ports.ts";
 import { refusal, type Refusal } from "./http.ts";
-
-const sessionPattern = /^[\x21-\x7e]{1,64}$/;
 
 export type Arrival = {
   readonly connection: string;
@@ -41,10 +39,6 @@ export async function parseArrival(
   }
   const client = parseClientRequest(search);
   if (!client.ok) return client;
-  const session = search.get("session");
-  if (session !== null && !sessionPattern.test(session)) {
-    return refusal("malformed-query", "session must be 1 to 64 printable ASCII characters");
-  }
   const connection = given ?? ports.entropy.id();
   const query = withoutTicket(url.search.slice(1), given === null ? connection : null);
   if (query.length > ports.maxQueryLength) {
@@ -52,7 +46,7 @@ export async function parseArrival(
   }
   const ticket = await parseTicket(room, search.get("ticket"), ports);
   if (!ticket.ok) return ticket;
-  const { speaksProtocol } = client.value;
+  const { speaksProtocol, session = null } = client.value;
   return success({ connection, query, speaksProtocol, session, ticket: ticket.value });
 }
 
@@ -86,7 +80,12 @@ export async function readTicket(
   if (!claims.ok) return claims;
   const { room, server, seat, player, expiresAt } = claims.value;
   // Servers outside have the secret too, and what they sign goes on in a header.
-  if (!isName(seat) || !isName(player) || !Number.isSafeInteger(expiresAt) || expiresAt < 0) {
+  if (
+    !isRegistryId(seat) ||
+    !isRegistryId(player) ||
+    !Number.isSafeInteger(expiresAt) ||
+    expiresAt < 0
+  ) {
     return failure("ticket-invalid", "it names no seat, player or time");
   }
   return success({ room, server, claim: { id: seat, player, expiresAt } });

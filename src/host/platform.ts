@@ -1,8 +1,9 @@
 /** What both hosts have in common: the clock, chance, timers, and internal addresses. */
 import { nanoid } from "nanoid";
 import type { Clock, Entropy } from "../core/ports.ts";
-import type { Role } from "../protocol/calls.ts";
+import { parseSeatClaim, type Role, type SeatClaim } from "../protocol/calls.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
+import { success, type Result } from "../protocol/result.ts";
 
 export const clock: Clock = { now: () => Date.now() };
 
@@ -119,4 +120,17 @@ export function outsideHeaders(headers: Headers): Headers {
 
 function isTrusted(name: string): boolean {
   return name.startsWith("x-partykit-") || name.startsWith("x-partyshard-");
+}
+
+/** Header of an upgrade with a ticket that the gate has checked: the claim as JSON. */
+export const seatHeader = "x-partyshard-seat";
+
+/** What the client's ticket says, if it brought one. */
+export function seatClaimOf(text: string | null): Result<SeatClaim | null, "malformed-call"> {
+  return text === null ? success(null) : parseSeatClaim(text);
+}
+
+/** The id of the connection that an upgrade asks for; the gate has made sure that there is one. */
+export function connectionOf(url: string): string {
+  return new URL(url).searchParams.get("_pk") ?? "";
 }

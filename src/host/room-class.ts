@@ -3,11 +3,9 @@
  * speak protocol 1 beside those that do not. Knows nothing of how a host accepts sockets.
  */
 import type { Socket } from "../core/ports.ts";
-import { parseSeatClaim, type SeatClaim } from "../protocol/calls.ts";
 import { encodeServerFrame } from "../protocol/client.ts";
 import { parseClientRequest, type ClientRequest } from "../protocol/client-request.ts";
 import { encodePayload, toMessageData, type RawMessage } from "../protocol/payload.ts";
-import { success, type Result } from "../protocol/result.ts";
 import type { BroadcastHook } from "../shard/fan-out.ts";
 import { plainRequest } from "../shard/clients.ts";
 import type { Shard } from "../shard/shard.ts";
@@ -18,19 +16,6 @@ export function clientRequestOf(url: string): ClientRequest {
   if (!/[?&](?:protocol|topics|session)=/.test(url)) return plainRequest;
   const parsed = parseClientRequest(new URL(url).searchParams);
   return parsed.ok ? parsed.value : plainRequest;
-}
-
-/** Header of an upgrade with a ticket that the gate has checked: the claim as JSON. */
-export const seatHeader = "x-partyshard-seat";
-
-/** What the client's ticket says, if it brought one. */
-export function seatClaimOf(text: string | null): Result<SeatClaim | null, "malformed-call"> {
-  return text === null ? success(null) : parseSeatClaim(text);
-}
-
-/** The id of the connection that an upgrade asks for; the gate has made sure that there is one. */
-export function connectionOf(url: string): string {
-  return new URL(url).searchParams.get("_pk") ?? "";
 }
 
 type RawConnection = {

@@ -43,6 +43,7 @@ const framesToShard: fc.Arbitrary<FrameToShard> = fc.oneof(
   fc.constant({ type: "bye" }),
   fc.record({
     type: fc.constant("results"),
+    epoch: epochs,
     results: fc.array(
       fc.oneof(
         fc.record({ id: seqs, seq: seqs }),
@@ -101,10 +102,11 @@ const malformedToShard: readonly (readonly [what: string, frame: unknown])[] = [
   ["volatile indices in disorder", { ...batch, through: 4, volatile: [1, 0] }],
   ["fewer topics than entries", { ...batch, topics: ["t"] }],
   ["a topic of the wrong kind", { ...batch, topics: ["t", 1] }],
-  ["results that are none", { type: "results", results: [{ id: 1 }] }],
+  ["results that are none", { type: "results", epoch: "e", results: [{ id: 1 }] }],
+  ["results of no epoch", { type: "results", results: [{ id: 1, seq: 2 }] }],
   [
     "a result of both kinds",
-    { type: "results", results: [{ id: 1, seq: 2, code: "c", detail: "d" }] },
+    { type: "results", epoch: "e", results: [{ id: 1, seq: 2, code: "c", detail: "d" }] },
   ],
   ["an entry of the wrong kind", { ...batch, entries: ["a", 1] }],
   ["bytes that are no base64", { ...batch, entries: ["a", { base64: "?" }] }],

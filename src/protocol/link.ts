@@ -65,6 +65,7 @@ export type UpstreamResult = v.InferOutput<typeof upstreamResultSchema>;
 
 const resultsSchema = v.strictObject({
   type: v.literal("results"),
+  epoch: epochSchema,
   results: v.array(upstreamResultSchema),
 });
 

@@ -23,11 +23,6 @@ export function isRegistryId(text: string): boolean {
   return text.length <= maxIdLength && idPattern.test(text);
 }
 
-/** Whether the text can be a player's, server's or lock's name. */
-export function isName(text: string): boolean {
-  return text.length <= maxIdLength && idPattern.test(text);
-}
-
 function wholeNumber(min: number, max: number) {
   const rule = `a whole number from ${min} to ${max}`;
   return v.pipe(v.number(rule), v.integer(rule), v.minValue(min, rule), v.maxValue(max, rule));

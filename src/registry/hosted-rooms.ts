@@ -112,16 +112,22 @@ export class HostedRooms {
 
   /** Seats beyond the players who are there: held, or kept for somebody whose connection dropped. */
   #count(room: Room, taken: readonly string[]): void {
-    const [named, present] = [new Set(taken), new Set(room.players ?? [])];
-    const seats = this.#seats.get(room) ?? {};
-    const seated = new Set<string>();
+    const named = new Set(taken);
+    const present = new Map<string, number>();
+    for (const player of room.players ?? []) present.set(player, (present.get(player) ?? 0) + 1);
+    let unseated = room.players?.length ?? 0;
     let away = 0;
-    for (const [id, { player }] of Object.entries(seats)) {
-      if (named.delete(id) && present.has(player)) seated.add(player);
-      else away += 1;
+    for (const [id, { player }] of Object.entries(this.#seats.get(room) ?? {})) {
+      const left = present.get(player) ?? 0;
+      if (!named.delete(id) || left === 0) {
+        away += 1;
+        continue;
+      }
+      present.set(player, left - 1);
+      unseated -= 1;
     }
     // What is left are seats that this partition knows nothing of, of players without another.
-    const strangers = Math.max(0, named.size - (present.size - seated.size));
+    const strangers = Math.max(0, named.size - unseated);
     this.#store.changeLoad(room, () => (room.reserved = away + strangers));
   }
 

@@ -17,7 +17,7 @@ import { unknownRoom, unknownType, type RoomLife } from "./room-life.ts";
 import type { RoomStore } from "./room-store.ts";
 import { ShardCounts } from "./shard-counts.ts";
 
-/** Shards that one reserve asks. */
+/** Shards that one reserve asks, in all rooms that there are. */
 const maxTries = 8;
 
 type Seat = HeldSeats["seats"][number];
@@ -109,6 +109,8 @@ export class Matchmaking {
     const coming = this.#parts.life.use(id, search.request.region);
     this.#creating.set(search.type, coming);
     const room = await coming;
+    // However many were asked in vain, the new room's is asked too.
+    search.tries = Math.min(search.tries, maxTries - 1);
     if (this.#creating.get(search.type) === coming) this.#creating.delete(search.type);
     return room.ok ? this.#hold(room.value, search) : room;
   }

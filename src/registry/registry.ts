@@ -6,7 +6,7 @@ import { Counters } from "../core/counters.ts";
 import type { ObjectPorts } from "../core/ports.ts";
 import type { Rooms } from "../core/rooms.ts";
 import type { ReplyTo } from "../protocol/calls.ts";
-import type { RoomId } from "../protocol/names.ts";
+import { roomOfShard, type RoomId } from "../protocol/names.ts";
 import type { Figures } from "../protocol/registry-calls.ts";
 import type { RegistryEventBody } from "../protocol/registry.ts";
 import { failure, success, type Failure, type Result } from "../protocol/result.ts";
@@ -80,9 +80,13 @@ export class Registry {
   }
 
   async handle(request: RegistryRequest): Promise<RegistryReply> {
-    if ("counters" in request) this.#counters.add(request.counters);
-    const elsewhere = this.#elsewhere(request);
-    if (elsewhere !== null) return elsewhere;
+    const reply = this.#elsewhere(request) ?? (await this.#answer(request));
+    // Who is refused counts them again.
+    if (reply.ok && "counters" in request) this.#counters.add(request.counters);
+    return reply;
+  }
+
+  async #answer(request: RegistryRequest): Promise<RegistryReply> {
     const { tables, queries, life, matchmaking, hosted, handOver, adoption, services } =
       this.#parts;
     switch (request.type) {
@@ -172,6 +176,7 @@ export class Registry {
   #elsewhere(request: RegistryRequest): Failure | null {
     const rooms: (RoomId | null)[] = [];
     if (request.type === "reserve") rooms.push(request.room, request.create);
+    else if (request.type === "report") rooms.push(roomOfShard(request.shard));
     else if ("room" in request && isOfRoom(request.type)) rooms.push(request.room);
     const { rooms: types, name } = this.#owner;
     const foreign = rooms.find((room) => room !== null && types.partitionOf(room) !== name);

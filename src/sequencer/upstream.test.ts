@@ -126,7 +126,7 @@ test("PR8 a link that answers writes is in use, and is not hung up meanwhile", a
   await turns();
   rig.pass(4_000);
   expect([dial.frames.at(-1), dial.socket.closedWith]).toEqual([
-    { type: "results", results: [{ id: 3, seq: 1_003 }] },
+    { type: "results", epoch: rigEpoch, results: [{ id: 3, seq: 1_003 }] },
     null,
   ]);
   rig.pass(1_000);

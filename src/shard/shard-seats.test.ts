@@ -1,89 +1,19 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { FakeSocket } from "../../test/support/fake-socket.ts";
-import { ShardRig } from "../../test/support/shard-rig.ts";
+import {
+  Evening,
+  graceMs,
+  SeatTable,
+  sessionOf,
+  speaker,
+  type TableStep,
+} from "../../test/support/seat-table.ts";
 import { turns } from "../../test/support/turns.ts";
-import type { RoomTypeOptions } from "../core/rooms.ts";
-import type { LoadReply, SeatClaim } from "../protocol/calls.ts";
-import type { ClientRequest } from "../protocol/client-request.ts";
-import { plainRequest, type ClientSocket } from "./clients.ts";
-
-type Welcome = { readonly session?: string };
-
-const speaker: ClientRequest = { ...plainRequest, speaksProtocol: true };
-const graceMs = 15_000;
-
-/** A shard with seats, and who came to it. */
-class Table {
-  rig: ShardRig;
-  readonly options: RoomTypeOptions;
-  expiresAt = 0;
-
-  private constructor(rig: ShardRig, options: RoomTypeOptions) {
-    this.rig = rig;
-    this.options = options;
-  }
-
-  static async start(options: RoomTypeOptions = { maxPlayers: 2 }): Promise<Table> {
-    return new Table(await ShardRig.start(options), options);
-  }
-
-  get load(): LoadReply {
-    const load = this.rig.shard.handle({ type: "load" });
-    if (!load.ok || load.value === null || !("connections" in load.value)) throw new Error("load");
-    return load.value;
-  }
-
-  reserve(...players: string[]): string | null {
-    const seats = players.map((player) => ({ id: player, player }));
-    const reserved = this.rig.shard.handle({ type: "reserve", seats, ttlMs: 10_000 });
-    if (!reserved.ok) return reserved.code;
-    this.expiresAt = this.rig.ports.clock.now() + 10_000;
-    return null;
-  }
-
-  ticket(player: string): SeatClaim {
-    return { id: player, player, expiresAt: this.expiresAt };
-  }
-
-  /** The client's socket, or why it was refused. */
-  async join(
-    connection: string,
-    claim: SeatClaim | null = null,
-    request = plainRequest,
-  ): Promise<ClientSocket & { readonly socket: FakeSocket }> {
-    const admitted = await this.rig.shard.admit(connection, request, claim);
-    if (!admitted.ok) throw new Error(admitted.code);
-    const client = { socket: new FakeSocket(), connection, request };
-    this.rig.shard.welcome(client.socket, connection, request, admitted.value);
-    return client;
-  }
-
-  async refusal(connection: string, claim: SeatClaim | null = null): Promise<string | null> {
-    const admitted = await this.rig.shard.admit(connection, plainRequest, claim);
-    if (!admitted.ok) return admitted.code;
-    this.rig.shard.release(admitted.value);
-    return null;
-  }
-
-  hold(connection: string, claim: SeatClaim | null = null): string | null {
-    const held = this.rig.shard.handle({ type: "hold", connection, claim, session: null });
-    return held.ok ? null : held.code;
-  }
-
-  /** The object's next life, in which these sockets are still open. */
-  async restart(clients: readonly ClientSocket[] = []): Promise<void> {
-    await turns();
-    const ports = { ...this.rig.ports, storage: this.rig.ports.storage.restart() };
-    this.rig = await ShardRig.start({ ...this.options, ports, clients });
-  }
-}
-
-const sessionOf = ({ socket }: { readonly socket: FakeSocket }): string | undefined =>
-  (socket.frames[0] as Welcome).session;
+import { plainRequest } from "./clients.ts";
 
 test("SE1 reserved seats take places, and a room that is full of them takes no plain socket", async () => {
-  const table = await Table.start();
+  const table = await SeatTable.start();
   expect(table.reserve("a", "b", "c")).toBe("full");
   expect(table.reserve("a", "b")).toBeNull();
   expect(await table.refusal("x")).toBe("full");
@@ -93,7 +23,7 @@ test("SE1 reserved seats take places, and a room that is full of them takes no p
 });
 
 test("SE1 seats can be reserved in a room without a limit, beside clients that have none", async () => {
-  const table = await Table.start({ capacity: 3 });
+  const table = await SeatTable.start({ capacity: 3 });
   await table.join("1");
   expect([table.reserve("a", "b"), await table.refusal("2")]).toEqual([null, "full"]);
   await table.join("3", table.ticket("a"));
@@ -101,7 +31,7 @@ test("SE1 seats can be reserved in a room without a limit, beside clients that h
 });
 
 test("SE1 a promise is durable before it is answered", async () => {
-  const table = await Table.start();
+  const table = await SeatTable.start();
   table.reserve("a");
   await table.restart();
   expect(table.load.reserved).toBe(1);
@@ -109,7 +39,7 @@ test("SE1 a promise is durable before it is answered", async () => {
 });
 
 test("SE2 seats that nobody took are free again, and the registry is told", async () => {
-  const table = await Table.start();
+  const table = await SeatTable.start();
   table.reserve("a", "b");
   await table.rig.pass(9_999);
   expect(await table.refusal("x")).toBe("full");
@@ -120,7 +50,7 @@ test("SE2 seats that nobody took are free again, and the registry is told", asyn
 });
 
 test("SE3 a ticket works for one connection", async () => {
-  const table = await Table.start();
+  const table = await SeatTable.start();
   table.reserve("a");
   await table.join("1", table.ticket("a"));
   expect(await table.refusal("2", table.ticket("a"))).toBe("ticket-used");
@@ -129,7 +59,7 @@ test("SE3 a ticket works for one connection", async () => {
 });
 
 test("SE3 a ticket that was used in vain is good again", async () => {
-  const table = await Table.start();
+  const table = await SeatTable.start();
   table.reserve("a");
   expect(await table.refusal("1", table.ticket("a"))).toBeNull();
   await table.join("2", table.ticket("a"));
@@ -137,7 +67,7 @@ test("SE3 a ticket that was used in vain is good again", async () => {
 });
 
 test("SE3 a connection that was told to come with its ticket finds the seat, a moment late", async () => {
-  const table = await Table.start();
+  const table = await SeatTable.start();
   table.reserve("a");
   await table.rig.pass(9_999);
   expect(table.hold("1", table.ticket("a"))).toBeNull();
@@ -148,7 +78,7 @@ test("SE3 a connection that was told to come with its ticket finds the seat, a m
 });
 
 test("SE4 a dropped player comes back by ticket and connection; nobody else gets the seat", async () => {
-  const table = await Table.start({ maxPlayers: 1 });
+  const table = await SeatTable.start({ maxPlayers: 1 });
   table.reserve("a");
   const { socket } = await table.join("1", table.ticket("a"));
   await table.rig.pass(60_000);
@@ -161,7 +91,7 @@ test("SE4 a dropped player comes back by ticket and connection; nobody else gets
 });
 
 test("SE4 when the grace is over the seat is free, and the registry is told that the player left", async () => {
-  const table = await Table.start({ maxPlayers: 1 });
+  const table = await SeatTable.start({ maxPlayers: 1 });
   const { socket } = await table.join("1");
   table.rig.shard.leave(socket);
   await table.rig.pass(1_000);
@@ -173,7 +103,7 @@ test("SE4 when the grace is over the seat is free, and the registry is told that
 });
 
 test("SE4 who takes over a seat has the older socket closed, whose end changes nothing more", async () => {
-  const table = await Table.start({ maxPlayers: 1 });
+  const table = await SeatTable.start({ maxPlayers: 1 });
   const old = await table.join("1");
   const newer = await table.join("1");
   expect([old.socket.closedWith, newer.socket.closedWith]).toEqual([4502, null]);
@@ -183,7 +113,7 @@ test("SE4 who takes over a seat has the older socket closed, whose end changes n
 });
 
 test("SE5 a client of protocol 1 with a seat is given a session, and comes back with it", async () => {
-  const table = await Table.start({ maxPlayers: 1 });
+  const table = await SeatTable.start({ maxPlayers: 1 });
   const first = await table.join("1", null, speaker);
   const session = sessionOf(first);
   if (session === undefined) throw new Error("no session");
@@ -196,14 +126,14 @@ test("SE5 a client of protocol 1 with a seat is given a session, and comes back 
 });
 
 test("SE5 a client without a seat has no session, and one that is not known is none", async () => {
-  const table = await Table.start({ capacity: 2 });
+  const table = await SeatTable.start({ capacity: 2 });
   expect(sessionOf(await table.join("1", null, speaker))).toBeUndefined();
   const guess = { ...speaker, session: "guess" };
   expect(sessionOf(await table.join("2", null, guess))).toBeUndefined();
 });
 
 test("SE6 players whose sockets outlived the object stay where they are", async () => {
-  const table = await Table.start();
+  const table = await SeatTable.start();
   table.reserve("a");
   const clients = [await table.join("1", table.ticket("a")), await table.join("2", null, speaker)];
   await table.restart(clients);
@@ -216,7 +146,7 @@ test("SE6 players whose sockets outlived the object stay where they are", async 
 });
 
 test("SE6 players whose sockets died with the object have their grace from then on", async () => {
-  const table = await Table.start();
+  const table = await SeatTable.start();
   const first = await table.join("1", null, speaker);
   await table.join("2");
   table.rig.ports.clock.advance(600_000);
@@ -231,7 +161,7 @@ test("SE6 players whose sockets died with the object have their grace from then 
 });
 
 test("SE6 of two sockets of one connection nobody knows which has the seat: they come again", async () => {
-  const table = await Table.start();
+  const table = await SeatTable.start();
   const client = await table.join("1");
   const other = { ...client, socket: new FakeSocket() };
   await table.restart([client, other]);
@@ -241,7 +171,7 @@ test("SE6 of two sockets of one connection nobody knows which has the seat: they
 });
 
 test("SE7 a room's own limit holds instead of its type's, also in its next life", async () => {
-  const table = await Table.start({ capacity: 10 });
+  const table = await SeatTable.start({ capacity: 10 });
   const before = await table.join("1");
   expect(table.rig.shard.handle({ type: "limit", maxPlayers: 2 })).toMatchObject({ ok: true });
   const second = await table.join("2");
@@ -251,7 +181,7 @@ test("SE7 a room's own limit holds instead of its type's, also in its next life"
 });
 
 test("SE8 a disposed room closes everybody for good and keeps nothing", async () => {
-  const table = await Table.start();
+  const table = await SeatTable.start();
   table.reserve("a");
   const plain = await table.join("1", table.ticket("a"));
   const other = await table.join("2", null, speaker);
@@ -266,7 +196,7 @@ test("SE8 a disposed room closes everybody for good and keeps nothing", async ()
 });
 
 test("SE8 who was on the way into a seat of a disposed room is told that it is no more", async () => {
-  const table = await Table.start();
+  const table = await SeatTable.start();
   const admitted = await table.rig.shard.admit("1");
   if (!admitted.ok) throw new Error(admitted.code);
   table.rig.shard.handle({ type: "dispose" });
@@ -277,16 +207,9 @@ test("SE8 who was on the way into a seat of a disposed room is told that it is n
   expect(table.rig.ports.calls.of("unsubscribe")).toHaveLength(1);
 });
 
-type Step =
-  | { readonly name: "reserve"; readonly count: number }
-  | { readonly name: "join"; readonly ticket: number | null; readonly connection: string }
-  | { readonly name: "return" | "drop"; readonly which: number }
-  | { readonly name: "time"; readonly ms: number }
-  | { readonly name: "crash" | "evict" };
-
 const which = fc.nat({ max: 9 });
 const steps = fc.array(
-  fc.oneof<fc.Arbitrary<Step>[]>(
+  fc.oneof<fc.Arbitrary<TableStep>[]>(
     fc.record({ name: fc.constant("reserve" as const), count: fc.constantFrom(1, 2) }),
     fc.record({
       name: fc.constant("join" as const),
@@ -303,119 +226,13 @@ const steps = fc.array(
   { maxLength: 40 },
 );
 
-type Player = ClientSocket & { readonly socket: FakeSocket; readonly ticket: SeatClaim | null };
-
-/** Players who come, drop and come back to one table of a few seats, as it crashes and sleeps. */
-class Evening {
-  readonly #table: Table;
-  readonly #limit: number;
-  readonly #tickets: SeatClaim[] = [];
-  readonly #usedBy = new Map<string, string>();
-  #players: Player[] = [];
-  /** Who dropped, until when the seat is kept, and whether it is known by session. */
-  #dropped: { player: Player; session: string | undefined; until: number }[] = [];
-  #count = 0;
-
-  constructor(table: Table, limit: number) {
-    this.#table = table;
-    this.#limit = limit;
-  }
-
-  async step(step: Step): Promise<void> {
-    switch (step.name) {
-      case "reserve":
-        this.#reserve(step.count);
-        break;
-      case "join":
-        await this.#join(step.connection, step.ticket);
-        break;
-      case "return":
-        await this.#return(step.which);
-        break;
-      case "drop":
-        this.#drop(step.which);
-        break;
-      case "time":
-        await this.#table.rig.pass(step.ms);
-        break;
-      case "evict":
-        await this.#table.restart(this.#players);
-        break;
-      case "crash":
-        for (const player of this.#players) this.#remember(player);
-        this.#players = [];
-        await this.#table.restart();
-        break;
-    }
-    this.#check();
-  }
-
-  get #now(): number {
-    return this.#table.rig.ports.clock.now();
-  }
-
-  #reserve(count: number): void {
-    const names = Array.from({ length: count }, () => `p${(this.#count += 1)}`);
-    if (this.#table.reserve(...names) !== null) return;
-    for (const name of names) this.#tickets.push(this.#table.ticket(name));
-  }
-
-  async #join(name: string, ticket: number | null): Promise<void> {
-    const claim = ticket === null ? null : this.#tickets[ticket % this.#tickets.length];
-    if (claim === undefined) return;
-    const connection = `${name}${claim === null ? "" : "-ticket"}`;
-    const request = connection.startsWith("a") ? speaker : plainRequest;
-    const admitted = await this.#table.rig.shard.admit(connection, request, claim);
-    if (claim !== null) {
-      const usedBy = this.#usedBy.get(claim.id);
-      if (admitted.ok) expect([undefined, connection]).toContain(usedBy);
-      else if (usedBy === undefined) expect(claim.expiresAt).toBeLessThanOrEqual(this.#now);
-    }
-    if (!admitted.ok) return;
-    if (claim !== null) this.#usedBy.set(claim.id, connection);
-    const player = { socket: new FakeSocket(), connection, request, ticket: claim };
-    this.#table.rig.shard.welcome(player.socket, connection, request, admitted.value);
-    this.#players.push(player);
-  }
-
-  /** Whoever is within the grace gets in, however full the room is. */
-  async #return(index: number): Promise<void> {
-    const [entry] = this.#dropped.splice(index % Math.max(1, this.#dropped.length), 1);
-    if (entry === undefined || entry.until <= this.#now) return;
-    const { player, session } = entry;
-    const request = { ...player.request, ...(session === undefined ? {} : { session }) };
-    const back = await this.#table.join(player.connection, player.ticket, request);
-    this.#players.push({ ...player, socket: back.socket });
-  }
-
-  #drop(index: number): void {
-    const [player] = this.#players.splice(index % Math.max(1, this.#players.length), 1);
-    if (player === undefined) return;
-    this.#table.rig.shard.leave(player.socket);
-    this.#remember(player);
-  }
-
-  #remember(player: Player): void {
-    const session = player.request.speaksProtocol ? sessionOf(player) : undefined;
-    this.#dropped.push({ player, session, until: this.#now + graceMs });
-  }
-
-  #check(): void {
-    // Those whose seat another connection of theirs took over.
-    this.#players = this.#players.filter(({ socket }) => socket.closedWith === null);
-    const { connections, players, reserved } = this.#table.load;
-    expect(connections).toBe(this.#players.length);
-    expect((players?.length ?? 0) + reserved).toBeLessThanOrEqual(this.#limit);
-    expect(players?.length ?? 0).toBeGreaterThanOrEqual(connections);
-    expect(new Set(players).size).toBe(players?.length);
-  }
-}
-
 test("SE1, SE3, SE4, SE6 seats hold through crashes, sleep and drops", async () => {
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 1, max: 3 }), steps, async (limit, all) => {
-      const evening = new Evening(await Table.start({ maxPlayers: limit }), limit);
+      const table = await SeatTable.start({ maxPlayers: limit });
+      const evening = new Evening(table, limit);
       for (const step of all) await evening.step(step);
+      expect(table.load.connections).toBeLessThanOrEqual(limit);
     }),
     { numRuns: 150 },
   );

@@ -1,6 +1,6 @@
 /** Locks over HTTP. Who has the token has the lock. */
 import { partitionOf } from "../../core/partitions.ts";
-import { isName, parseBody, type BodyOf } from "../../protocol/registry.ts";
+import { isRegistryId, parseBody, type BodyOf } from "../../protocol/registry.ts";
 import { success, type Success } from "../../protocol/result.ts";
 import { readJson } from "../body.ts";
 import { emptyResponse, jsonResponse, refusal, type Refusal } from "../http.ts";
@@ -43,7 +43,7 @@ export async function releaseLock(ask: Ask): Promise<Response | Refusal> {
 }
 
 function partitionOfKey({ name, rooms }: Ask): Success<string> | Refusal {
-  if (isName(name)) return success(partitionOf(name, rooms.deployment.partitions));
+  if (isRegistryId(name)) return success(partitionOf(name, rooms.deployment.partitions));
   const rule = "1 to 128 printable ASCII characters without spaces";
   return refusal("malformed-name", `a lock's key is ${rule}`);
 }

@@ -1,7 +1,7 @@
 /** The registry's servers over HTTP: shards as they are, servers outside as they register. */
 import { hub } from "../../core/partitions.ts";
 import { isRoomId } from "../../protocol/names.ts";
-import { isName, type BodyOf, type ServerRegistration } from "../../protocol/registry.ts";
+import { isRegistryId, type BodyOf, type ServerRegistration } from "../../protocol/registry.ts";
 import { emptyResponse, jsonResponse, refusal, type Refusal } from "../http.ts";
 import { mergePages } from "./listing.ts";
 import { askAll, askPartition } from "./partitions.ts";
@@ -62,7 +62,7 @@ export async function unregisterServer({ ports, name }: Ask): Promise<Response |
 }
 
 function checkName(name: string): Refusal | null {
-  if (isName(name)) return null;
+  if (isRegistryId(name)) return null;
   const rule = "1 to 128 printable ASCII characters without spaces";
   return refusal("malformed-name", `a server's id is ${rule}`);
 }

@@ -5,3 +5,8 @@ export { RegistryClient } from "./registry-client.ts";
 export { GameServer, type Created, type Joined } from "./game-server.ts";
 export type { GameServerOptions } from "./game-server-options.ts";
 export type { GameRoom, Player, RoomFactory, RoomHandlers } from "./game-room.ts";
+export {
+  createLocalRegistry,
+  type LocalRegistry,
+  type LocalRegistryOptions,
+} from "./local-registry.ts";

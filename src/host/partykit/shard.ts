@@ -15,14 +15,8 @@ import type { Entry } from "../../shard/admission.ts";
 import type { ClientSocket } from "../../shard/clients.ts";
 import type { IncomingLink } from "../../shard/intake.ts";
 import { Shard } from "../../shard/shard.ts";
-import { linkPath, WakeTimer } from "../platform.ts";
-import {
-  broadcastHookOf,
-  ClientEnds,
-  clientRequestOf,
-  seatClaimOf,
-  seatHeader,
-} from "../room-class.ts";
+import { linkPath, seatClaimOf, seatHeader, WakeTimer } from "../platform.ts";
+import { broadcastHookOf, ClientEnds, clientRequestOf } from "../room-class.ts";
 import { answerFromOutside, type PartyClass } from "./gate.ts";
 import { answerCall, createCaller, createObjectPorts, openSocket } from "./ports.ts";
 import { roomWithoutLinks } from "./room-without-links.ts";

@@ -10,18 +10,11 @@ import { parseRequest } from "../../protocol/calls.ts";
 import { isShardId, roomOfShard, type ShardId } from "../../protocol/names.ts";
 import type { Position } from "../../protocol/link.ts";
 import type { IncomingLink } from "../../shard/intake.ts";
-import type { Entry, Refused } from "../../shard/admission.ts";
 import { plainRequest, type ClientSocket } from "../../shard/clients.ts";
+import type { Entry, Refused } from "../../shard/admission.ts";
 import { Shard } from "../../shard/shard.ts";
-import { WakeTimer } from "../platform.ts";
-import {
-  broadcastHookOf,
-  ClientEnds,
-  clientRequestOf,
-  connectionOf,
-  seatClaimOf,
-  seatHeader,
-} from "../room-class.ts";
+import { connectionOf, seatClaimOf, seatHeader, WakeTimer } from "../platform.ts";
+import { broadcastHookOf, ClientEnds, clientRequestOf } from "../room-class.ts";
 import { createObjectPorts, linkHeader, openSocket, type Bindings } from "./ports.ts";
 
 /** Answers `ping` without waking the shard. */

@@ -4,7 +4,7 @@ import { defineRooms } from "../../../src/index.ts";
 export const rooms = defineRooms({
   default: { shards: 5 },
   wide: { shards: 10 },
-  game: { shards: 1 },
+  game: { maxPlayers: 4 },
   /** Four places in all. */
   tiny: { shards: 2, capacity: 2 },
   /** One place. */
