@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { regionOfRequest, upgradeHeaders, variable } from "./outside.ts";
-import { seatHeader } from "./room-class.ts";
+import { seatHeader } from "./platform.ts";
 
 test("IO3, RA10 the seat that a shard is told is the gate's word and never the client's", () => {
   const forged = new Headers({ "X-PartyShard-Seat": '{"id":"forged"}', cookie: "mine" });

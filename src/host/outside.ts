@@ -3,7 +3,7 @@ import { regionOf } from "../core/regions.ts";
 import type { SeatClaim } from "../protocol/calls.ts";
 import type { Region } from "../protocol/registry.ts";
 import { outsideHeaders } from "./platform.ts";
-import { seatHeader } from "./room-class.ts";
+import { seatHeader } from "./platform.ts";
 
 /** A client's headers for the shard that it is handed to, with the seat that it claims. */
 export function upgradeHeaders(headers: Headers, claim: SeatClaim | null): Headers {
