@@ -10,12 +10,12 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import { RegistryClient, type RegistryResult } from "../../src/host/node/index.ts";
 
 const { ROUTER = "http://127.0.0.1:1999", PARTYSHARD_ADMIN_TOKEN = "" } = process.env;
-const { ROOM_TYPE = "game", PORT = "0" } = process.env;
+const { ROOM_TYPE = "game", PORT = "0", KEEP_MS = "10000" } = process.env;
 const registry = new RegistryClient({ url: ROUTER, token: PARTYSHARD_ADMIN_TOKEN });
 
 async function createRoom(): Promise<RegistryResult<object>> {
-  // Nobody need keep the entry: it goes when the players of the room have gone.
-  const created = await registry.createRoom(ROOM_TYPE, { keepMs: 10_000 });
+  // How long the entry stays while nobody is in the room: so long the first player may take.
+  const created = await registry.createRoom(ROOM_TYPE, { keepMs: Number(KEEP_MS) });
   if (!created.ok) return created;
   const { roomId, address } = created.value;
   return { ok: true, value: { roomId, serverAddress: address } };

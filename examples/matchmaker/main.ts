@@ -43,7 +43,7 @@ const address =
   redirect ?? `${ROUTER.replace("http", "ws")}/parties/${connect.party}/${connect.room}`;
 const socket = new WebSocket(`${address}?ticket=${ticket}&_pk=${player}`);
 socket.on("open", () => console.log(`${player} is in ${roomId}`));
-socket.on("message", (data) => console.log(String(data)));
+socket.addEventListener("message", ({ data }) => console.log(data));
 socket.on("unexpected-response", (_, response) => {
   console.error(`refused with ${response.statusCode}`);
   process.exit(1);

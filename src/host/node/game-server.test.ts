@@ -194,6 +194,18 @@ test("GS8 plain sockets get payloads, clients of protocol 1 numbered messages, a
   expect(framesOf(await again.socket.received(3))[2]).toEqual({ type: "local", data: "hi" });
 });
 
+test("GS8 clients publish over their sockets where the type allows it", async () => {
+  const roomTypes = defineRooms({ game: { maxPlayers: 2, publishOverSocket: true } });
+  const started = await startServer({ roomTypes });
+  const plain = await connect(started, await ticketFor("ann"));
+  const speaker = await connect(started, await ticketFor("bob"), { protocol: "1" });
+  const publish = { type: "publish", id: "bob-secret:1", data: "to all" };
+  speaker.socket.say(JSON.stringify(publish));
+  expect(await plain.socket.received(1)).toEqual(["to all"]);
+  const frames = framesOf(await speaker.socket.received(3));
+  expect(frames.map(({ type }) => type).toSorted()).toEqual(["messages", "published", "welcome"]);
+});
+
 test("GS8 bytes reach a room's handlers and its clients as bytes", async () => {
   const started = await startServer({}, (game) => ({
     onMessage: (_, data) => game.broadcast(data),

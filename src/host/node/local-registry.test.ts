@@ -1,4 +1,4 @@
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import type { RegistryEvent } from "../../../client/registry-client.ts";
 import { RegistryClient } from "../../../client/registry-client.ts";
 import { Recording } from "../../../test/support/recording.ts";
@@ -6,6 +6,9 @@ import { ServerSideSocket } from "../../../test/support/server-side-socket.ts";
 import { defineRooms } from "../../core/rooms.ts";
 import { GameServer } from "./game-server.ts";
 import { createLocalRegistry } from "./local-registry.ts";
+
+// Leases and seats run out in it, by the clock.
+vi.setConfig({ testTimeout: 30_000 });
 
 const secret = "a secret of at least thirty-two bytes";
 const token = "token";
@@ -59,6 +62,8 @@ test.each([1, 4])(
     const { client, startServer } = deployment(partitions);
     const heard = await listen(client, "room:*,server:*");
     const server = await startServer("one");
+    const created = await server.createRoom("game", { keepMs: 500 });
+    if (!created.ok) throw new Error(created.problem.detail);
     const joined = await server.joinOrCreate("game", "ann");
     if (!joined.ok) throw new Error(joined.problem.detail);
     const { reservation } = joined.value;
