@@ -1,4 +1,5 @@
 /** partyshard/testing: the contracts that an adapter of your own must keep. */
+export type { Storage } from "../core/ports.ts";
 export {
   storageContract,
   type MakeStorage,

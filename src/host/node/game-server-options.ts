@@ -68,7 +68,7 @@ export function completeOptions(options: GameServerOptions): Settings {
     types.set(name, type);
   }
   return {
-    client: registry instanceof NeutralClient ? registry : new RegistryClient(registry),
+    client: "registerServer" in registry ? registry : new RegistryClient(registry),
     secret,
     address,
     rooms,

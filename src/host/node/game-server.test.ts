@@ -203,7 +203,9 @@ test("GS8 clients publish over their sockets where the type allows it", async ()
   speaker.socket.say(JSON.stringify(publish));
   expect(await plain.socket.received(1)).toEqual(["to all"]);
   const frames = framesOf(await speaker.socket.received(3));
-  expect(frames.map(({ type }) => type).toSorted()).toEqual(["messages", "published", "welcome"]);
+  expect(frames.map(({ type }) => type)).toEqual(
+    expect.arrayContaining(["messages", "published", "welcome"]),
+  );
 });
 
 test("GS8 bytes reach a room's handlers and its clients as bytes", async () => {
