@@ -1,8 +1,8 @@
 /** What a game server may be configured with, the defaults, and the check of both. */
-import {
+import type {
   RegistryClient as NeutralClient,
-  type RegistryClientOptions,
-  type RegistryProblem,
+  RegistryClientOptions,
+  RegistryProblem,
 } from "../../../client/registry-client.ts";
 import { defineRooms, type Rooms, type RoomType } from "../../core/rooms.ts";
 import type { Metadata, Region } from "../../protocol/registry.ts";

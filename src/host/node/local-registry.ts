@@ -128,7 +128,8 @@ function gatePorts(partitions: Partitions, options: LocalRegistryOptions): GateP
     events: async ({ headers }, pattern) => {
       if (headers.has("upgrade")) return new Response(null, { status: 501 });
       const { events } = await partitions.get(hub);
-      return answerWithStream(events, `http://registry/?pattern=${encodeURIComponent(pattern)}`);
+      const url = `http://registry/?pattern=${encodeURIComponent(pattern)}`;
+      return answerWithStream(events, url, new TransformStream<Uint8Array, Uint8Array>());
     },
   };
 }

@@ -2,6 +2,7 @@
  * A whole room in one process: its sequencer and its one shard over storage in memory, with calls and
  * links that leave no process. Translates; knows nothing of sockets, tickets or the room's handlers.
  */
+import { hub } from "../../core/partitions.ts";
 import type { Caller, ObjectPorts } from "../../core/ports.ts";
 import type { RoomType } from "../../core/rooms.ts";
 import type { ReplyTo, RequestTo, Role } from "../../protocol/calls.ts";
@@ -10,7 +11,7 @@ import { failure, success, type Result } from "../../protocol/result.ts";
 import { Sequencer } from "../../sequencer/sequencer.ts";
 import type { BroadcastHook } from "../../shard/fan-out.ts";
 import { Shard } from "../../shard/shard.ts";
-import { clock, entropy, registryName, WakeTimer } from "../platform.ts";
+import { clock, entropy, WakeTimer } from "../platform.ts";
 import { openLocalLink } from "./local-link.ts";
 import { MemoryStorage } from "./memory-storage.ts";
 
@@ -72,7 +73,7 @@ export class RoomRoles {
     const { room, type, onBroadcast, onError } = this.#options;
     this.#sequencer = await Sequencer.start(type, {
       ...this.#ports(() => this.#sequencer?.wake()),
-      registry: registryName,
+      registry: hub,
       dialer: {
         dial: async (_, events) => {
           if (this.#shard === null) return failure("unreachable", "the room is over");
@@ -82,7 +83,7 @@ export class RoomRoles {
     });
     const ports = {
       ...this.#ports(() => this.#shard?.wake()),
-      registry: registryName,
+      registry: hub,
       onHookError: onError,
       ...(onBroadcast === undefined ? {} : { onBroadcast }),
     };
