@@ -105,7 +105,14 @@ export const registryRequestSchema = v.variant("type", [
     create: v.nullable(roomSchema),
   }),
 
-  v.strictObject({ type: v.literal("servers"), after: v.nullable(v.string()), limit: countSchema }),
+  /** Shards of this partition's rooms, and at the hub servers outside, after `after` in order of ids. */
+  v.strictObject({
+    type: v.literal("servers"),
+    kind: v.nullable(v.picklist(["shard", "server"])),
+    roomType: v.nullable(v.string()),
+    after: v.nullable(v.string()),
+    limit: countSchema,
+  }),
   /** To the hub: servers outside. */
   v.strictObject({
     type: v.literal("register"),
@@ -224,6 +231,7 @@ export type RegistryReplies = {
   /** `serverAddress` and `connect` of rooms on shards are the gate's to fill in. */
   route: RouteAnswer;
   reserve: HeldSeats;
+  /** `address` of shards is the gate's to fill in. */
   servers: { readonly servers: readonly ServerRegistration[]; readonly through: string | null };
   register: HeartbeatAnswer;
   heartbeat: HeartbeatAnswer;

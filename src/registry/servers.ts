@@ -143,9 +143,16 @@ export class Servers {
   }
 
   /** Servers after `after` in order of their ids; `through` is the last when there may be more. */
-  list(after: string | null, limit: number): RegistryReplies["servers"] {
+  list(
+    after: string | null,
+    limit: number,
+    roomType: string | null = null,
+  ): RegistryReplies["servers"] {
     this.#expire();
-    const ids = [...this.#servers.keys()].filter((id) => after === null || id > after);
+    const ids = [...this.#servers]
+      .filter(([id]) => after === null || id > after)
+      .filter(([, server]) => roomType === null || server.offers(roomType))
+      .map(([id]) => id);
     const page = ids.toSorted((one, other) => (one < other ? -1 : 1)).slice(0, limit);
     const servers = page.flatMap((id) => this.#servers.get(id) ?? []);
     const through = page.length < ids.length ? (page.at(-1) ?? after) : null;
