@@ -133,6 +133,13 @@ export const registryRequestSchema = v.variant("type", [
     key: v.string(),
     region: regionSchema,
   }),
+  /** To the hub: the server that a new room would be given, or `null` for shards. Changes nothing. */
+  v.strictObject({
+    type: v.literal("offer"),
+    roomType: v.string(),
+    key: v.string(),
+    region: regionSchema,
+  }),
   /** From a partition to the hub: the room is no more. */
   v.strictObject({ type: v.literal("vacate"), room: roomSchema, server: v.string() }),
   /** From the hub to a partition: what a server says of its rooms there. */
@@ -238,6 +245,8 @@ export type RegistryReplies = {
   drain: ServerRegistration;
   unregister: null;
   allocate: { readonly server: string; readonly url: string } | null;
+  /** `url`: the server's address. */
+  offer: { readonly server: string; readonly url: string } | null;
   vacate: null;
   /** Rooms that the partition does not place on that server. */
   hosted: { readonly unknown: readonly RoomId[] };

@@ -14,7 +14,7 @@ import { Servers } from "./servers.ts";
 
 type LockRequest = RequestOf<"lock" | "extend" | "release">;
 type HubRequest = RequestOf<
-  "events" | "register" | "heartbeat" | "drain" | "unregister" | "allocate" | "vacate"
+  "events" | "register" | "heartbeat" | "drain" | "unregister" | "allocate" | "offer" | "vacate"
 >;
 
 type Parts = {
@@ -144,6 +144,8 @@ export class Services {
         return servers.unregister(request);
       case "allocate":
         return servers.allocate(request);
+      case "offer":
+        return servers.offer(request);
       case "vacate":
         return servers.vacate(request);
       default:
