@@ -40,6 +40,12 @@ export type RegistryClientOptions = RegistryConnection & {
 
 export type RoomsQuery = RoomQuery & { readonly type?: string; readonly limit?: number };
 export type RoomsPage = { readonly rooms: readonly RoomRegistration[]; readonly cursor?: string };
+export type ServersQuery = {
+  readonly kind?: ServerRegistration["kind"];
+  /** Servers that host rooms of this type. */
+  readonly type?: string;
+  readonly limit?: number;
+};
 export type ServersPage = {
   readonly servers: readonly ServerRegistration[];
   readonly cursor?: string;
@@ -147,9 +153,13 @@ export class RegistryClient {
     return this.#http.call("DELETE", roomPath(roomId), isAnything);
   }
 
-  /** One page of shards and servers outside. */
-  getServers(cursor?: string): Promise<RegistryResult<ServersPage>> {
-    return this.#http.call("GET", "servers", isServersPage, { query: { cursor } });
+  /** One page of shards and servers outside; a page may be short and still have a cursor. */
+  getServers(
+    { kind, type, limit }: ServersQuery = {},
+    cursor?: string,
+  ): Promise<RegistryResult<ServersPage>> {
+    const query = { kind, type, limit: limit?.toString(), cursor };
+    return this.#http.call("GET", "servers", isServersPage, { query });
   }
 
   registerServer(body: BodyInput<"registerServer">): Promise<RegistryResult<HeartbeatAnswer>> {

@@ -151,10 +151,44 @@ test("RA11 where upgrades cannot be refused, who brings a ticket or session is a
   expect(rig.connects.map(({ query }) => query)).toEqual(["_pk=a", "_pk=b&session=s1", "_pk=c"]);
 });
 
-test("RA11 a session that its shard refuses is not tried on others", async () => {
-  const rig = new GateRig({ shards: 4 });
-  rig.connect = () => ({ ok: false, code: "ticket-expired" });
-  expect(await problemOf(await rig.upgrade("?session=s1"))).toBe("403 ticket-expired");
+const tooLate = { ok: false, code: "ticket-expired", detail: "its grace is over" } as const;
+
+test("RA17 who brings a session of no seat comes in as a newcomer", async () => {
+  const rig = new GateRig({ shards: 1 });
+  rig.connect = () => (rig.connects.length === 1 ? tooLate : new Response("taken"));
+  const answer = await rig.upgrade("?_pk=me&session=s1&epoch=e&since=5&protocol=1&a=%73");
+  expect(await answer.text()).toBe("taken");
+  expect(rig.connects.map(({ query }) => query)).toEqual([
+    "_pk=me&session=s1&epoch=e&since=5&protocol=1&a=%73",
+    "_pk=me&epoch=e&since=5&protocol=1&a=%73",
+  ]);
+});
+
+test("RA17, RA11 where upgrades cannot be refused too, and nothing opens before the shard was asked", async () => {
+  const rig = new GateRig({ shards: 1, capacity: 2 }, { canRefuseUpgrades: false });
+  rig.calls.answer = (call) => {
+    const isBack = call.request.type === "hold" && call.request.session !== null;
+    return isBack ? tooLate : rig.answer(call);
+  };
+  expect(await (await rig.upgrade("?_pk=me&%73ession=s1")).text()).toBe("taken");
+  expect(rig.calls.of("hold").map(({ session }) => session)).toEqual(["s1", null]);
+  expect(rig.connects.map(({ query }) => query)).toEqual(["_pk=me"]);
+});
+
+test("RA17 a newcomer may find the room full, and one with a ticket is none", async () => {
+  const rig = new GateRig({ shards: 1 });
+  rig.connect = () => (rig.connects.length % 2 === 1 ? tooLate : { ok: false, code: "full" });
+  expect(await problemOf(await rig.upgrade("?session=s1"))).toBe("503 room-full");
+  const query = `?session=s1&ticket=${await ticketOf()}`;
+  expect(await problemOf(await rig.upgrade(query, "game:1"))).toBe("403 ticket-expired");
+  expect(rig.connects).toHaveLength(3);
+});
+
+test("RA17, RA12 a session of no seat opens no locked room", async () => {
+  const rig = new GateRig({ shards: 1 });
+  rig.isLocked = true;
+  rig.connect = () => tooLate;
+  expect(await problemOf(await rig.upgrade("?session=s1"))).toBe("403 room-locked");
   expect(rig.connects).toHaveLength(1);
 });
 

@@ -40,7 +40,8 @@ export async function parseArrival(
   const client = parseClientRequest(search);
   if (!client.ok) return client;
   const connection = given ?? ports.entropy.id();
-  const query = withoutTicket(url.search.slice(1), given === null ? connection : null);
+  const own = without("ticket", url.search.slice(1));
+  const query = given === null ? withConnection(own, connection) : own;
   if (query.length > ports.maxQueryLength) {
     return refusal("uri-too-long", `the query must not exceed ${ports.maxQueryLength} characters`);
   }
@@ -50,11 +51,24 @@ export async function parseArrival(
   return success({ connection, query, speaksProtocol, session, ticket: ticket.value });
 }
 
-/** The query as it was written, but for the ticket, which is the gate's; and with an id if it has none. */
-function withoutTicket(query: string, connection: string | null): string {
-  const kept = query.split("&").filter((each) => each !== "" && !/^ticket(?:=|$)/.test(each));
-  if (connection !== null) kept.push(String(new URLSearchParams({ _pk: connection })));
+/** The same arrival of somebody who was never here. */
+export function withoutSession(arrival: Arrival): Arrival {
+  return { ...arrival, session: null, query: without("session", arrival.query) };
+}
+
+/** The query as it was written, but for one parameter. */
+function without(name: string, query: string): string {
+  const kept = query.split("&").filter((each) => each !== "" && nameOf(each) !== name);
   return kept.join("&");
+}
+
+function nameOf(parameter: string): string | undefined {
+  return [...new URLSearchParams(parameter).keys()][0];
+}
+
+function withConnection(query: string, connection: string): string {
+  const own = String(new URLSearchParams({ _pk: connection }));
+  return query === "" ? own : `${query}&${own}`;
 }
 
 async function parseTicket(

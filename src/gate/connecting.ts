@@ -5,11 +5,10 @@
 import type { ShardCandidate } from "../core/placement-table.ts";
 import type { Counters } from "../core/counters.ts";
 import type { Rooms, RoomType } from "../core/rooms.ts";
-import { closeCodes } from "../protocol/close-codes.ts";
-import { encodeServerFrame } from "../protocol/client.ts";
 import type { RoomId, ShardId } from "../protocol/names.ts";
 import type { ProblemCode } from "../protocol/problems.ts";
-import { parseArrival, shardOf, type Arrival } from "./arrival.ts";
+import { parseArrival, shardOf, withoutSession, type Arrival } from "./arrival.ts";
+import { locked, misdirected, redirect } from "./redirecting.ts";
 import type { GatePorts } from "./ports.ts";
 import { refusal, type Refusal } from "./http.ts";
 import { stepMs, Tables, type KnownRoom } from "./tables.ts";
@@ -31,9 +30,11 @@ type Comer = {
 type Refused = { readonly ok: false; readonly code: string };
 
 export class Connecting {
+  readonly #rooms: Rooms;
   readonly #tables: Tables;
 
   constructor(rooms: Rooms, counters: Counters) {
+    this.#rooms = rooms;
     this.#tables = new Tables(rooms, counters);
   }
 
@@ -52,14 +53,19 @@ export class Connecting {
     const shard = arrival.ticket === null ? undefined : shardOf(arrival.ticket, room, type);
     if (shard !== undefined) return takeSeat(shard, comer, ports);
     const known = await this.#tables.current(room, type, ports);
-    if (known.isLocked && !mayEnterLocked(arrival, type)) {
-      return refusal("room-locked", `"${room}" is locked: it takes those who have a ticket`);
+    if (known.isLocked && !mayEnterLocked(arrival, type, known)) return locked(room);
+    if (known.redirect !== null) {
+      const partition = this.#rooms.partitionOf(room);
+      return redirect({ room, type, arrival, address: known.redirect, partition }, ports);
     }
-    if (known.redirect !== null) return redirect(room, known.redirect, arrival, ports);
     if (arrival.ticket !== null) {
       return refusal("ticket-invalid", `the ticket is for no shard of "${room}"`);
     }
-    return place(known, until, comer, ports);
+    const answer = await place(known, until, comer, ports);
+    if (answer instanceof Response || answer.code !== "ticket-expired") return answer;
+    // No seat is kept for the session any more: who brings it is as good as anybody.
+    if (known.isLocked) return locked(room);
+    return place(known, until, { ...comer, arrival: withoutSession(arrival) }, ports);
   }
 
   /**
@@ -144,26 +150,14 @@ async function handOver(
 
 /**
  * Who was given a seat may come, and who comes back to one: whether the session is one of its own the
- * room's shard can tell, where there is only one.
+ * room's shard can tell, where there is only one, and a server outside.
  */
-function mayEnterLocked({ ticket, session }: Arrival, type: RoomType): boolean {
-  return ticket !== null || (session !== null && type.shards === 1);
-}
-
-/** A client of protocol 1 is sent on by a frame, any other is told the address. */
-function redirect(
-  room: RoomId,
-  address: string,
-  { speaksProtocol }: Arrival,
-  ports: GatePorts,
-): Response | Refusal {
-  if (!speaksProtocol) return misdirected(room, address);
-  const frame = encodeServerFrame({ type: "redirect", url: address });
-  return ports.answerSocket(frame, closeCodes.moved, "the room is on another server");
-}
-
-function misdirected(room: RoomId, address: string): Refusal {
-  return refusal("room-elsewhere", `"${room}" is at ${address}`, { location: address });
+function mayEnterLocked(
+  { ticket, session }: Arrival,
+  { shards }: RoomType,
+  known: KnownRoom,
+): boolean {
+  return ticket !== null || (session !== null && (shards === 1 || known.redirect !== null));
 }
 
 /**

@@ -60,20 +60,6 @@ test("RA5, RA12 a room's own partition is asked for its table", async () => {
   expect(new Set(asked.map(([id]) => id)).size).toBeGreaterThan(3);
 });
 
-test("RA13 a client of protocol 1 is sent to the room's server by a frame", async () => {
-  const rig = new GateRig();
-  rig.redirect = outside;
-  const answers = await Promise.all([
-    rig.upgrade("?protocol=1"),
-    rig.upgrade("?protocol=1&epoch=e&since=5"),
-    rig.upgrade(`?protocol=1&ticket=${await ticketFor("lobby", "outside")}`),
-  ]);
-  for (const answer of answers) {
-    expect(await answer.text()).toBe(`4000 {"type":"redirect","url":"${outside}"}`);
-  }
-  expect(rig.connects).toEqual([]);
-});
-
 test("RA13 any other connect is told the address", async () => {
   const rig = new GateRig();
   rig.redirect = outside;

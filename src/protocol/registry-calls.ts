@@ -105,7 +105,14 @@ export const registryRequestSchema = v.variant("type", [
     create: v.nullable(roomSchema),
   }),
 
-  v.strictObject({ type: v.literal("servers"), after: v.nullable(v.string()), limit: countSchema }),
+  /** Shards of this partition's rooms, and at the hub servers outside, after `after` in order of ids. */
+  v.strictObject({
+    type: v.literal("servers"),
+    kind: v.nullable(v.picklist(["shard", "server"])),
+    roomType: v.nullable(v.string()),
+    after: v.nullable(v.string()),
+    limit: countSchema,
+  }),
   /** To the hub: servers outside. */
   v.strictObject({
     type: v.literal("register"),
@@ -123,6 +130,13 @@ export const registryRequestSchema = v.variant("type", [
     type: v.literal("allocate"),
     room: roomSchema,
     /** For sticky placement. */
+    key: v.string(),
+    region: regionSchema,
+  }),
+  /** To the hub: the server that a new room would be given, or `null` for shards. Changes nothing. */
+  v.strictObject({
+    type: v.literal("offer"),
+    roomType: v.string(),
     key: v.string(),
     region: regionSchema,
   }),
@@ -224,12 +238,15 @@ export type RegistryReplies = {
   /** `serverAddress` and `connect` of rooms on shards are the gate's to fill in. */
   route: RouteAnswer;
   reserve: HeldSeats;
+  /** `address` of shards is the gate's to fill in. */
   servers: { readonly servers: readonly ServerRegistration[]; readonly through: string | null };
   register: HeartbeatAnswer;
   heartbeat: HeartbeatAnswer;
   drain: ServerRegistration;
   unregister: null;
   allocate: { readonly server: string; readonly url: string } | null;
+  /** `url`: the server's address. */
+  offer: { readonly server: string; readonly url: string } | null;
   vacate: null;
   /** Rooms that the partition does not place on that server. */
   hosted: { readonly unknown: readonly RoomId[] };

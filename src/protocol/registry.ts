@@ -216,7 +216,10 @@ export type RouteAnswer =
       /** For rooms on shards. */
       readonly connect?: ConnectAddress;
     }
-  /** No room fits: a `reserve` would create one, on this server if the type is hosted outside. */
+  /**
+   * No room fits: a `reserve` would create one, on this server if the type is hosted outside, as far
+   * as that can be said before: others may come first, and a strategy may draw at random.
+   */
   | { readonly type: "create"; readonly serverId?: string; readonly serverAddress?: string }
   | { readonly type: "unavailable"; readonly reason: string };
 

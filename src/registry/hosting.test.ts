@@ -29,6 +29,27 @@ test("SV6 a room goes to a server that offers its type, and stays there", async 
   expect(rig.roomCount("a")).toBe(1);
 });
 
+test("SV9 an offer says what a new room would be given, and gives nothing", async () => {
+  const rig = await new ServersRig().start();
+  const offer = (roomType: string, region: "weur" | "oc" | null = null) =>
+    rig.servers.offer({ type: "offer", roomType, key: "ann", region });
+  expect(offer("game")).toEqual({ ok: true, value: null });
+  expect(offer("outside")).toMatchObject({ ok: false, code: "no-server" });
+  expect(offer("no")).toMatchObject({ ok: false, code: "unknown-room-type" });
+  rig.register("a", { capacity: 1 });
+  rig.register("b", { address: "wss://b.test", port: 8_443 });
+  const [a, b] = [
+    { server: "a", url: "ws://game.test" },
+    { server: "b", url: "wss://b.test:8443" },
+  ];
+  expect([offer("game"), offer("game")]).toMatchObject([{ value: a }, { value: a }]);
+  expect(rig.allocate("game:1")).toBe("a");
+  expect(offer("game")).toMatchObject({ value: b });
+  rig.drain("b");
+  expect(offer("game")).toMatchObject({ ok: false, code: "no-server" });
+  expect([rig.roomCount("a"), rig.roomCount("b")]).toEqual([1, 0]);
+});
+
 test("SV6 a type that no server offers is for the shards, unless it is for servers alone", async () => {
   const rig = await new ServersRig().start();
   expect(rig.allocate("game:1")).toBeNull();

@@ -10,7 +10,7 @@ import {
   type ServerStatus,
 } from "../protocol/registry.ts";
 import type { Tenant } from "./hosting.ts";
-import { roomUrl } from "./server-address.ts";
+import { roomUrl, serverUrl } from "./server-address.ts";
 
 type Registration = BodyOf<"registerServer">;
 
@@ -87,6 +87,11 @@ export class OutsideServer {
 
   offers(type: string): boolean {
     return this.registration.roomTypes.includes(type);
+  }
+
+  get place(): { readonly server: string; readonly url: string } {
+    const { serverId, address, port } = this.registration;
+    return { server: serverId, url: serverUrl(address, port) ?? address };
   }
 
   placeOf(room: RoomId): { readonly server: string; readonly url: string } {

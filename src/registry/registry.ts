@@ -24,6 +24,7 @@ import type { RegistryOwner, RegistryReply, RegistryRequest, Waking } from "./pa
 import { PlacementTables } from "./placement-tables.ts";
 import { RoomLife } from "./room-life.ts";
 import { RoomQueries } from "./room-queries.ts";
+import { ServerListing } from "./server-listing.ts";
 import { RoomStore, rowPrefix, seatsPrefix } from "./room-store.ts";
 import { Services } from "./services.ts";
 
@@ -39,6 +40,7 @@ type Parts = {
   readonly handOver: HandOver;
   readonly adoption: Adoption;
   readonly services: Services;
+  readonly listing: ServerListing;
 };
 
 export class Registry {
@@ -108,6 +110,8 @@ export class Registry {
         return queries.rooms(request);
       case "room":
         return queries.room(request);
+      case "servers":
+        return this.#parts.listing.servers(request);
       case "create":
         return life.create(request);
       case "change":
@@ -221,6 +225,7 @@ async function startParts(owner: RegistryOwner): Promise<Parts> {
     tables: new PlacementTables(owner, { store, learning, life }),
     queries: new RoomQueries({ store, learning }),
     matchmaking: new Matchmaking(owner, { store, learning, life, hosted }),
+    listing: new ServerListing({ store, learning, services }),
     adoption: new Adoption(owner, { store, learning, hosted, locks: services.locks }),
   };
 }

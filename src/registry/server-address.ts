@@ -4,14 +4,20 @@ import type { RoomId } from "../protocol/names.ts";
 const schemes = new Set(["ws:", "wss:", "http:", "https:"]);
 
 /**
- * Where clients of a room connect. `address` is a host name, or a URL of the schemes above without
+ * Where clients of a server connect. `address` is a host name, or a URL of the schemes above without
  * path, query or user; `null` when it is neither.
  */
-export function roomUrl(address: string, port: number | undefined, room: RoomId): string | null {
+export function serverUrl(address: string, port: number | undefined): string | null {
   const url = parseAddress(address);
   if (url === null) return null;
   if (port !== undefined) url.port = String(port);
-  return `${url.protocol}//${url.host}/parties/router/${room}`;
+  return `${url.protocol}//${url.host}`;
+}
+
+/** Where clients of a room connect. */
+export function roomUrl(address: string, port: number | undefined, room: RoomId): string | null {
+  const url = serverUrl(address, port);
+  return url === null ? null : `${url}/parties/router/${room}`;
 }
 
 export function isServerAddress(address: string): boolean {

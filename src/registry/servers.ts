@@ -13,6 +13,7 @@ import type { RegistryReplies } from "../protocol/registry-calls.ts";
 import type {
   BodyOf,
   HeartbeatAnswer,
+  Region,
   RegistryEventBody,
   ServerRegistration,
 } from "../protocol/registry.ts";
@@ -143,9 +144,16 @@ export class Servers {
   }
 
   /** Servers after `after` in order of their ids; `through` is the last when there may be more. */
-  list(after: string | null, limit: number): RegistryReplies["servers"] {
+  list(
+    after: string | null,
+    limit: number,
+    roomType: string | null = null,
+  ): RegistryReplies["servers"] {
     this.#expire();
-    const ids = [...this.#servers.keys()].filter((id) => after === null || id > after);
+    const ids = [...this.#servers]
+      .filter(([id]) => after === null || id > after)
+      .filter(([, server]) => roomType === null || server.offers(roomType))
+      .map(([id]) => id);
     const page = ids.toSorted((one, other) => (one < other ? -1 : 1)).slice(0, limit);
     const servers = page.flatMap((id) => this.#servers.get(id) ?? []);
     const through = page.length < ids.length ? (page.at(-1) ?? after) : null;
@@ -162,19 +170,21 @@ export class Servers {
     const tenant = this.#hosting.tenantOf(room);
     const present = tenant === null ? undefined : this.#servers.get(tenant.server);
     if (present !== undefined) return success(present.placeOf(room));
-    const offering = this.#offering(type);
-    if (offering.length === 0 && type.hostedBy !== "servers") return success(null);
-    const [first, ...others] = offering.flatMap((server) => this.#candidate(server) ?? []);
-    if (first === undefined) {
-      return failure("no-server", `no server takes a room of type "${type.name}" at the moment`);
-    }
-    const placed = this.#placed.get(type.name) ?? 0;
-    this.#placed.set(type.name, placed + 1);
-    const random = (): number => this.#owner.entropy.random();
-    const context = { random, placed, key, region, local: null };
-    const { server } = type.placement([first, ...others], context);
-    this.#hosting.assign(room, server.tenant);
-    return success(server.placeOf(room));
+    const chosen = this.#choose(type, key, region);
+    if (!chosen.ok) return chosen;
+    if (chosen.value === null) return success(null);
+    this.#placed.set(type.name, (this.#placed.get(type.name) ?? 0) + 1);
+    this.#hosting.assign(room, chosen.value.tenant);
+    return success(chosen.value.placeOf(room));
+  }
+
+  /** What `allocate` would say. */
+  offer({ roomType, key, region }: Call<"offer">): Result<RegistryReplies["offer"]> {
+    this.#expire();
+    const type = this.#rooms.type(roomType);
+    if (type === undefined) return failure("unknown-room-type", `no room type "${roomType}"`);
+    const chosen = this.#choose(type, key, region);
+    return chosen.ok ? success(chosen.value?.place ?? null) : chosen;
   }
 
   vacate({ room, server }: Call<"vacate">): Result<null> {
@@ -253,6 +263,24 @@ export class Servers {
     return [...this.#servers.values()].filter(
       (server) => !server.isOffline && server.offers(type.name),
     );
+  }
+
+  /** The server for a new room, by the type's strategy; `null` for shards. */
+  #choose(
+    type: RoomType,
+    key: string,
+    region: Region | null,
+  ): Result<OutsideServer | null, "no-server"> {
+    const offering = this.#offering(type);
+    if (offering.length === 0 && type.hostedBy !== "servers") return success(null);
+    const [first, ...others] = offering.flatMap((server) => this.#candidate(server) ?? []);
+    if (first === undefined) {
+      return failure("no-server", `no server takes a room of type "${type.name}" at the moment`);
+    }
+    const placed = this.#placed.get(type.name) ?? 0;
+    const random = (): number => this.#owner.entropy.random();
+    const context = { random, placed, key, region, local: null };
+    return success(type.placement([first, ...others], context).server);
   }
 
   #candidate(server: OutsideServer): (Candidate & { readonly server: OutsideServer }) | null {

@@ -20,6 +20,7 @@ function keyOf(partition: string): string {
   return keys.find((key) => partitionOf(key, 3) === partition) ?? "";
 }
 
+const allServers = { type: "servers", kind: null, roomType: null, after: null } as const;
 const server = {
   serverId: "a",
   address: "game.test",
@@ -78,6 +79,6 @@ test("SV3 the hub is woken for a silent server even if it dies meanwhile", async
   expect(ports.wakeups.durableAt).toBe(ports.clock.now() + 15_000);
   ports.clock.advance(15_000);
   registry.wake();
-  const listed = await registry.handle({ type: "servers", after: null, limit: 1 });
+  const listed = await registry.handle({ ...allServers, limit: 1 });
   expect(listed).toMatchObject({ value: { servers: [{ status: "offline" }] } });
 });

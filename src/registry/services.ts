@@ -3,6 +3,7 @@
  * Gives each request to the part that answers it. Keeps nothing itself.
  */
 import { hub, partitionOf } from "../core/partitions.ts";
+import type { RegistryReplies } from "../protocol/registry-calls.ts";
 import type { RegistryEventBody } from "../protocol/registry.ts";
 import { failure, success } from "../protocol/result.ts";
 import { EventHub } from "./event-hub.ts";
@@ -13,7 +14,7 @@ import { Servers } from "./servers.ts";
 
 type LockRequest = RequestOf<"lock" | "extend" | "release">;
 type HubRequest = RequestOf<
-  "events" | "servers" | "register" | "heartbeat" | "drain" | "unregister" | "allocate" | "vacate"
+  "events" | "register" | "heartbeat" | "drain" | "unregister" | "allocate" | "offer" | "vacate"
 >;
 
 type Parts = {
@@ -79,10 +80,14 @@ export class Services {
         return this.#handleLock(request);
       default:
         if (this.#owner.name === hub) return this.#handleAtHub(request);
-        // A list asks every partition; the servers outside are all at the hub.
-        if (request.type === "servers") return success({ servers: [], through: null });
         return failure("unavailable", `"${hub}" keeps servers and events`);
     }
+  }
+
+  /** Servers outside: all of them are at the hub. */
+  outside({ after, limit, roomType }: RequestOf<"servers">): RegistryReplies["servers"] {
+    if (this.#owner.name !== hub) return { servers: [], through: null };
+    return this.#parts.servers.list(after, limit, roomType);
   }
 
   /** A deadline that must hold even if this object dies: silent servers, before all. */
@@ -129,8 +134,6 @@ export class Services {
         return success({
           isHeard: events.publish(request.events, request.lost, request.batch ?? null),
         });
-      case "servers":
-        return success(servers.list(request.after, request.limit));
       case "register":
         return servers.register(request);
       case "heartbeat":
@@ -141,6 +144,8 @@ export class Services {
         return servers.unregister(request);
       case "allocate":
         return servers.allocate(request);
+      case "offer":
+        return servers.offer(request);
       case "vacate":
         return servers.vacate(request);
       default:

@@ -56,7 +56,17 @@ export function describeSeats(host: RoomsHost): void {
       expect(await back.messagesThrough(1)).toEqual([[1, "one"]]);
       const { refused } = await room.knock("protocol=1&session=guess");
       if (refused === null) throw new Error("a session that nobody has was taken");
-      expectProblem(refused, 403, "ticket-expired");
+      expectProblem(refused, 503, "room-full");
+    });
+
+    test("RA17 who brings a session of no seat comes in as a newcomer", async () => {
+      const room = new TestRoom(host, "game");
+      const newcomer = await room.speak("session=guess");
+      const { session } = await newcomer.welcome();
+      expect(session).not.toBe("guess");
+      const back = await room.speak(`session=${session}`);
+      expect(await back.welcome()).toMatchObject({ session });
+      expect(await newcomer.closed()).toMatchObject({ code: 4502 });
     });
   });
 }

@@ -55,6 +55,7 @@ export class GateRig {
       default: { ...options, shards },
       game: { maxPlayers: 4 },
       abroad: { hostedBy: "servers" },
+      inside: { hostedBy: "shards" },
     } as const;
     this.rooms = defineRooms(types, deployment);
     this.#gate = new Gate(this.rooms);

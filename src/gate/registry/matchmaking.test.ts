@@ -207,7 +207,7 @@ test("RA7, RA16 a room on shards is told with where to connect", async () => {
 
 const outside = { type: "redirect", roomId: "game:2", serverId: "s", serverAddress: "wss://s/2" };
 const own = { type: "local", roomId: "game:3" };
-const create = { type: "create", serverId: "s", serverAddress: "wss://s" };
+const create = { type: "create" };
 const full = { type: "unavailable", reason: "no server has space" };
 
 test.each([
@@ -218,9 +218,46 @@ test.each([
 ])("RA16 of the answers %j of all partitions %j is given", async (values, best) => {
   const rig = new GateRig({}, {}, { partitions: 4 });
   const names = ["default", "default-1", "default-2", "default-3"];
-  rig.calls.answer = ({ id }) => ({ ok: true, value: values[names.indexOf(id)] });
+  rig.calls.answer = ({ id, request }) =>
+    request.type === "offer"
+      ? { ok: true, value: null }
+      : { ok: true, value: values[names.indexOf(id)] };
   expect(await (await route(rig, player)).json()).toEqual(best);
-  expect(rig.calls.made.map(({ id }) => id).toSorted()).toEqual(names);
+  const asked = rig.calls.made.filter(({ request }) => request.type === "route");
+  expect(asked.map(({ id }) => id).toSorted()).toEqual(names);
+});
+
+test("RA16 where a new room would live outside, its server is named", async () => {
+  const rig = new GateRig({}, { region: () => "oc" }, { partitions: 2 });
+  let offer: Answer = { ok: true, value: { server: "s", url: "wss://s" } };
+  rig.calls.answer = ({ request }) =>
+    request.type === "offer" ? offer : { ok: true, value: create };
+  expect(await (await route(rig, player)).json()).toEqual({
+    type: "create",
+    serverId: "s",
+    serverAddress: "wss://s",
+  });
+  await route(rig, { ...player, roomId: "game:1", region: "weur" });
+  expect(rig.calls.of("offer")).toEqual([
+    { type: "offer", roomType: "game", key: "ann", region: "oc" },
+    { type: "offer", roomType: "game", key: "game:1", region: "weur" },
+  ]);
+  expect(rig.calls.made.at(-1)?.id).toBe("default");
+  offer = { ok: false, code: "no-server", detail: "no server takes a room" };
+  expect(await (await route(rig, player)).json()).toEqual({
+    type: "unavailable",
+    reason: "no server takes a room",
+  });
+  offer = lost;
+  expect(await problemOf(await route(rig, player))).toBe("503 unavailable");
+});
+
+test("RA16 of a type that shards alone host no server is asked for", async () => {
+  const rig = new GateRig();
+  rig.calls.answer = () => ({ ok: true, value: create });
+  const answer = await route(rig, { roomType: "inside", playerId: "ann" });
+  expect(await answer.json()).toEqual(create);
+  expect(rig.calls.of("offer")).toEqual([]);
 });
 
 test("RA16 a silent partition may have had the room, unless one was found elsewhere", async () => {

@@ -2,7 +2,7 @@
  * Where players go: `route` tells, `reserve` holds seats and signs tickets for them. A player without
  * a room is offered the partitions' open rooms one partition after the other, then a new room.
  */
-import { partitionNames } from "../../core/partitions.ts";
+import { hub, partitionNames } from "../../core/partitions.ts";
 import type { RoomType } from "../../core/rooms.ts";
 import type { RoomId } from "../../protocol/names.ts";
 import type { ProblemCode } from "../../protocol/problems.ts";
@@ -51,7 +51,29 @@ export async function routePlayer(ask: Ask, body: BodyOf<"route">): Promise<Resp
   const isFound = best?.type === "local" || best?.type === "redirect";
   if (failed !== undefined && !isFound) return failed;
   if (best === undefined) return refusal("unavailable", "the registry gave no answer");
-  return jsonResponse(withAddress(best, ask.url));
+  const key = room.value ?? body.playerId;
+  const answer = best.type === "create" ? await newRoom(ask, type, key, question.region) : null;
+  if (answer?.ok === false) return answer;
+  return jsonResponse(answer?.value ?? withAddress(best, ask.url));
+}
+
+/** Where a new room would come about, if it can. */
+async function newRoom(
+  { ports }: Ask,
+  { name, hostedBy }: RoomType,
+  key: string,
+  region: Region | null,
+): Promise<Success<RouteAnswer> | Refusal> {
+  if (hostedBy === "shards") return success({ type: "create" });
+  const question = { type: "offer", roomType: name, key, region } as const;
+  const offered = await askPartition(ports, hub, question);
+  if (!offered.ok) {
+    if (offered.code !== "no-server") return offered;
+    return success({ type: "unavailable", reason: offered.detail });
+  }
+  if (offered.value === null) return success({ type: "create" });
+  const { server: serverId, url: serverAddress } = offered.value;
+  return success({ type: "create", serverId, serverAddress });
 }
 
 /** Rooms on shards are where the request came to. */

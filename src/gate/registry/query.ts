@@ -9,6 +9,7 @@ const maxLimit = 200;
 /** A server's id, or a room's with the number of a shard. */
 const serverCursorPattern = /^[\x21-\x7e]{1,136}$/;
 const roomsNames = new Set(["type", "hasSpace", "notLocked", "limit", "cursor"]);
+const serversNames = new Set(["kind", "type", "limit", "cursor"]);
 const metadataPrefix = "metadata.";
 const maxConditions = 16;
 const maxConditionLength = 256;
@@ -16,6 +17,11 @@ const maxPatternLength = 256;
 
 export type PageQuery = { readonly limit: number; readonly after: string | null };
 export type ListQuery = PageQuery & { readonly roomType: string | null; readonly query: RoomQuery };
+
+export type ServersQuery = PageQuery & {
+  readonly kind: "shard" | "server" | null;
+  readonly roomType: string | null;
+};
 
 /** `type`, `hasSpace`, `notLocked`, `metadata.KEY`, `limit` and `cursor`; anything else is refused. */
 export function parseRoomsQuery(search: URLSearchParams): Success<ListQuery> | Refusal {
@@ -33,9 +39,17 @@ export function parseRoomsQuery(search: URLSearchParams): Success<ListQuery> | R
   return success({ ...page.value, roomType: search.get("type"), query });
 }
 
-export function parseServersQuery(search: URLSearchParams): Success<PageQuery> | Refusal {
-  const unknown = unknownName(search, (name) => name === "limit" || name === "cursor");
-  return unknown ?? parsePage(search, (cursor) => serverCursorPattern.test(cursor));
+/** `kind`, `type`, `limit` and `cursor`. */
+export function parseServersQuery(search: URLSearchParams): Success<ServersQuery> | Refusal {
+  const unknown = unknownName(search, (name) => serversNames.has(name));
+  if (unknown !== null) return unknown;
+  const page = parsePage(search, (cursor) => serverCursorPattern.test(cursor));
+  if (!page.ok) return page;
+  const kind = search.get("kind");
+  if (kind !== null && kind !== "shard" && kind !== "server") {
+    return refusal("malformed-query", "kind must be shard or server");
+  }
+  return success({ ...page.value, kind, roomType: search.get("type") });
 }
 
 /** All events, unless a pattern is given. */

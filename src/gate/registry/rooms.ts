@@ -6,7 +6,7 @@ import type { BodyOf, RoomRegistration } from "../../protocol/registry.ts";
 import { success, type Success } from "../../protocol/result.ts";
 import { disposeRoom } from "../disposing.ts";
 import { jsonResponse, refusal, type Refusal } from "../http.ts";
-import { mergePages } from "./listing.ts";
+import { mergePages } from "../../core/listing.ts";
 import { newRoomId } from "./new-room-id.ts";
 import { askAll, askPartition } from "./partitions.ts";
 import { parseRoomsQuery } from "./query.ts";

@@ -90,14 +90,18 @@ test.each(["a%20b", "%C3%A4", "x".repeat(129), "%00"])(
   },
 );
 
-test.each(["?limit=0", "?cursor=", "?cursor=a%20b", `?cursor=${"x".repeat(137)}`, "?type=game"])(
-  "RA4 a list of servers refuses %s",
-  async (query) => {
-    const rig = rigOf();
-    expect(await problemOf(await rig.admin(`servers${query}`))).toBe("400 malformed-query");
-    expect(rig.calls.made).toEqual([]);
-  },
-);
+test.each([
+  "?limit=0",
+  "?cursor=",
+  "?cursor=a%20b",
+  `?cursor=${"x".repeat(137)}`,
+  "?kind=room",
+  "?status=online",
+])("RA4 a list of servers refuses %s", async (query) => {
+  const rig = rigOf();
+  expect(await problemOf(await rig.admin(`servers${query}`))).toBe("400 malformed-query");
+  expect(rig.calls.made).toEqual([]);
+});
 
 test("RA5, RA7 servers of all partitions are listed, shards with their room's address", async () => {
   const rig = new GateRig({}, {}, { partitions: 2 });
@@ -115,8 +119,18 @@ test("RA5, RA7 servers of all partitions are listed, shards with their room's ad
       serverOf("lobby-12", "shard", `${at}/lobby`),
     ],
   });
-  const asked = { type: "servers", after: "a~/", limit: 50 };
+  const asked = { type: "servers", kind: null, roomType: null, after: "a~/", limit: 50 };
   expect(rig.calls.of("servers")).toEqual([asked, asked]);
+});
+
+test("RA4 a list of servers asks for a kind and a type, and refuses a type that there is not", async () => {
+  const rig = rigOf({ servers: [], through: null }, 1);
+  expect(await (await rig.admin("servers?kind=shard&type=game&limit=3")).json()).toEqual({
+    servers: [],
+  });
+  const asked = { type: "servers", kind: "shard", roomType: "game", after: null, limit: 3 };
+  expect(rig.calls.of("servers")).toEqual([asked]);
+  expect(await problemOf(await rig.admin("servers?type=chess"))).toBe("404 unknown-room-type");
 });
 
 test("RA5 a lock's own partition is asked", async () => {

@@ -3,7 +3,7 @@ import { hub } from "../../core/partitions.ts";
 import { isRoomId } from "../../protocol/names.ts";
 import { isRegistryId, type BodyOf, type ServerRegistration } from "../../protocol/registry.ts";
 import { emptyResponse, jsonResponse, refusal, type Refusal } from "../http.ts";
-import { mergePages } from "./listing.ts";
+import { mergePages } from "../../core/listing.ts";
 import { askAll, askPartition } from "./partitions.ts";
 import { parseServersQuery } from "./query.ts";
 import { addressOf, unknownType } from "./rooms.ts";
@@ -12,6 +12,10 @@ import type { Ask } from "./route.ts";
 export async function listServers(ask: Ask): Promise<Response | Refusal> {
   const query = parseServersQuery(ask.url.searchParams);
   if (!query.ok) return query;
+  const { roomType } = query.value;
+  if (roomType !== null && ask.rooms.type(roomType) === undefined) {
+    return unknownType(roomType, ask.rooms);
+  }
   const answer = await askAll(ask, { type: "servers", ...query.value });
   if (!answer.ok) return answer;
   const parts = answer.value.map(({ servers, through }) => ({ items: servers, through }));

@@ -271,6 +271,52 @@ test("GS9 a seat is good once: for its connection, also when that dropped, and f
   expect((await connect(started, ticket, { _pk: "a" })).refusal).toBe("ticket-expired");
 });
 
+/** A client that brings a session in place of a ticket. */
+async function comeBack({ server }: Started, session: string, at = room) {
+  const socket = new ServerSideSocket();
+  const path = `/parties/router/${at}?protocol=1&_pk=c&session=${session}`;
+  const result = await server.connect(path, socket);
+  return { socket, refusal: result.ok ? null : result.code };
+}
+
+async function sessionOf(socket: ServerSideSocket): Promise<string> {
+  const [welcome] = framesOf(await socket.received(1));
+  return String(welcome?.["session"]);
+}
+
+test("GS9 a session brings its player back to the seat that is kept, and to no other", async () => {
+  const started = await startServer();
+  const first = await connect(started, await ticketFor("ann"), { protocol: "1" });
+  const session = await sessionOf(first.socket);
+  first.socket.drop();
+  await started.heard("-ann");
+  const back = await comeBack(started, session);
+  expect([back.refusal, await sessionOf(back.socket)]).toEqual([null, session]);
+  await started.heard("+ann", 2);
+  const over = await comeBack(started, session);
+  expect(over.refusal).toBeNull();
+  expect((await back.socket.closed()).code).toBe(4502);
+  await started.registry.reported(({ rooms }) => rooms[0]?.players.join() === "ann");
+  for (const refused of [
+    await comeBack(started, "guess"),
+    await comeBack(started, session, "game:2"),
+  ]) {
+    expect(refused.refusal).toBe("ticket-expired");
+    expect((await refused.socket.closed()).code).toBe(4000);
+  }
+  expect(started.server.rooms.map(({ id }) => id)).toEqual([room]);
+});
+
+test("GS9 when the grace is over its session is good no more", async () => {
+  const started = await startServer();
+  const { socket } = await connect(started, await ticketFor("ann"), { protocol: "1" });
+  await connect(started, await ticketFor("bob"));
+  const session = await sessionOf(socket);
+  socket.drop();
+  await started.registry.reported(({ rooms }) => rooms[0]?.seats.length === 1);
+  expect((await comeBack(started, session)).refusal).toBe("ticket-expired");
+});
+
 test("GS9 two connections that race with one ticket: one comes in", async () => {
   const started = await startServer();
   const ticket = await ticketFor("ann");

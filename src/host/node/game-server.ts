@@ -18,11 +18,11 @@ import { failure, type Result } from "../../protocol/result.ts";
 import { entropy } from "../platform.ts";
 import { completeOptions, type GameServerOptions, type Settings } from "./game-server-options.ts";
 import type { GameRoom } from "./game-room.ts";
-import type { Admission } from "./hosted-room.ts";
+import { noSeat, type Admission } from "./hosted-room.ts";
 import { HostedRooms } from "./hosted-rooms.ts";
 import { Lease } from "./lease.ts";
 import type { ServerSocket } from "./server-socket.ts";
-import { readVisitor } from "./tickets.ts";
+import { comesBack, readVisitor } from "./tickets.ts";
 import { UpgradeServer } from "./upgrades.ts";
 
 /** After its last wave a graceful stop waits so long for sockets to close. */
@@ -119,6 +119,10 @@ export class GameServer {
       return failure("unavailable", "this server is not in service at the moment");
     }
     const { room, claims, connection, request } = visitor.value;
+    if (claims === null) {
+      const known = this.#rooms.get(room);
+      return known?.admitBack(connection, request) ?? noSeat;
+    }
     const hosted = await this.#rooms.open(room);
     if (!hosted.ok) return hosted;
     return hosted.value.admit(claims, connection, request);
@@ -132,7 +136,9 @@ export class GameServer {
     socket.on("error", closed);
     const admitted = await this.admit(target);
     if (!admitted.ok) {
-      socket.close(closingOf(admitted.code), admitted.detail);
+      // Who had a place here may have another one: the router knows.
+      const code = comesBack(target) ? closeCodes.moved : closingOf(admitted.code);
+      socket.close(code, admitted.detail);
       return admitted;
     }
     if (isOpen) admitted.value.accept(socket);

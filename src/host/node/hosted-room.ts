@@ -11,6 +11,7 @@ import { closeCodes } from "../../protocol/close-codes.ts";
 import type { RoomId } from "../../protocol/names.ts";
 import { encodePayload, toMessageData, type MessageData } from "../../protocol/payload.ts";
 import { failure, success, type Result } from "../../protocol/result.ts";
+import type { Entry } from "../../shard/admission.ts";
 import type { TicketClaims } from "../../protocol/ticket.ts";
 import type { GameRoom, Player, RoomFactory, RoomHandlers } from "./game-room.ts";
 import { RoomRoles } from "./room-roles.ts";
@@ -36,6 +37,9 @@ export type Admission = {
   accept(socket: ServerSocket): void;
   abandon(): void;
 };
+
+/** Of who brings a session. */
+export const noSeat = failure("ticket-expired", "no seat is kept here for this session");
 
 type Refused = "ticket-expired" | "ticket-used" | "room-full" | "unavailable";
 
@@ -112,28 +116,54 @@ export class HostedRoom {
       if (admitted.ok) return failure("unavailable", "the room is over");
       return failure(admitted.code === "full" ? "room-full" : admitted.code, admitted.detail);
     }
+    return success(this.#admission(roles, admitted.value, claims, connection, request));
+  }
+
+  /** Whether who brings the session of a seat that is kept here may come back to it. */
+  async admitBack(connection: string, request: ClientRequest): Promise<Result<Admission, Refused>> {
+    const roles = this.#roles;
+    if (roles === null || request.session === undefined) return noSeat;
+    const admitted = await roles.shard.admit(connection, request, null);
+    if (!admitted.ok) return noSeat;
+    const seat = admitted.value.seat?.id ?? "";
+    const player = this.#tickets.enterAgain(seat);
+    if (player !== undefined && this.#roles !== null) {
+      const who = { seat, player };
+      return success(this.#admission(roles, admitted.value, who, connection, request));
+    }
+    roles.shard.release(admitted.value);
+    return noSeat;
+  }
+
+  /** For who was admitted to a seat. */
+  #admission(
+    { shard }: RoomRoles,
+    entry: Entry,
+    { seat, player }: { readonly seat: string; readonly player: string },
+    connection: string,
+    request: ClientRequest,
+  ): Admission {
     let isOpen = true;
     const once = (act: () => void): void => {
       if (!isOpen) return;
       isOpen = false;
       act();
     };
-    const entry = admitted.value;
-    return success({
+    return {
       accept: (socket) =>
         once(() => {
           if (this.#roles === null) return socket.close(closeCodes.moved, "the room is over");
           const end = endOf(socket);
           const isWelcome = shard.welcome(end, connection, request, entry);
           this.#entered(seat, isWelcome);
-          if (isWelcome) this.#join(socket, end, claims.player, connection, request);
+          if (isWelcome) this.#join(socket, end, player, connection, request);
         }),
       abandon: () =>
         once(() => {
           shard.release(entry);
           this.#entered(seat, false);
         }),
-    });
+    };
   }
 
   /** Every client is closed with this code; the room is no more. */

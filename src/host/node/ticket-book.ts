@@ -35,6 +35,13 @@ export class TicketBook {
     return success(null);
   }
 
+  /** The same for who comes back to a seat that is kept here: its player, if it was taken here. */
+  enterAgain(seat: string): string | undefined {
+    const seen = this.#seen.get(seat);
+    if (seen !== undefined) this.#entering.set(seat, (this.#entering.get(seat) ?? 0) + 1);
+    return seen?.player;
+  }
+
   /** The connection has come in, or it came to nothing and the ticket is as good as before. */
   entered(seat: string, hasTaken: boolean, isHere: boolean): void {
     const count = (this.#entering.get(seat) ?? 1) - 1;

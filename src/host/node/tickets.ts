@@ -10,7 +10,8 @@ export type Visitor = {
   readonly room: RoomId;
   readonly connection: string;
   readonly request: ClientRequest;
-  readonly claims: TicketClaims;
+  /** `null` for who brings the session of a seat in place of a ticket. */
+  readonly claims: TicketClaims | null;
 };
 
 /** `target`: path and query of the upgrade, `/parties/router/ROOM?ticket=…`. */
@@ -34,6 +35,10 @@ export async function readVisitor(
     return failure("malformed-query", "_pk must be 1 to 128 printable ASCII characters, no ~");
   }
   const ticket = searchParams.get("ticket");
+  const visitor = { room: room.value, connection, request: request.value };
+  if (ticket === null && request.value.session !== undefined) {
+    return success({ ...visitor, claims: null });
+  }
   if (ticket === null) {
     return failure("ticket-invalid", "this server takes players with a ticket only: reserve one");
   }
@@ -42,5 +47,12 @@ export async function readVisitor(
   if (claims.value.room !== room.value || claims.value.server !== serverId) {
     return failure("ticket-invalid", "the ticket is for another room or server");
   }
-  return success({ room: room.value, connection, request: request.value, claims: claims.value });
+  return success({ ...visitor, claims: claims.value });
+}
+
+/** Whether it is a session that brings the client, whose ticket was good once. */
+export function comesBack(target: string): boolean {
+  if (!URL.canParse(target, "http://server")) return false;
+  const { searchParams } = new URL(target, "http://server");
+  return searchParams.has("session") && !searchParams.has("ticket");
 }

@@ -1,0 +1,105 @@
+import { expect, test } from "vitest";
+import { lost, type Answer, type Call } from "../../test/support/fake-calls.ts";
+import { GateRig, problemOf, secret } from "../../test/support/gate-rig.ts";
+import type { GatePorts } from "./ports.ts";
+import { signTicket, verifyTicket } from "../protocol/ticket.ts";
+
+const address = "wss://outside.example.com/parties/router/abroad:1";
+const full: Answer = { ok: false, code: "room-full", detail: "" };
+
+/** A room on a server outside; `reserve` is what the registry says to that. */
+function rigOf(
+  reserve: (players: readonly string[]) => Answer = held,
+  ports: Partial<GatePorts> = {},
+): GateRig {
+  const rig = new GateRig({}, ports, { partitions: 8 });
+  rig.redirect = address;
+  rig.calls.answer = (call: Call) =>
+    call.request.type === "reserve" && "players" in call.request
+      ? reserve(call.request.players)
+      : rig.answer(call);
+  return rig;
+}
+
+function held(players: readonly string[], redirect: string | null = address): Answer {
+  const seats = players.map((player) => ({ id: "seat-1", player }));
+  const value = { room: "abroad:1", server: "eu-1", redirect, expiresAt: 5_000, seats };
+  return { ok: true, value };
+}
+
+function join(rig: GateRig, query = ""): Promise<Response> {
+  return rig.upgrade(`?protocol=1${query}`, "abroad:1");
+}
+
+/** Where the only frame of a socket leads. */
+async function leadsTo(response: Response): Promise<URL> {
+  const [, code, frame] = /^(\d+) (.+)$/.exec(await response.text()) ?? [];
+  const { type, url } = JSON.parse(frame ?? "{}") as Record<string, string>;
+  expect([code, type]).toEqual(["4000", "redirect"]);
+  return new URL(url ?? "");
+}
+
+test("RA13 a client of protocol 1 is sent to the room's server with a seat in hand", async () => {
+  const rig = rigOf();
+  const url = await leadsTo(await join(rig, "&_pk=me"));
+  expect(url.origin + url.pathname).toBe(address);
+  expect([...url.searchParams.keys()]).toEqual(["ticket"]);
+  expect(await verifyTicket(secret, url.searchParams.get("ticket") ?? "")).toEqual({
+    ok: true,
+    value: { room: "abroad:1", server: "eu-1", seat: "seat-1", player: "me", expiresAt: 5_000 },
+  });
+  const { id } = rig.calls.made.at(-1) ?? {};
+  expect(id).toBe(rig.rooms.partitionOf("abroad:1" as never));
+  expect(rig.calls.of("reserve")).toMatchObject([
+    { roomType: "abroad", room: "abroad:1", players: ["me"], create: null },
+  ]);
+  expect(rig.connects).toEqual([]);
+});
+
+test("RA13 who has a ticket is sent there with no other", async () => {
+  const claims = { room: "abroad:1", server: "eu-1", seat: "s", player: "ann", expiresAt: 5_000 };
+  const rig = rigOf();
+  const ticket = await signTicket(secret, claims);
+  expect((await leadsTo(await join(rig, `&ticket=${ticket}`))).href).toBe(address);
+  expect(rig.calls.of("reserve")).toEqual([]);
+});
+
+test("RA13 without a secret there are no tickets, and the frame leads there all the same", async () => {
+  const rig = rigOf(held, { secret: undefined });
+  expect((await leadsTo(await join(rig))).href).toBe(address);
+  expect(rig.calls.of("reserve")).toEqual([]);
+});
+
+test.each([
+  ["full", full, "503 room-full"],
+  ["locked", { ok: false, code: "room-locked", detail: "" }, "403 room-locked"],
+  ["gone", { ok: false, code: "unknown-room", detail: "" }, "503 unavailable"],
+  ["of a server that is silent", { ok: false, code: "unavailable", detail: "" }, "503 unavailable"],
+  ["of a registry that is", lost, "503 unavailable"],
+  ["on shards by now", held(["me"], null), "503 unavailable"],
+] as const)("RA13 nobody is sent to a room that is %s", async (_, answer, problem) => {
+  const rig = rigOf(() => answer);
+  expect(await problemOf(await join(rig))).toBe(problem);
+});
+
+test("RA13, AD5 a registry that hangs is not waited for", async () => {
+  const rig = rigOf();
+  const answer = rig.calls.answer;
+  rig.calls.answer = (call) =>
+    call.request.type === "reserve" ? new Promise<Answer>(() => {}) : answer(call);
+  const joining = join(rig);
+  await rig.passWait();
+  expect(await problemOf(await joining)).toBe("503 unavailable");
+});
+
+test("RA13, RA17 who comes back gets another seat, or asks for the old one where no other is free", async () => {
+  const rig = rigOf();
+  const again = await leadsTo(await join(rig, "&session=s1"));
+  expect(again.searchParams.has("ticket")).toBe(true);
+  const crowded = rigOf(() => full);
+  expect((await leadsTo(await join(crowded, "&session=s1"))).href).toBe(address);
+  crowded.isLocked = true;
+  crowded.clock.advance(1_000);
+  expect((await leadsTo(await join(crowded, "&session=s1"))).href).toBe(address);
+  expect(await problemOf(await join(crowded))).toBe("403 room-locked");
+});

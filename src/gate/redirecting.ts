@@ -1,0 +1,86 @@
+/**
+ * Rooms on servers outside: who comes to the router is told where the room is. A client of protocol 1
+ * that brings no ticket is given a seat on the way, since a server outside takes nobody without one.
+ */
+import type { RoomType } from "../core/rooms.ts";
+import { encodeServerFrame } from "../protocol/client.ts";
+import { closeCodes } from "../protocol/close-codes.ts";
+import type { RoomId } from "../protocol/names.ts";
+import { isRegistryId } from "../protocol/registry.ts";
+import type { HeldSeats } from "../protocol/registry-calls.ts";
+import { success, type Failure, type Success } from "../protocol/result.ts";
+import { signTicket } from "../protocol/ticket.ts";
+import { usableSecret, type Arrival } from "./arrival.ts";
+import { refusal, type Refusal } from "./http.ts";
+import type { GatePorts } from "./ports.ts";
+import { stepMs } from "./tables.ts";
+
+type Guest = {
+  readonly room: RoomId;
+  readonly type: RoomType;
+  readonly arrival: Arrival;
+  /** Of the room on its server. */
+  readonly address: string;
+  /** Of the registry, which keeps the room. */
+  readonly partition: string;
+};
+
+/** A client of protocol 1 is sent on by a frame, any other is told the address. */
+export async function redirect(guest: Guest, ports: GatePorts): Promise<Response | Refusal> {
+  const { room, arrival, address } = guest;
+  if (!arrival.speaksProtocol) return misdirected(room, address);
+  const place = arrival.ticket === null ? await placeOf(guest, ports) : success(address);
+  if (!place.ok) return place;
+  const frame = encodeServerFrame({ type: "redirect", url: place.value });
+  return ports.answerSocket(frame, closeCodes.moved, "the room is on another server");
+}
+
+export function misdirected(room: RoomId, address: string): Refusal {
+  return refusal("room-elsewhere", `"${room}" is at ${address}`, { location: address });
+}
+
+export function locked(room: RoomId): Refusal {
+  return refusal("room-locked", `"${room}" is locked: it takes those who have a ticket`);
+}
+
+/** The address with a ticket in it. Without a secret there are no tickets, and nobody asks for one. */
+async function placeOf(guest: Guest, ports: GatePorts): Promise<Success<string> | Refusal> {
+  const { room, arrival, address } = guest;
+  const secret = usableSecret(ports);
+  if (!secret.ok) return success(address);
+  const held = await holdSeat(guest, ports);
+  if (held?.ok !== true) {
+    // Its own seat may be what is in the way: its server knows.
+    const isShut = held?.code === "room-full" || held?.code === "room-locked";
+    if (isShut && arrival.session !== null) return success(address);
+    return refusalOf(room, held);
+  }
+  const { server, redirect: url, seats, expiresAt } = held.value;
+  const [seat] = seats;
+  // The room has come to shards meanwhile, which this gate learns within a second.
+  if (url === null || seat === undefined) return refusalOf(room, null);
+  const claims = { room, server, seat: seat.id, player: seat.player, expiresAt };
+  const place = new URL(url);
+  place.searchParams.set("ticket", await signTicket(secret.value, claims));
+  return success(place.href);
+}
+
+/** The connection is the player, as on shards; `null` when the registry does not answer in time. */
+function holdSeat(
+  { room, type, arrival: { connection }, partition }: Guest,
+  ports: GatePorts,
+): Promise<Success<HeldSeats> | Failure | null> {
+  const players = [isRegistryId(connection) ? connection : ports.entropy.id()];
+  const more = { query: {}, ttlMs: null, region: null, create: null };
+  const request = { type: "reserve", roomType: type.name, room, players, ...more } as const;
+  return ports.within(stepMs(type), () =>
+    ports.calls.call({ role: "registry", id: partition }, request),
+  );
+}
+
+function refusalOf(room: RoomId, failed: Failure | null): Refusal {
+  if (failed?.code === "room-locked") return locked(room);
+  return failed?.code === "room-full"
+    ? refusal("room-full", `"${room}" has no place for another client at the moment`)
+    : refusal("unavailable", `no seat could be had in "${room}"; try again`);
+}
