@@ -89,6 +89,7 @@ export class ShardHost implements Hosting<Shard> {
       registry: this.#options.registry?.() ?? hub,
       ...(hook === undefined ? {} : { onBroadcast: hook }),
       onHookError: () => {},
+      ...(world.options.bounds === undefined ? {} : { bounds: world.options.bounds }),
     };
     return Shard.start(
       shard,
