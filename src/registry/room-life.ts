@@ -133,7 +133,7 @@ export class RoomLife {
     const host = await this.#allocate(id, type, region);
     if (!host.ok) return asProblem(host);
     if (host.value === null && typeof row.maxPlayers === "number") {
-      const limited = await this.#limit(id, type, row.maxPlayers);
+      const limited = await this.#limit(id, row.maxPlayers);
       if (!limited.ok) return asProblem(limited);
     }
     const known = this.#store.get(id);
@@ -144,7 +144,7 @@ export class RoomLife {
     // Its shard has told of it meanwhile.
     if (host.value !== null) this.#oweVacating(id, host.value);
     if (row.keepMs === undefined) return success(known);
-    if (host.value === null) this.#oweOldLimit(id, type, this.#now);
+    if (host.value === null) this.#oweOldLimit(id, this.#now);
     return roomExists(id);
   }
 
@@ -159,13 +159,13 @@ export class RoomLife {
   }
 
   /** Tells the shard the room's own limit; should this object die meanwhile, it is taken back. */
-  async #limit(room: RoomId, type: RoomType, maxPlayers: number): Promise<Result<null>> {
-    this.#oweOldLimit(room, type, this.#now + creatingMs);
+  async #limit(room: RoomId, maxPlayers: number): Promise<Result<null>> {
+    this.#oweOldLimit(room, this.#now + creatingMs);
     await this.#owed.idle(room);
     const to = { role: "shard", id: shardId(room, 1) } as const;
     const limited = await this.#owner.ports.calls.call(to, { type: "limit", maxPlayers });
     if (limited.ok) this.#owed.cancel(room);
-    else this.#oweOldLimit(room, type, this.#now);
+    else this.#oweOldLimit(room, this.#now);
     return limited;
   }
 
@@ -197,7 +197,7 @@ export class RoomLife {
     this.#store.forget(room, reason);
     if (room.host !== null) this.#oweVacating(room.id, room.host);
     else if (room.maxPlayers !== null && reason !== "disposed") {
-      this.#oweOldLimit(room.id, room.type, this.#now);
+      this.#oweOldLimit(room.id, this.#now);
     }
   }
 
@@ -205,9 +205,8 @@ export class RoomLife {
     this.#owed.owe(room, { type: "vacate", server }, this.#now);
   }
 
-  #oweOldLimit(room: RoomId, type: RoomType, at: number): void {
-    const maxPlayers = type.maxPlayers ?? type.capacity;
-    this.#owed.owe(room, { type: "limit", maxPlayers }, at);
+  #oweOldLimit(room: RoomId, at: number): void {
+    this.#owed.owe(room, { type: "limit", maxPlayers: null }, at);
   }
 
   /** Ends the room's shards, and then, when none would subscribe again, its log. */

@@ -106,7 +106,7 @@ export class Players {
   }
 
   leaveAll(): void {
-    for (const { client } of this.live) client?.leave();
+    for (const client of this.#world.clients) client.leave();
   }
 
   /** As the gate does it: an open room of any partition, else a new one in its own. */
