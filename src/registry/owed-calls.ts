@@ -11,6 +11,8 @@ import type { CallSlots } from "./call-slots.ts";
 import type { RegistryOwner } from "./part.ts";
 
 const prefix = "owed/";
+/** A call whose answer was lost has had its effect by then, or never will. */
+export const underWayMs = 30_000;
 const retryBounds = { baseMs: 1_000, maxMs: 60_000 };
 
 const owedSchema = v.variant("type", [
@@ -38,7 +40,10 @@ export class OwedCalls {
     for (const [key, value] of await owner.ports.storage.list(prefix)) {
       const owed = v.safeParse(owedSchema, value);
       const room = key.slice(prefix.length);
-      if (owed.success && isRoomId(room)) calls.#add(room, owed.output, owner.ports.clock.now());
+      if (!owed.success || !isRoomId(room)) continue;
+      // A limit that the former life sent may be under way yet: what takes it back comes after it.
+      const delayMs = owed.output.type === "limit" ? underWayMs : 0;
+      calls.#add(room, owed.output, owner.ports.clock.now() + delayMs);
     }
     return calls;
   }
@@ -95,7 +100,8 @@ export class OwedCalls {
       return this.#owner.ask(hub, { type: "vacate", room, server: call.server });
     }
     const to = { role: "shard", id: shardId(room, 1) } as const;
-    return this.#owner.ports.calls.call(to, call);
+    const at = this.#owner.ports.clock.now();
+    return this.#owner.ports.calls.call(to, { ...call, at });
   }
 
   #wakeAt(at: number): void {

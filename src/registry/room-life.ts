@@ -9,7 +9,7 @@ import type { Region } from "../protocol/registry.ts";
 import { failure, success, type Failure, type Result } from "../protocol/result.ts";
 import type { CallSlots } from "./call-slots.ts";
 import type { Learning } from "./learning.ts";
-import type { OwedCalls } from "./owed-calls.ts";
+import { underWayMs, type OwedCalls } from "./owed-calls.ts";
 import { asProblem, type RegistryOwner, type RegistryReply, type RequestOf } from "./part.ts";
 import {
   isEmpty,
@@ -21,9 +21,6 @@ import {
   type RoomRow,
 } from "./room-record.ts";
 import type { RoomStore } from "./room-store.ts";
-
-/** A limit that was sent to a shard is taken back when the room has not come about after this. */
-const creatingMs = 30_000;
 
 export class RoomLife {
   readonly #owner: RegistryOwner;
@@ -139,6 +136,8 @@ export class RoomLife {
     const known = this.#store.get(id);
     if (known === undefined) {
       const complete = newRow(this.#now, { ...row, host: host.value });
+      // In one turn with the room's row: one of both is there, whenever this object dies.
+      if (host.value === null && typeof row.maxPlayers === "number") this.#owed.cancel(id);
       return success(this.#store.enter(id, type, complete));
     }
     // Its shard has told of it meanwhile.
@@ -158,14 +157,16 @@ export class RoomLife {
     return this.#owner.ask(hub, { type: "allocate", room, key: room, region });
   }
 
-  /** Tells the shard the room's own limit; should this object die meanwhile, it is taken back. */
+  /** Tells the shard the room's own limit; when the room does not come about, it is taken back. */
   async #limit(room: RoomId, maxPlayers: number): Promise<Result<null>> {
-    this.#oweOldLimit(room, this.#now + creatingMs);
+    this.#oweOldLimit(room, this.#now + underWayMs);
     await this.#owed.idle(room);
     const to = { role: "shard", id: shardId(room, 1) } as const;
-    const limited = await this.#owner.ports.calls.call(to, { type: "limit", maxPlayers });
-    if (limited.ok) this.#owed.cancel(room);
-    else this.#oweOldLimit(room, this.#now);
+    const limited = await this.#owner.ports.calls.call(to, {
+      type: "limit",
+      maxPlayers,
+      at: this.#now,
+    });
     return limited;
   }
 

@@ -33,6 +33,7 @@ type Watcher = {
 
 /** Told who asks for a place, and who gets one. */
 export type SeatWatcher = {
+  asking(visitor: Visitor): void;
   /** What the shard said to somebody who asked at that time. */
   asked(shard: ShardId, visitor: Visitor, admitted: Result<Entry>, at: number): void;
   welcomed(client: Client, entry: Entry): void;
@@ -167,6 +168,7 @@ export class ShardHost implements Hosting<Shard> {
     const abandon = (): void => answering.abandon();
     this.object.serve<Upgraded>({ answer, abandon }, async (shard, life) => {
       const askedAt = world.clock.now();
+      this.#options.seats?.asking(visitor);
       const admitted = await this.#admit(shard, visitor);
       if (!life.isOver) this.#options.seats?.asked(this.#options.shard, visitor, admitted, askedAt);
       // Between the two, frameworks run code of their own.

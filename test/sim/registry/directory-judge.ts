@@ -38,7 +38,10 @@ export async function checkDirectory(world: RegistryWorld): Promise<void> {
     if (roomType === "hosted") continue;
     const count = truth.get(roomId) ?? 0;
     if (playerCount === count) continue;
-    throw new Violation("DI1", `"${roomId}" has ${count} players and is listed with ${playerCount}`);
+    throw new Violation(
+      "DI1",
+      `"${roomId}" has ${count} players and is listed with ${playerCount}`,
+    );
   }
   for (const [room, count] of truth) {
     if (count > 0 && !seen.has(room)) throw new Violation("DI1", `"${room}" is not listed`);

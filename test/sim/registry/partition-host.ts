@@ -15,8 +15,11 @@ export type PartitionHostOptions = {
   readonly rooms: () => Rooms;
   /** By how much the clock of a new life is off, ms. */
   readonly skew: () => number;
-  /** A reply has left the object; it was decided at that time by the object's own clock. */
-  readonly answered: (request: RequestTo<"registry">, reply: Result<unknown>, at: number) => void;
+  /** The object has read its clock. */
+  readonly observed: (name: string, at: number) => void;
+  readonly decided: (request: RequestTo<"registry">, reply: Result<unknown>) => void;
+  /** A reply has left the object. */
+  readonly answered: (request: RequestTo<"registry">, reply: Result<unknown>) => void;
 };
 
 export class PartitionHost implements Hosting<Registry> {
@@ -39,19 +42,26 @@ export class PartitionHost implements Hosting<Registry> {
     const parsed = parseRequest("registry", request);
     if (!parsed.ok) return parsed;
     const { life } = this.object;
-    const at = this.#options.world.clock.now() + this.#skewMs;
+    this.#observe();
     const reply = await registry.handle(parsed.value);
-    life?.output(() => this.#options.answered(parsed.value, reply, at));
+    this.#options.decided(parsed.value, reply);
+    life?.output(() => this.#options.answered(parsed.value, reply));
     return reply;
   }
 
   wake(registry: Registry): void {
+    this.#observe();
     registry.wake();
   }
 
   ended(): void {}
 
   stored(_puts: readonly Rows[]): void {}
+
+  #observe(): void {
+    const { name, world, observed } = this.#options;
+    observed(name, world.clock.now() + this.#skewMs);
+  }
 
   #portsOf(life: Life<Registry>, skewMs: number): ObjectPorts {
     const { planted } = this.#options.world.options;

@@ -113,10 +113,20 @@ export class Players {
   async #hold(action: ReserveAction): Promise<Result<HeldSeats>> {
     const { rooms, random } = this.#world;
     const { roomType, room, ttlMs, mode } = action;
-    const players = Array.from({ length: action.players }, (_, index) => `p${this.#rooms}-${index}`);
+    const players = Array.from(
+      { length: action.players },
+      (_, index) => `p${this.#rooms}-${index}`,
+    );
     this.#rooms += 1;
     const metadata: Record<string, Scalar> = mode === null ? {} : { mode };
-    const wanted = { type: "reserve", roomType, players, query: { metadata }, ttlMs, region: null } as const;
+    const wanted = {
+      type: "reserve",
+      roomType,
+      players,
+      query: { metadata },
+      ttlMs,
+      region: null,
+    } as const;
     const ask = (id: string, create: RoomId | null): Promise<Result<HeldSeats>> =>
       this.#calls.call({ role: "registry", id }, { ...wanted, room, create });
     if (room !== null) return ask(rooms.partitionOf(room), random.chance(0.5) ? room : null);

@@ -7,7 +7,12 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { checkWorlds } from "../check.ts";
-import { lockSchedules, seatSchedules, serverSchedules, type RegistrySchedule } from "./schedule.ts";
+import {
+  lockSchedules,
+  seatSchedules,
+  serverSchedules,
+  type RegistrySchedule,
+} from "./schedule.ts";
 import { simulateRegistry } from "./simulate.ts";
 
 const runs = Math.ceil(Number(process.env["SIM_RUNS"] ?? 2_000) / 5);

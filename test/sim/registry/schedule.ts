@@ -32,7 +32,12 @@ export type RegistryAction =
       readonly mode: string | null;
     }
   | { readonly type: "dispose"; readonly room: RoomId }
-  | { readonly type: "lock"; readonly key: string; readonly ttlMs: number; readonly holding: Holding }
+  | {
+      readonly type: "lock";
+      readonly key: string;
+      readonly ttlMs: number;
+      readonly holding: Holding;
+    }
   | { readonly type: "server"; readonly server: string; readonly aheadMs: number }
   | { readonly type: "kill" | "drain"; readonly server: string }
   | { readonly type: "drop-there"; readonly server: string; readonly player: number }
@@ -115,7 +120,10 @@ const faults: readonly Weighted[] = [
 
 const partitions: Weighted = {
   weight: 2,
-  arbitrary: fc.record({ type: fc.constant("partitions" as const), count: fc.constantFrom(1, 2, 3) }),
+  arbitrary: fc.record({
+    type: fc.constant("partitions" as const),
+    count: fc.constantFrom(1, 2, 3),
+  }),
 };
 
 const coming = fc.constantFrom<Coming>(

@@ -62,11 +62,21 @@ export class SeatJudge {
     }
   }
 
+  /** Somebody asks a shard for a place. */
+  asking({ connection, claim }: Visitor): void {
+    if (claim === null || claim === undefined) return;
+    this.#seats.get(claim.id)?.tried.add(connection);
+  }
+
   /** A shard answered somebody who asked for a place. */
-  asked(shard: ShardId, { connection, request, claim }: Visitor, admitted: Result<Entry>, at: number): void {
+  asked(
+    shard: ShardId,
+    { connection, request, claim }: Visitor,
+    admitted: Result<Entry>,
+    at: number,
+  ): void {
     const { session } = request;
     const promise = claim === null || claim === undefined ? undefined : this.#seats.get(claim.id);
-    promise?.tried.add(connection);
     if (admitted.ok || admitted.code === "unavailable") return;
     const ticketed = promise !== undefined && this.#mustTake(promise, connection, at);
     const isBack = [...(this.#active.get(shard) ?? [])].some(
@@ -112,7 +122,10 @@ export class SeatJudge {
     if (seat.client === client) seat.wasOpen = true;
     for (const [other, its] of this.#seatOf) {
       if (its !== seat || other === client || !isLive(other) || !isLive(client)) continue;
-      throw new Violation("SE4", `seat ${seat.id} has the clients ${other.number}, ${client.number}`);
+      throw new Violation(
+        "SE4",
+        `seat ${seat.id} has the clients ${other.number}, ${client.number}`,
+      );
     }
   }
 

@@ -101,7 +101,13 @@ export class Servers {
     }
     const named = new Map<string, string>();
     for (const id of partitionNames(this.#world.rooms.deployment.partitions)) {
-      const page = { type: "rooms", roomType: "hosted", query: {}, after: null, limit: 100 } as const;
+      const page = {
+        type: "rooms",
+        roomType: "hosted",
+        query: {},
+        after: null,
+        limit: 100,
+      } as const;
       const rooms = await this.#calls.call({ role: "registry", id }, page);
       if (!rooms.ok) throw new Violation("DI1", `${id} answers ${rooms.code}`);
       for (const { roomId, serverId, playerCount } of rooms.value.rooms) {

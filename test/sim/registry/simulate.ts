@@ -130,6 +130,10 @@ class Run {
   /** A deployment: the registry's objects start anew, shards do within a while. */
   #changePartitions(count: number): void {
     const { world } = this;
+    const { partitions } = world.rooms.deployment;
+    // One deployment after the other: the hub must have seen the last.
+    const seen = world.partition(hub).object.rows.values.get("partitions");
+    if ((seen as { count: number } | undefined)?.count !== partitions && partitions > 1) return;
     world.changePartitions(count);
     for (const { object } of world.partitions) {
       object.crash(world.random.chance(0.5) ? "all" : "some");

@@ -89,8 +89,10 @@ export class RegistryWorld implements Environment {
         const most = this.options.clockSkewMs;
         return most === 0 ? 0 : Math.floor(this.random.between(-most, most));
       },
-      answered: (request, reply, at) =>
-        this.judged(() => this.locks.answered(request, reply, at, this.timeline.now)),
+      observed: (of, at) => this.locks.observed(of, at),
+      decided: (request, reply) => this.locks.decided(request, reply),
+      answered: (request, reply) =>
+        this.judged(() => this.locks.answered(name, request, reply, this.timeline.now)),
     });
     this.#hosts.set(address, host);
     return host;
@@ -109,6 +111,7 @@ export class RegistryWorld implements Environment {
       world: this,
       registry: () => this.rooms.partitionOf(room),
       seats: {
+        asking: (visitor) => this.seats.asking(visitor),
         asked: (id, visitor, admitted, at) =>
           this.judged(() => this.seats.asked(id, visitor, admitted, at)),
         welcomed: (client, entry) => this.seats.welcomed(client, entry),
