@@ -16,7 +16,7 @@ export const underWayMs = 30_000;
 const retryBounds = { baseMs: 1_000, maxMs: 60_000 };
 
 const owedSchema = v.variant("type", [
-  v.object({ type: v.literal("limit"), maxPlayers: v.null() }),
+  v.object({ type: v.literal("limit"), maxPlayers: v.null(), at: v.number() }),
   v.object({ type: v.literal("vacate"), server: v.string() }),
 ]);
 export type OwedCall = v.InferOutput<typeof owedSchema>;
@@ -46,6 +46,10 @@ export class OwedCalls {
       calls.#add(room, owed.output, owner.ports.clock.now() + delayMs);
     }
     return calls;
+  }
+
+  get isEmpty(): boolean {
+    return this.#debts.size === 0;
   }
 
   /** Resolves when no call for the room is under way: what is sent after it comes after it. */
@@ -100,8 +104,7 @@ export class OwedCalls {
       return this.#owner.ask(hub, { type: "vacate", room, server: call.server });
     }
     const to = { role: "shard", id: shardId(room, 1) } as const;
-    const at = this.#owner.ports.clock.now();
-    return this.#owner.ports.calls.call(to, { ...call, at });
+    return this.#owner.ports.calls.call(to, call);
   }
 
   #wakeAt(at: number): void {

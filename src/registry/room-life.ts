@@ -143,7 +143,7 @@ export class RoomLife {
     // Its shard has told of it meanwhile.
     if (host.value !== null) this.#oweVacating(id, host.value);
     if (row.keepMs === undefined) return success(known);
-    if (host.value === null) this.#oweOldLimit(id, this.#now);
+    if (host.value === null) this.#oweOldLimit(id, 0);
     return roomExists(id);
   }
 
@@ -159,15 +159,11 @@ export class RoomLife {
 
   /** Tells the shard the room's own limit; when the room does not come about, it is taken back. */
   async #limit(room: RoomId, maxPlayers: number): Promise<Result<null>> {
-    this.#oweOldLimit(room, this.#now + underWayMs);
+    const at = this.#now;
+    this.#oweOldLimit(room, underWayMs);
     await this.#owed.idle(room);
     const to = { role: "shard", id: shardId(room, 1) } as const;
-    const limited = await this.#owner.ports.calls.call(to, {
-      type: "limit",
-      maxPlayers,
-      at: this.#now,
-    });
-    return limited;
+    return this.#owner.ports.calls.call(to, { type: "limit", maxPlayers, at });
   }
 
   /** Until then an empty room's time may have been over, begun anew, or not be known. */
@@ -198,7 +194,7 @@ export class RoomLife {
     this.#store.forget(room, reason);
     if (room.host !== null) this.#oweVacating(room.id, room.host);
     else if (room.maxPlayers !== null && reason !== "disposed") {
-      this.#oweOldLimit(room.id, this.#now);
+      this.#oweOldLimit(room.id, 0);
     }
   }
 
@@ -206,8 +202,10 @@ export class RoomLife {
     this.#owed.owe(room, { type: "vacate", server }, this.#now);
   }
 
-  #oweOldLimit(room: RoomId, at: number): void {
-    this.#owed.owe(room, { type: "limit", maxPlayers: null }, at);
+  /** A limit that is decided on later holds, whichever the shard is told first. */
+  #oweOldLimit(room: RoomId, delayMs: number): void {
+    const now = this.#now;
+    this.#owed.owe(room, { type: "limit", maxPlayers: null, at: now + 1 }, now + delayMs);
   }
 
   /** Ends the room's shards, and then, when none would subscribe again, its log. */

@@ -79,13 +79,14 @@ export class SeatJudge {
     const promise = claim === null || claim === undefined ? undefined : this.#seats.get(claim.id);
     if (admitted.ok || admitted.code === "unavailable") return;
     const ticketed = promise !== undefined && this.#mustTake(promise, connection, at);
+    const isTheirs = (seat: Known): boolean => {
+      if (session !== undefined) return seat.session === session;
+      // Who speaks the protocol has a session instead, or has not heard of it.
+      const isPlain = seat.client?.visitor.request.speaksProtocol === false;
+      return claim === null && isPlain && seat.expiresAt === null && seat.connection === connection;
+    };
     const isBack = [...(this.#active.get(shard) ?? [])].some(
-      (seat) =>
-        this.#isKept(seat, at) &&
-        (session === undefined
-          ? claim == null && seat.session === null && seat.expiresAt === null
-          : seat.session === session) &&
-        (session !== undefined || seat.connection === connection),
+      (seat) => isTheirs(seat) && this.#isKept(seat, at),
     );
     if (!ticketed && !isBack) return;
     const who = ticketed ? `with the ticket of ${promise.id}` : "who came back in time";
