@@ -116,12 +116,14 @@ export class Learning {
   }
 
   #take(room: Room, shard: number, load: LoadReply): void {
+    room.counts ??= new ShardCounts(room.type);
+    if (room.counts.isOvertaken(shard, load.at)) return;
     this.#store.changeLoad(room, () => {
       room.counts ??= new ShardCounts(room.type);
       const grown = room.counts.report(shard, load, this.#owner.ports.clock.now());
       room.connections += grown.connections;
       room.reserved += grown.reserved;
-      if (load.players !== null) room.players = load.players;
+      room.players = load.players;
       room.isKnown ||= room.counts.areAllKnown();
     });
   }

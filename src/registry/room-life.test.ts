@@ -195,7 +195,7 @@ test("DI5 a limit that its shard was not told is no room, and is taken back unti
   await rig.start();
   shards.down.clear();
   await rig.passInSteps(minute);
-  expect(shards.limits.get("game:a-1")).toBe(4);
+  expect(shards.limits.get("game:a-1")).toBe(null);
   expect([...rig.ports.storage.rows.keys()].filter((key) => key.startsWith("owed/"))).toEqual([]);
   expect(await rig.failed(request)).toBe(null);
   await rig.passInSteps(minute);
@@ -213,7 +213,7 @@ test("DI5 an object that dies while it tells the limit takes it back in its next
   await rig.start();
   expect(await rig.list()).toEqual([]);
   await rig.passInSteps(minute);
-  expect(shards.limits.get("game:a-1")).toBe(4);
+  expect(shards.limits.get("game:a-1")).toBe(null);
 });
 
 test("DI5 a room's own limit ends with the room", async () => {
@@ -221,7 +221,7 @@ test("DI5 a room's own limit ends with the room", async () => {
   await rig.create("game:a", { maxPlayers: 2, keepMs: minute });
   await rig.passInSteps(2 * minute);
   expect(await rig.list()).toEqual([]);
-  expect(shards.limits.get("game:a-1")).toBe(4);
+  expect(shards.limits.get("game:a-1")).toBe(null);
 });
 
 test("DI16 a room that is disposed of ends at its shards, its sequencer, and then here", async () => {
