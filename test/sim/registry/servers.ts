@@ -91,7 +91,7 @@ export class Servers {
   async checkDirectory(): Promise<void> {
     const listed = await this.#calls.call(
       { role: "registry", id: hub },
-      { type: "servers", after: null, limit: 100 },
+      { type: "servers", kind: "server", roomType: null, after: null, limit: 100 },
     );
     if (!listed.ok) throw new Violation("SV1", `the hub answers ${listed.code}`);
     for (const { serverId, status } of listed.value.servers) {
