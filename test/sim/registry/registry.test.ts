@@ -4,7 +4,7 @@
  * see `schedule.ts` for what can happen. REGISTRY_RUNS sets how many there are of each kind, or
  * SIM_RUNS for a fifth of it; SIM_SEED repeats a run.
  */
-import fc from "fast-check";
+import type fc from "fast-check";
 import { expect, test } from "vitest";
 import { checkWorlds } from "../check.ts";
 import {
