@@ -177,8 +177,8 @@ export class Servers {
     return success(server.placeOf(room));
   }
 
-  vacate({ room, server }: Call<"vacate">): Result<null> {
-    this.#hosting.vacate(room, server);
+  vacate({ room, server, at = Infinity }: Call<"vacate">): Result<null> {
+    this.#hosting.vacate(room, server, at);
     return success(null);
   }
 
