@@ -212,7 +212,9 @@ class Run {
   #part(one: number, other: number, forMs: number): void {
     const addresses = [
       ...this.world.objects.map((each) => each.address),
-      ...["gate/1", "gate/2", "gate/3"],
+      "gate/1",
+      "gate/2",
+      "gate/3",
       ...this.#servers.addresses,
     ];
     const [from, to] = [pick(addresses, one), pick(addresses, other)];
