@@ -4,6 +4,7 @@ import { batchedFanOut, fanOut } from "./fan-out.ts";
 import { ingestBatches, ingestBatchesPlain, ingestOverSockets, ingestPosts } from "./ingest.ts";
 import { latency } from "./latency.ts";
 import { memory } from "./memory.ts";
+import { registryCalls } from "./registry-calls.ts";
 import { slowClients } from "./slow-clients.ts";
 import type { Workload } from "./workload.ts";
 
@@ -16,6 +17,7 @@ export const workloads: readonly Workload[] = [
   latency,
   batchedFanOut,
   connects,
+  registryCalls,
   memory,
   slowClients,
 ];
