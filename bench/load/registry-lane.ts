@@ -32,6 +32,11 @@ export class RegistryLane {
     }
   }
 
+  /** Writes a row in an object that does nothing else, new if the name is. */
+  async writeObject(name: string): Promise<void> {
+    await expectOk(this.#http.get(`/bench/object?name=${name}`));
+  }
+
   /** The body of `GET rooms` with this query. */
   async rooms(query: string): Promise<string> {
     const path = `/parties/registry/default/rooms?${query}`;

@@ -1,7 +1,8 @@
 /**
  * The product as in `src/worker.ts`, with a registry that counts the calls that reach it and enters
- * rooms a thousand at a time. Served by the benchmark alone, which asks below `/bench/`.
+ * many rooms at once. Served by the benchmark alone, which asks below `/bench/`.
  */
+import { DurableObject } from "cloudflare:workers";
 import { Server, type Connection, type WSMessage } from "partyserver";
 import {
   registry,
@@ -27,6 +28,15 @@ class ChatRoom extends Server {
     this.broadcast(message, [sender.id]);
   }
 }
+
+/** The least that a new object with a row costs: what is measured of shards can be compared with it. */
+export class Floor extends DurableObject {
+  write(): void {
+    void this.ctx.storage.put("row", true);
+  }
+}
+
+type BenchBindings = Bindings & { readonly Floor: DurableObjectNamespace<Floor> };
 
 export class Main extends shard(ChatRoom, rooms) {}
 export class Router extends router(rooms) {}
@@ -67,14 +77,16 @@ export default {
         const count = Number(searchParams.get("count"));
         return answer(stub.partyshardCall({ type: "bench-fill", from, count }));
       }
+      case "/bench/object":
+        return answer(env.Floor.getByName(searchParams.get("name") ?? "").write());
       default:
         return routeRooms(request, env);
     }
   },
-} satisfies ExportedHandler<Bindings>;
+} satisfies ExportedHandler<BenchBindings>;
 
 async function answer(reply: Promise<unknown>): Promise<Response> {
-  return Response.json(await reply);
+  return Response.json((await reply) ?? null);
 }
 
 /** A tenth is ranked, a quarter locked, each on one of eight maps, each with a name of its own. */

@@ -5,6 +5,8 @@ import { ingestBatches, ingestBatchesPlain, ingestOverSockets, ingestPosts } fro
 import { latency } from "./latency.ts";
 import { memory } from "./memory.ts";
 import { registryCalls } from "./registry-calls.ts";
+import { registryMemory } from "./registry-memory.ts";
+import { registry } from "./registry.ts";
 import { slowClients } from "./slow-clients.ts";
 import type { Workload } from "./workload.ts";
 
@@ -20,4 +22,6 @@ export const workloads: readonly Workload[] = [
   registryCalls,
   memory,
   slowClients,
+  registry,
+  registryMemory,
 ];
