@@ -7,7 +7,7 @@ import { memory } from "./memory.ts";
 import { registryCalls } from "./registry-calls.ts";
 import { registryMemory } from "./registry-memory.ts";
 import { registry } from "./registry.ts";
-import { slowClients } from "./slow-clients.ts";
+import { readingClients, slowClients } from "./slow-clients.ts";
 import type { Workload } from "./workload.ts";
 
 export const workloads: readonly Workload[] = [
@@ -22,6 +22,7 @@ export const workloads: readonly Workload[] = [
   registryCalls,
   memory,
   slowClients,
+  readingClients,
   registry,
   registryMemory,
 ];
