@@ -31,7 +31,7 @@ export class PlacementTables {
   }
 
   async table({ room: id }: RequestOf<"table">): Promise<RegistryReply> {
-    const found = await this.#life.use(id, null);
+    const found = await this.#life.lookUp(id);
     if (!found.ok) return asProblem(found);
     const { isLocked, host } = found.value;
     if (host !== null) return success({ shards: [], isLocked, redirect: host.url });
