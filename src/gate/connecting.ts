@@ -70,14 +70,14 @@ export class Connecting {
 
   /**
    * The refusal of a request for a room that is on a server outside; `null` when it is here. The
-   * registry is asked where rooms of the type are always outside: no message to any other asks it.
+   * registry is asked where rooms of the type are always outside, and where the room was the last
+   * time: no message to any other asks it.
    */
   async elsewhere(room: RoomId, type: RoomType, ports: GatePorts): Promise<Refusal | null> {
-    const known =
-      type.hostedBy === "servers"
-        ? await this.#tables.current(room, type, ports)
-        : this.#tables.lastKnown(room);
-    const address = known?.redirect ?? null;
+    const mayBeOutside =
+      type.hostedBy === "servers" || (this.#tables.lastKnown(room)?.redirect ?? null) !== null;
+    if (!mayBeOutside) return null;
+    const { redirect: address } = await this.#tables.current(room, type, ports);
     return address === null ? null : misdirected(room, address);
   }
 }

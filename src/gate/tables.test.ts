@@ -90,6 +90,16 @@ test("RA13 reads and writes are told the address once the gate has learned it fr
   expect(rig.calls.made.length).toBe(made);
 });
 
+test("RA13 reads and writes learn within a second that the room has come back", async () => {
+  const rig = new GateRig();
+  rig.redirect = outside;
+  await rig.upgrade();
+  rig.redirect = null;
+  expect((await rig.post("before")).status).toBe(421);
+  rig.clock.advance(1_000);
+  expect((await rig.post("after")).status).toBe(200);
+});
+
 test("RA13 where a type's rooms are always outside, reads and writes ask for themselves", async () => {
   const rig = new GateRig();
   rig.redirect = outside;
