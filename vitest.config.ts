@@ -21,7 +21,12 @@ export default defineConfig({
         plugins: [
           cloudflareTest({
             wrangler: { configPath: "./wrangler.jsonc" },
-            miniflare: { bindings: { PARTYSHARD_ADMIN_TOKEN: "test-admin-token" } },
+            miniflare: {
+              bindings: {
+                PARTYSHARD_ADMIN_TOKEN: "test-admin-token",
+                PARTYSHARD_SECRET: "a test secret of thirty-two bytes or more",
+              },
+            },
           }),
         ],
         test: {
@@ -34,6 +39,9 @@ export default defineConfig({
         plugins: [
           cloudflareTest({
             wrangler: { configPath: "./test/support/apps/workers/wrangler.jsonc" },
+            miniflare: {
+              bindings: { PARTYSHARD_SECRET: "another test secret of thirty-two bytes" },
+            },
           }),
         ],
         test: {

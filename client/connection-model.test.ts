@@ -19,7 +19,9 @@ const commands = fc.oneof(
   { weight: 3, arbitrary: fc.record({ do: fc.constant("answer"), times }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant("cut"), times }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant("repeat"), times }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("flood"), times }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("lose a frame"), times }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant("lose an answer"), times }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("fall silent"), times }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("garble"), times }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant("rebirth"), times }) },
@@ -54,7 +56,11 @@ function perform(world: ModelRoom, { do: what, times: count }: Command): void {
     case "repeat":
       return world.repeat(count);
     case "lose a frame":
-      return world.loseFrame();
+      return world.loseFrame("messages");
+    case "lose an answer":
+      return world.loseFrame("published");
+    case "flood":
+      return world.flood(count % 4);
     case "fall silent":
       return world.fallSilent();
     case "garble":

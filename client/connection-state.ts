@@ -49,8 +49,11 @@ export type ConnectionState = Outbox & {
   readonly topics: Topics;
   /** Where a `redirect` led, in place of the room's own address. */
   readonly address: string | null;
-  /** Connections in a row that failed or did not stay. */
+  /** What the last welcome said to come back with, in place of a `ticket`. */
+  readonly session?: string | undefined;
+  /** Connections in a row that failed or did not stay, and those of them since the last `redirect`. */
   readonly failures: number;
+  readonly strikes: number;
 };
 
 export type ConnectionEvent =
@@ -61,6 +64,8 @@ export type ConnectionEvent =
   | {
       readonly type: "publish";
       readonly id: string;
+      /** Counts up; a numbered `id` ends in it. */
+      readonly number: number;
       readonly data: Payload;
       readonly topic?: string | undefined;
     }
@@ -78,7 +83,7 @@ export type Effect =
   | {
       readonly type: "connect";
       readonly address: string | null;
-      readonly query: Readonly<Record<string, string | undefined>>;
+      readonly query: Readonly<Record<string, string | null | undefined>>;
     }
   | { readonly type: "disconnect"; readonly code: number; readonly reason: string }
   | { readonly type: "transmit"; readonly text: string }
@@ -128,8 +133,8 @@ export type Turn = {
 
 export function initialState(
   settings: Settings,
-  topics: Topics = [],
-  position: Position | null = null,
+  topics: Topics,
+  position: Position | null,
 ): ConnectionState {
   return {
     settings,
@@ -138,6 +143,7 @@ export function initialState(
     topics,
     address: null,
     failures: 0,
+    strikes: 0,
     sends: [],
     publishes: [],
   };

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { encodeServerFrame, protocolVersion, type ServerFrame } from "../src/protocol/client.ts";
 import { closeCodes } from "../src/protocol/close-codes.ts";
+import type { Payload } from "../src/protocol/payload.ts";
 import {
   initialState,
   wakeAt,
@@ -39,7 +40,7 @@ class Rig {
   effects: readonly Effect[] = [];
 
   constructor(settings: Partial<Settings> = {}) {
-    this.state = deepFreeze(initialState({ ...defaultSettings, ...settings }));
+    this.state = deepFreeze(initialState({ ...defaultSettings, ...settings }, [], null));
   }
 
   /** The effects of the last event are the result. */
@@ -120,7 +121,7 @@ const events: Record<ConnectionEvent["type"], ConnectionEvent> = {
   start,
   stop: { type: "stop", code: 1000, reason: "" },
   subscribe: { type: "subscribe", topics: ["a"] },
-  publish: { type: "publish", id: "i", data: "x" },
+  publish: { type: "publish", id: "i", number: 1, data: "x" },
   send: { type: "send", data: "x" },
   opened,
   closed: lost,
@@ -231,7 +232,7 @@ test.each([...Object.values(closeCodes), 1001, 1006, 1011, 1012, 4499, 4999])(
   (code) => {
     for (const phase of ["connecting", "greeting", "open"] as const) {
       const rig = new Rig();
-      rig.take(...roads[phase], { type: "publish", id: "i", data: "x" });
+      rig.take(...roads[phase], { type: "publish", id: "i", number: 1, data: "x" });
       rig.take({ type: "closed", code, reason: "r" });
       expect(rig.effects[0]).toEqual({ type: "closed", code, reason: "r" });
       const stops = code >= 4500 && code <= 4999;
@@ -381,7 +382,7 @@ test("CL6 after maxRetries the client stops", () => {
   const rig = new Rig({ maxRetries: 1 });
   rig.take(start, lost);
   rig.wait();
-  rig.take({ type: "publish", id: "i", data: "x" });
+  rig.take({ type: "publish", id: "i", number: 1, data: "x" });
   expect(rig.take(lost)).toMatchObject([{ type: "closed" }, { type: "settle", id: "i" }]);
   expect(rig.phase).toBe("stopped");
   expect(wakeAt(rig.state)).toBe(Infinity);
@@ -412,6 +413,22 @@ test("CL8 later connections go there too, until three in a row have failed", () 
     return (rig.wait()[0] as Effect & { type: "connect" }).address;
   });
   expect(addresses).toEqual([url, url, null]);
+});
+
+test("CL8 failures before a redirect do not count against its address", () => {
+  const rig = new Rig();
+  rig.take(start);
+  for (let failures = 0; failures < 4; failures += 1) {
+    rig.take(lost);
+    rig.wait();
+  }
+  rig.take(opened, received({ type: "redirect", url }));
+  const addresses = [1, 2, 3, 4].map(() => {
+    const { address } = rig.wait()[0] as Effect & { type: "connect" };
+    rig.take(lost);
+    return address;
+  });
+  expect(addresses).toEqual([url, url, url, null]);
 });
 
 test("CL8 a redirect past maxRetries stops", () => {
@@ -446,7 +463,11 @@ test("CL9 a client whose topics leave nearly everything out acknowledges all the
   expect(rig.transmitted).toEqual([{ type: "ack", seq: 500 }]);
 });
 
-const publish = (id: string, data = "x"): ConnectionEvent => ({ type: "publish", id, data });
+let handedOver = 0;
+const publish = (id: string, data: Payload = "x"): ConnectionEvent => {
+  handedOver += 1;
+  return { type: "publish", id, number: handedOver, data };
+};
 
 test("CL10 over the socket a publish without an answer is sent again, with the same id", () => {
   const rig = new Rig({ publish: "socket" }).open();
@@ -548,7 +569,7 @@ test("CL11 the buffer is bounded by count: what does not fit is refused", () => 
 
 test("CL11 the buffer is bounded by bytes, of text in UTF-8 and of bytes themselves", () => {
   const rig = new Rig({ maxEnqueuedBytes: 10 });
-  rig.take(publish("a", "ääää"), { type: "publish", id: "b", data: { base64: "AAAA" } });
+  rig.take(publish("a", "ääää"), publish("b", { base64: "AAAA" }));
   expect(rig.effects).toMatchObject([{ type: "settle", id: "b" }]);
   rig.take(publish("c", "xx"));
   expect(rig.effects).toEqual([]);
@@ -608,6 +629,76 @@ test("CL15 volatile and local messages have no number and move no position", () 
   rig.take(received({ type: "local", data: "l" }));
   expect(rig.effects).toEqual([{ type: "deliver", data: "l", position: null, isLocal: true }]);
   expect(rig.state.position).toEqual({ epoch: "e", seq: 5 });
+});
+
+test("CL10 over the socket a publish without an answer is repeated while the connection lives, ever later", () => {
+  const rig = new Rig({ publish: "socket", pingIntervalMs: Infinity }).open();
+  rig.take(publish("a"));
+  const first = rig.now;
+  const times = Array.from({ length: 6 }, () => {
+    expect(rig.wait()).toEqual([
+      { type: "transmit", text: '{"type":"publish","id":"a","data":"x"}' },
+    ]);
+    return rig.now - first;
+  });
+  expect(times).toEqual([10_500, 21_500, 33_500, 47_500, 65_500, 90_500]);
+  rig.take(received({ type: "published", id: "a", seq: 6 }));
+  expect(rig.effects).toMatchObject([{ type: "settle", id: "a", outcome: { ok: true } }]);
+  expect(wakeAt(rig.state)).toBe(Infinity);
+});
+
+test("CL10 a publish that is repeated in vain is given up in time", () => {
+  const rig = new Rig({ publish: "socket", pingIntervalMs: Infinity }).open();
+  rig.take(publish("a"));
+  const until = rig.now + 240_000;
+  while (rig.state.publishes.length > 0) rig.wait();
+  expect([rig.now, rig.effects]).toEqual([
+    until,
+    [{ type: "settle", id: "a", outcome: { ok: false, code: "unanswered", problem: undefined } }],
+  ]);
+});
+
+test("CL10 over the socket a publish leaves when all that are 64 or more before it have answers", () => {
+  const rig = new Rig({ publish: "socket" }).open();
+  const ids = Array.from({ length: 70 }, (_, index) => `i${index}`);
+  const gone = ids.flatMap((id) => {
+    rig.take(publish(id));
+    return rig.transmitted;
+  });
+  expect(gone).toHaveLength(64);
+  // Answers to the others let nothing out past the one that waits for its repeat.
+  const busy = { ...problem, status: 503 };
+  rig.take(received({ type: "rejected", id: "i0", problem: busy }));
+  for (const id of ids.slice(1, 64)) rig.take(received({ type: "published", id, seq: 9 }));
+  expect(rig.transmitted).toEqual([]);
+  rig.wait();
+  expect(rig.transmitted).toMatchObject([{ id: "i0" }]);
+  rig.take(received({ type: "published", id: "i0", seq: 99 }));
+  expect(rig.transmitted).toMatchObject(ids.slice(64).map((id) => ({ id })));
+});
+
+test("CL18 the session of the last welcome is what the client comes back with, in place of a ticket", () => {
+  const rig = new Rig();
+  expect(rig.take(start)[0]).not.toHaveProperty("query.ticket");
+  rig.take(opened, received({ ...welcome, session: "s1" }), lost);
+  expect(rig.wait()).toMatchObject([{ query: { session: "s1", ticket: null } }]);
+  rig.take(opened, received({ ...welcome, recovered: true }), lost);
+  expect(rig.wait()).toMatchObject([{ query: { session: "s1", ticket: null } }]);
+  rig.take(opened, received({ ...welcome, recovered: true, session: "s2" }));
+  expect(rig.take(start).at(-1)).toMatchObject({ query: { session: "s2", ticket: null } });
+});
+
+test("CL18 a redirect with a ticket leaves the session behind, one without takes it along", () => {
+  const rig = new Rig();
+  rig.take(start, opened, received({ ...welcome, session: "s1" }));
+  const address = "wss://other/parties/router/room?place=1";
+  rig.take(received({ type: "redirect", url: address }));
+  expect(rig.wait()).toMatchObject([{ address, query: { session: "s1", ticket: null } }]);
+  rig.take(opened, received({ type: "redirect", url }));
+  const [connect] = rig.wait();
+  expect(connect).toMatchObject({ type: "connect", address: url });
+  expect(connect).not.toHaveProperty("query.session");
+  expect(connect).not.toHaveProperty("query.ticket");
 });
 
 test("CL2 a reset moves the client, within an epoch or to another", () => {

@@ -73,9 +73,8 @@ function enqueue(turn: Turn, event: ConnectionEvent & { type: "publish" | "send"
   if (event.type === "send") {
     if (isTaken) turn.sends = [...turn.sends, { data, bytes }];
   } else if (isTaken) {
-    const { id, topic } = event;
     const unsent = { attempts: 0, leaveAt: 0, expiresAt: Infinity };
-    turn.publishes = [...turn.publishes, { id, data, topic, bytes, ...unsent }];
+    turn.publishes = [...turn.publishes, { ...event, bytes, ...unsent }];
   } else {
     settle(turn, event.id, { ok: false, code: isStopped ? "closed" : "buffer-full" });
   }
@@ -87,18 +86,10 @@ function tick(turn: Turn): void {
   giveUp(turn, "unanswered", now);
   flush(turn);
   if (now < link.wakeAt) return;
-  switch (link.phase) {
-    case "idle":
-    case "stopped":
-      return;
-    case "connecting":
-    case "greeting":
-      return abandon(turn, "no welcome");
-    case "waiting":
-      return connect(turn);
-    case "open":
-      if (link.isPinged) return abandon(turn, "no pong");
-      turn.link = { ...link, isPinged: true, wakeAt: now + settings.pingTimeoutMs };
-      turn.effects.push({ type: "transmit", text: "ping" });
-  }
+  if (link.phase === "waiting") return connect(turn);
+  // For an idle client and one that stopped no time is due.
+  if (link.phase !== "open") return abandon(turn, "no welcome");
+  if (link.isPinged) return abandon(turn, "no pong");
+  turn.link = { ...link, isPinged: true, wakeAt: now + settings.pingTimeoutMs };
+  turn.effects.push({ type: "transmit", text: "ping" });
 }

@@ -1,7 +1,8 @@
 import { expect, test, vi } from "vitest";
 import { postOnce } from "./http-publish.ts";
 
-const post = { makeUrl: async () => "http://localhost/parties/router/lobby", id: "i", data: "x" };
+const url = Promise.resolve("http://localhost/parties/router/lobby");
+const post = { url, id: "i", data: "x" };
 const problem = { type: "urn:x", title: "t", status: 422, detail: "d" };
 
 function answering(response: Response | Error): typeof fetch {
@@ -37,7 +38,7 @@ test.each([
 });
 
 test("CL10 an address that cannot be made is no answer", async () => {
-  expect(await postOnce(fetch, { ...post, makeUrl: failing })).toEqual({ ok: false });
+  expect(await postOnce(fetch, { ...post, url: failing() })).toEqual({ ok: false });
 });
 
 test("CL10 a request that takes too long is no answer", async () => {

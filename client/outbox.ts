@@ -11,11 +11,13 @@ export type Send = { readonly data: Payload; readonly bytes: number };
 
 export type Publish = {
   readonly id: string;
+  /** Its place among all that were handed over; some may be left out. */
+  readonly number: number;
   readonly data: Payload;
-  readonly topic: string | undefined;
+  readonly topic?: string | undefined;
   readonly bytes: number;
   readonly attempts: number;
-  /** When it may leave, again after a refusal for the moment; `Infinity` while it is under way. */
+  /** When it may leave, also again; `Infinity` while a request is under way. */
   readonly leaveAt: number;
   /** When it is given up: some time after it first left. */
   readonly expiresAt: number;
@@ -25,8 +27,8 @@ export type Publish = {
 
 export type Outbox = { readonly sends: readonly Send[]; readonly publishes: readonly Publish[] };
 
-/** Where a message has its place in the room's order. Over the socket the epoch is not told. */
-export type Published = { readonly epoch?: string; readonly seq: number };
+/** Where a message has its place in the room's order. A server elsewhere may not tell its epoch. */
+export type Published = { readonly epoch?: string | undefined; readonly seq: number };
 
 export type Answer =
   | { readonly ok: true; readonly value: Published }
@@ -48,8 +50,7 @@ export type Outcome =
 
 /** Bytes of the message itself. */
 export function byteLength(data: Payload): number {
-  if (typeof data !== "string") return data.base64.length * 0.75;
-  return new TextEncoder().encode(data).length;
+  return typeof data === "string" ? new Blob([data]).size : data.base64.length * 0.75;
 }
 
 export function outboxBytes({ sends, publishes }: Outbox): number {

@@ -5,9 +5,6 @@
  */
 export const ackEvery = { messages: 128, units: 16 * 1024 };
 
-/** Publishes without an answer on one socket. */
-export const maxUnanswered = 64;
-
 /** A topic of a message: 1 to 128 printable ASCII characters but `,` and `*`. */
 export function isTopic(text: string): boolean {
   return /^[!-)+\--~]{1,128}$/.test(text);
@@ -19,11 +16,6 @@ export function areTopicFilters(topics: readonly string[]): boolean {
     topics.length <= 100 &&
     topics.every((topic) => isTopic(topic) || /^([!-)+\--~]{1,126}:)?\*$/.test(topic))
   );
-}
-
-/** The id of a publish, which is its idempotency key: 1 to 255 printable ASCII characters. */
-export function isPublishId(text: string): boolean {
-  return /^[ -~]{1,255}$/.test(text);
 }
 
 /** Base64 as `btoa` writes it: a whole number of fours, padded. */

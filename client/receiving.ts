@@ -10,18 +10,17 @@ import type { Answer } from "./outbox.ts";
 import { ackEvery } from "./protocol-bounds.ts";
 import { readServerFrame } from "./server-frame.ts";
 import { pauseMs } from "./settings.ts";
-import { abandon, flush, hangUp, lose, settle, transmit } from "./transitions.ts";
+import { abandon, flush, settle, transmit } from "./transitions.ts";
 
 type FrameOf<Type extends ServerFrame["type"]> = Extract<ServerFrame, { type: Type }>;
 
 export function receive(turn: Turn, data: unknown): void {
   const { link, settings } = turn;
-  if (link.phase !== "open" && link.phase !== "greeting") return;
   if (link.phase === "open") {
     // Anything that is heard shows that the connection lives.
     const wakeAt = turn.now + settings.pingIntervalMs;
     turn.link = { ...link, wakeAt, isPinged: false, units: link.units + String(data).length };
-  }
+  } else if (link.phase !== "greeting") return;
   if (data === "pong") return;
   const frame = readServerFrame(data);
   if (frame?.type === "redirect") return redirect(turn, frame.url);
@@ -52,7 +51,7 @@ function take(turn: Turn, frame: ServerFrame): boolean {
       reset(turn, frame, frame.reason);
       break;
     case "published":
-      takeAnswer(turn, frame.id, { ok: true, value: { seq: frame.seq } });
+      takeAnswer(turn, frame.id, { ok: true, value: { epoch: frame.epoch, seq: frame.seq } });
       break;
     case "rejected":
       takeAnswer(turn, frame.id, { ok: false, problem: frame.problem });
@@ -72,18 +71,17 @@ function takeMessages(turn: Turn, frame: FrameOf<"messages">): boolean {
     const seq = frame.seq?.[index] ?? after + 1 + index;
     if (seq > position.seq) deliver(turn, data, { ...position, seq });
   }
-  const covered = Math.max(0, through - position.seq);
-  turn.position = { ...position, seq: position.seq + covered };
-  turn.link = { ...link, messages: link.messages + covered };
+  const seq = Math.max(through, position.seq);
+  turn.position = { ...position, seq };
+  turn.link = { ...link, messages: link.messages + seq - position.seq };
   return true;
 }
 
 /** Continuity is lost, and the application is told. */
 function reset(turn: Turn, { epoch, seq }: Position, reason: string): void {
-  const previous = turn.position;
-  const position = { epoch, seq };
-  turn.position = position;
-  turn.effects.push({ type: "tell", what: "reset", detail: { previous, position, reason } });
+  const detail = { previous: turn.position, position: { epoch, seq }, reason };
+  turn.position = detail.position;
+  turn.effects.push({ type: "tell", what: "reset", detail });
 }
 
 /** Acknowledges in time what has been handed over. */
@@ -98,6 +96,7 @@ function acknowledge(turn: Turn): void {
 function welcome(turn: Turn, frame: FrameOf<"welcome">, askedTopics: Topics): void {
   const { position, topics, effects, now } = turn;
   const { epoch, seq } = frame;
+  turn.session = frame.session ?? turn.session;
   turn.link = {
     phase: "open",
     connection: frame.connection,
@@ -121,14 +120,13 @@ function welcome(turn: Turn, frame: FrameOf<"welcome">, askedTopics: Topics): vo
   flush(turn);
 }
 
-/** Elsewhere, from now on. At once the first time, so that being moved is not felt. */
+/** Elsewhere, from now on. */
 function redirect(turn: Turn, url: string): void {
-  hangUp(turn, 1000, "redirected");
-  lose(turn);
+  abandon(turn, "redirected", true);
   turn.address = url;
-  if (turn.failures === 1 && turn.link.phase === "waiting") {
-    turn.link = { phase: "waiting", wakeAt: turn.now };
-  }
+  turn.strikes = 0;
+  // A ticket of its own is for there; without one the client's place is what it was.
+  if (/[?&]ticket=/.test(url)) turn.session = undefined;
 }
 
 /** An answer to a publish, over the socket or to a `post`. */

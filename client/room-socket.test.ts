@@ -2,6 +2,7 @@ import { afterEach, expect, test, vi } from "vitest";
 import { once } from "node:events";
 import { WebSocketServer } from "ws";
 import { encodeServerFrame, parseClientFrame, type ServerFrame } from "../src/protocol/client.ts";
+import { parseNumberedId } from "../src/protocol/publish-id.ts";
 import { PublishError, RoomSocket, type RoomSocketOptions } from "./room-socket.ts";
 import { FakeNetwork } from "../test/support/fake-web-socket.ts";
 
@@ -261,6 +262,20 @@ test("CL8 a redirect leads to its address, with its query and the socket's own",
   expect(socket.status).toBe("open");
 });
 
+test("CL8, CL18 what a redirect's address says of the query holds against the application's own", async () => {
+  const { network } = open({ id: "me", query: { ticket: "old", token: "t" } });
+  const peer = await network.next();
+  expect(peer.query).toEqual({ _pk: "me", ticket: "old", token: "t", protocol: "1" });
+  peer.accept();
+  peer.say({ type: "redirect", url: "ws://127.0.0.1:9/game?ticket=new&since=1" });
+  const moved = await network.next();
+  expect(moved.query).toEqual({ _pk: "me", ticket: "new", token: "t", protocol: "1" });
+  moved.welcome({ session: "s" });
+  moved.drop(1006);
+  const back = { _pk: "me", session: "s", token: "t", protocol: "1" };
+  expect((await network.next()).query).toEqual({ ...back, epoch: "e", since: "5" });
+});
+
 test("CL8 a redirect to what is no address is a failed connection", async () => {
   const { network } = open();
   (await network.next()).accept();
@@ -331,8 +346,8 @@ test("CL10 over the socket a publish resolves with its place, or rejects with th
   const [, frame] = peer.frames;
   expect(peer.frames[0]).toEqual({ type: "publish", id: "mine", data: "x", topic: "scores" });
   expect(frame).toMatchObject({ type: "publish", data: { base64: "AQID" } });
-  peer.say({ type: "published", id: "mine", seq: 6 });
-  await expect(first).resolves.toEqual({ seq: 6 });
+  peer.say({ type: "published", id: "mine", epoch: "e", seq: 6 });
+  await expect(first).resolves.toEqual({ epoch: "e", seq: 6 });
   const id = frame?.type === "publish" ? frame.id : "";
   const problem = { type: "urn:x", title: "No", status: 403, detail: "not allowed here" };
   peer.say({ type: "rejected", id, problem });
@@ -356,7 +371,18 @@ test("CL10 ids of different sockets and publishes differ, and may be given once 
   await expect(Promise.allSettled(publishes)).resolves.toHaveLength(4);
 });
 
-test.each([{ topic: "a,b" }, { topic: "" }, { id: "" }, { id: "ä" }])(
+test("CL10 an application's own id may end in a number, and is never taken for the socket's", async () => {
+  const { socket, network } = open({ publish: "socket" });
+  const peer = await network.next();
+  peer.welcome();
+  const publishes = [socket.publish("x", { id: "order:9" }), socket.publish("y")];
+  const ids = peer.frames.map((frame) => "id" in frame && parseNumberedId(frame.id));
+  expect(ids).toMatchObject([null, { number: 2 }]);
+  socket.close();
+  await expect(Promise.allSettled(publishes)).resolves.toHaveLength(2);
+});
+
+test.each([{ topic: "a,b" }, { topic: "" }, { id: "" }, { id: "ä" }, { id: "~me:1" }, { id: "~" }])(
   "CL10, CL13 a publish with %j is a mistake of the caller",
   async (options) => {
     const { socket } = open();

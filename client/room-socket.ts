@@ -6,6 +6,7 @@ import type { PartySocket, PartySocketOptions } from "partysocket";
 import { CloseEvent, ErrorEvent } from "partysocket/ws";
 import type { Position } from "../src/protocol/link.ts";
 import type { Payload } from "../src/protocol/payload.ts";
+import { isPublishId } from "../src/protocol/publish-id.ts";
 import { step } from "./connection.ts";
 import {
   initialState,
@@ -18,7 +19,7 @@ import {
 import { postOnce } from "./http-publish.ts";
 import { outboxBytes, type Outcome, type Published } from "./outbox.ts";
 import { fromPayload, toPayload, type OutgoingData } from "./payload-data.ts";
-import { areTopicFilters, isPublishId, isTopic } from "./protocol-bounds.ts";
+import { areTopicFilters, isTopic } from "./protocol-bounds.ts";
 import { PublishError } from "./publish-error.ts";
 import { RoomEventTarget } from "./room-events.ts";
 import { settingsFrom, type Settings } from "./settings.ts";
@@ -40,7 +41,7 @@ export type RoomSocketOptions = PartySocketOptions &
     readonly fetch?: typeof fetch;
   };
 
-/** `setTimeout` takes no longer ones. */
+/** `setTimeout` takes no longer ones; what is 24 days away is as good as never. */
 const maxTimerMs = 2 ** 31 - 1;
 
 /**
@@ -72,7 +73,7 @@ export class RoomSocket extends RoomEventTarget {
   #state: ConnectionState;
   #socket: Socket | undefined;
   /** Effects that are still to be carried out, in order. */
-  #effects: Effect[] = [];
+  readonly #effects: Effect[] = [];
   #isBusy = false;
   /** Publishes so far, for their ids. */
   #count = 0;
@@ -80,9 +81,8 @@ export class RoomSocket extends RoomEventTarget {
   readonly #series = crypto.getRandomValues(new Uint32Array(4)).join("");
   #delivered: Position | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #timerAt = Infinity;
   #clock = 0;
-  #clockOffset = 0;
+  #wallClock = 0;
 
   constructor(options: RoomSocketOptions) {
     super();
@@ -187,25 +187,26 @@ export class RoomSocket extends RoomEventTarget {
   /**
    * Writes a message to the room: every client of every shard gets it, in one order, once. Resolves
    * with its place in that order when it is durable; rejects with a `PublishError`. While there is
-   * no connection it waits in the buffer. `id` is the idempotency key, by default a random one:
-   * give your own to repeat a publish across pages or processes.
+   * no connection it waits in the buffer. `id` is the idempotency key, by default one of this socket's
+   * own: give yours, which must not begin with `~`, to repeat a publish across pages or processes.
    */
   async publish(
     data: OutgoingData,
-    {
-      topic,
-      id = `${this.#series}:${(this.#count += 1)}`,
-    }: { readonly topic?: string; readonly id?: string } = {},
+    { topic, id: given }: { readonly topic?: string; readonly id?: string } = {},
   ): Promise<Published> {
     if (topic !== undefined && !isTopic(topic)) throw new TypeError("not a topic");
-    if (!isPublishId(id) || this.#publishes.has(id)) throw new TypeError("not a new id");
+    const number = (this.#count += 1);
+    const id = given ?? `~${this.#series}:${number}`;
+    if (!isPublishId(id) || given?.startsWith("~") || this.#publishes.has(id)) {
+      throw new TypeError("not a new id");
+    }
     const payload = toPayload(data);
     return new Promise((resolve, reject) => {
       this.#publishes.set(id, (outcome) => {
         if (outcome.ok) resolve(outcome.value);
         else reject(new PublishError(outcome.code, outcome.problem));
       });
-      this.#dispatch({ type: "publish", id, data: payload, topic });
+      this.#dispatch({ type: "publish", id, number, data: payload, topic });
     });
   }
 
@@ -224,11 +225,7 @@ export class RoomSocket extends RoomEventTarget {
     if (this.#isBusy) return;
     this.#isBusy = true;
     try {
-      while (this.#effects.length > 0) {
-        const due = this.#effects;
-        this.#effects = [];
-        for (const effect of due) this.#perform(effect);
-      }
+      for (let effect; (effect = this.#effects.shift());) this.#perform(effect);
     } finally {
       this.#isBusy = false;
     }
@@ -268,8 +265,7 @@ export class RoomSocket extends RoomEventTarget {
   }
 
   #connect(moved: string | null, query: Query): void {
-    const { connectionTimeout } = this.#state.settings;
-    const options = { ...this.#options, connectionTimeout };
+    const options = { ...this.#options, ...this.#state.settings };
     const socket = openSocket(moved ?? this.roomUrl, options, { _pk: this.id, ...query });
     this.#socket = socket;
     // One that was given up says nothing any more.
@@ -305,9 +301,8 @@ export class RoomSocket extends RoomEventTarget {
 
   async #post(id: string, payload: Payload, topic: string | undefined): Promise<void> {
     const data = fromPayload(payload);
-    const address = this.roomUrl.replace("ws", "http");
-    const makeUrl = (): Promise<string> => addQuery(address, this.#options, { topic });
-    const answer = await postOnce(this.#options.fetch ?? fetch, { makeUrl, id, data });
+    const url = addQuery(this.roomUrl.replace("ws", "http"), this.#options, { topic });
+    const answer = await postOnce(this.#options.fetch ?? fetch, { url, id, data });
     this.#dispatch({ type: "answered", id, answer });
   }
 
@@ -319,32 +314,25 @@ export class RoomSocket extends RoomEventTarget {
     this.dispatchEvent(new MessageEvent(type, { data }));
   }
 
-  /** An early timer does no harm: its tick sets the next. */
   #setTimer(): void {
-    const at = wakeAt(this.#state);
-    if (at >= this.#timerAt && at !== Infinity) return;
     clearTimeout(this.#timer);
-    this.#timerAt = at;
-    if (at === Infinity) return;
-    const delay = Math.min(Math.max(0, at - this.#now()), maxTimerMs);
-    this.#timer = setTimeout(() => {
-      this.#timerAt = Infinity;
-      this.#dispatch({ type: "tick" });
-    }, delay);
+    const delay = Math.max(0, wakeAt(this.#state) - this.#now());
+    if (delay > maxTimerMs) return;
+    this.#timer = setTimeout(() => this.#dispatch({ type: "tick" }), delay);
   }
 
   /** The clock on the wall, which goes on while a machine sleeps, but never back. */
   #now(): number {
-    const wall = Date.now() + this.#clockOffset;
-    if (wall < this.#clock) this.#clockOffset += this.#clock - wall;
-    else this.#clock = wall;
+    const wallClock = Date.now();
+    this.#clock += Math.max(0, wallClock - this.#wallClock);
+    this.#wallClock = wallClock;
     return this.#clock;
   }
 }
 
 function checkTopics(topics: readonly string[]): string[] {
   if (!areTopicFilters(topics)) {
-    throw new TypeError("not topics");
+    throw new TypeError("not a topic");
   }
   return [...topics];
 }

@@ -62,7 +62,7 @@ export function settingsFrom(options: {
  * from up to 1 s, so that the clients of a shard that went away do not come back as one.
  */
 export function pauseMs(failures: number, random: number, settings: Settings): number {
-  const { minReconnectionDelay, maxReconnectionDelay, reconnectionDelayGrowFactor } = settings;
-  const bound = minReconnectionDelay * reconnectionDelayGrowFactor ** (failures - 1);
-  return Math.ceil(random * Math.min(maxReconnectionDelay, bound)) || 1;
+  const growth = settings.reconnectionDelayGrowFactor ** (failures - 1);
+  const bound = Math.min(settings.maxReconnectionDelay, settings.minReconnectionDelay * growth);
+  return Math.ceil(random * bound) || 1;
 }

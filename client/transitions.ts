@@ -3,13 +3,19 @@
  * what the shard says; `receiving.ts` does.
  */
 import type { ClientFrame } from "../src/protocol/client.ts";
+import { maxUnanswered } from "../src/protocol/publish-id.ts";
 import type { Phase, Turn } from "./connection-state.ts";
 import type { Outcome } from "./outbox.ts";
-import { maxUnanswered } from "./protocol-bounds.ts";
 import { pauseMs } from "./settings.ts";
 
 /** Failures in a row after which an address that a `redirect` gave is given up. */
 const redirectAttempts = 3;
+
+/**
+ * A publish over the socket is repeated when it has no answer for so long, and a pause on top that
+ * grows: a shard that slept meanwhile has forgotten whom the answer was for.
+ */
+const repeatMs = 10_000;
 
 export function transmit({ effects }: Turn, frame: ClientFrame): void {
   effects.push({ type: "transmit", text: JSON.stringify(frame) });
@@ -21,7 +27,7 @@ export function settle({ effects }: Turn, id: string, outcome: Outcome): void {
 
 /** Asks for a connection that goes on where this client is. */
 export function connect(turn: Turn): void {
-  const { position, topics, address, settings } = turn;
+  const { position, topics, address, session, settings } = turn;
   turn.link = { phase: "connecting", wakeAt: turn.now + settings.connectionTimeout, topics };
   if (settings.publish === "socket") {
     // Their answers would have come over the socket that is lost.
@@ -31,7 +37,8 @@ export function connect(turn: Turn): void {
     protocol: "1",
     epoch: position?.epoch,
     since: position?.seq.toString(),
-    topics: topics.length > 0 ? topics.join(",") : undefined,
+    topics: topics.join() || undefined,
+    ...(session && { session, ticket: null }),
   };
   turn.effects.push({ type: "connect", address, query });
 }
@@ -54,25 +61,34 @@ export function halt(turn: Turn): void {
   giveUp(turn, "closed", Infinity);
 }
 
-/** The socket is gone: the client comes back after a pause, unless it has failed too often. */
-export function lose(turn: Turn): void {
-  const { link, settings, now } = turn;
-  if (link.phase === "open" && now - link.since >= settings.minUptime) turn.failures = 0;
+/**
+ * The socket is gone: the client comes back after a pause, unless it has failed too often. One that
+ * was moved comes back at once the first time, so that it is not felt.
+ */
+export function lose(turn: Turn, isMoved = false): void {
+  const { link, settings, now, random } = turn;
+  if (link.phase === "open" && now - link.since >= settings.minUptime) {
+    turn.failures = turn.strikes = 0;
+  }
   turn.failures += 1;
+  turn.strikes += 1;
   if (turn.failures > settings.maxRetries) return halt(turn);
-  if (turn.failures >= redirectAttempts) turn.address = null;
-  turn.link = { phase: "waiting", wakeAt: now + pauseMs(turn.failures, turn.random, settings) };
+  if (turn.strikes >= redirectAttempts) turn.address = null;
+  const pause = isMoved && turn.failures === 1 ? 0 : pauseMs(turn.failures, random, settings);
+  turn.link = { phase: "waiting", wakeAt: now + pause };
 }
 
 /** Gives up a socket of which nothing right can be expected any more. */
-export function abandon(turn: Turn, reason: string): void {
+export function abandon(turn: Turn, reason: string, isMoved?: boolean): void {
   hangUp(turn, 1000, reason);
-  lose(turn);
+  lose(turn, isMoved);
 }
 
 /**
- * Lets out what may leave. Over the socket that is as much as the room remembers the keys of; over
- * HTTP one publish at a time, since requests overtake each other and one client's messages are to keep their order.
+ * Lets out what may leave. Over the socket that goes by number, since the room remembers a client's
+ * last keys by number: the oldest may be waiting for a repeat while all after it have their answer.
+ * Over HTTP it is one publish at a time, since requests overtake each other and one client's messages
+ * are to keep their order.
  */
 export function flush(turn: Turn): void {
   const { link, settings, effects, now } = turn;
@@ -80,16 +96,17 @@ export function flush(turn: Turn): void {
   for (const { data } of turn.sends) transmit(turn, { type: "send", data });
   turn.sends = [];
   const isOverHttp = settings.publish === "http";
-  const maxUnderWay = isOverHttp ? 1 : maxUnanswered;
-  turn.publishes = turn.publishes.map((item, index) => {
-    if (item.leaveAt > now || index >= maxUnderWay) return item;
+  const end = (turn.publishes[0]?.number ?? 0) + (isOverHttp ? 1 : maxUnanswered);
+  turn.publishes = turn.publishes.map((item) => {
+    if (item.leaveAt > now || item.number >= end) return item;
     const { id, data, topic } = item;
     if (isOverHttp) effects.push({ type: "post", id, data, topic });
     else transmit(turn, { type: "publish", id, data, topic });
+    const attempts = item.attempts + 1;
     return {
       ...item,
-      leaveAt: Infinity,
-      attempts: item.attempts + 1,
+      leaveAt: isOverHttp ? Infinity : now + repeatMs + pauseMs(attempts, turn.random, settings),
+      attempts,
       expiresAt: Math.min(item.expiresAt, now + settings.publishTimeoutMs),
     };
   });

@@ -14,7 +14,10 @@ export function addressOf(options: PartySocketOptions): PartySocket {
   return new PartySocket({ ...options, party, id: "", startClosed: true });
 }
 
-/** The address with the application's own query and `more`. */
+/**
+ * The address with the application's own query and `more`. What is named twice is as `more` says it,
+ * which leaves out what is `null` there, else as the address does.
+ */
 export async function addQuery(
   address: string,
   { query }: PartySocketOptions,
@@ -22,7 +25,9 @@ export async function addQuery(
 ): Promise<string> {
   const url = new URL(address);
   const own = typeof query === "function" ? await query() : query;
-  for (const [name, value] of Object.entries({ ...own, ...more })) {
+  const said = Object.fromEntries(url.searchParams);
+  url.search = "";
+  for (const [name, value] of Object.entries({ ...own, ...said, ...more })) {
     if (value !== null && value !== undefined) url.searchParams.set(name, value);
   }
   return url.href;

@@ -1,6 +1,6 @@
 /**
- * `npm start`: the app under `partykit dev`, on PORT or 1999, with an admin token made for this run,
- * and the addresses and commands to try it with. Ends as partykit ends.
+ * `npm start`: the app under `partykit dev`, on PORT or 1999, with an admin token and a secret made for
+ * this run, and the addresses and commands to try it with. Ends as partykit ends.
  */
 import { spawn, type ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
@@ -11,10 +11,13 @@ import { isPortFree, root, untilReady } from "../test/support/partykit-dev.ts";
 
 const port = Number(process.env["PORT"] ?? 1999);
 const adminToken = randomBytes(24).toString("base64url");
+/** Signs tickets, which are good while this process runs. */
+const secret = randomBytes(32).toString("base64url");
 
 function banner(): string {
   const host = `127.0.0.1:${port}`;
   const room = `${host}/parties/router/my-room`;
+  const registry = `${host}/parties/registry/default`;
   return `
   WebSocket    ws://${room}
   HTTP         http://${room}
@@ -26,13 +29,16 @@ function banner(): string {
 
   Admin token  ${adminToken}
   Read the metrics:
-    curl 'http://${host}/parties/registry/default/metrics' -H 'Authorization: Bearer ${adminToken}'
+    curl 'http://${registry}/metrics' -H 'Authorization: Bearer ${adminToken}'
+  Reserve a seat in an open room, or a new one:
+    curl 'http://${registry}/reserve' -H 'Authorization: Bearer ${adminToken}' \\
+      -d '{"roomType":"game","playerId":"ann"}'
 `;
 }
 
 function startPartykit(): ChildProcess {
   const args = ["dev", "--port", String(port), "--no-hotkeys"];
-  args.push("--var", `PARTYSHARD_ADMIN_TOKEN=${adminToken}`);
+  args.push("--var", `PARTYSHARD_ADMIN_TOKEN=${adminToken}`, `PARTYSHARD_SECRET=${secret}`);
   // On a terminal it clears the screen, and with that what is written here.
   const child = spawn(join(root, "node_modules/.bin/partykit"), args, {
     cwd: root,

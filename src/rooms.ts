@@ -4,5 +4,5 @@ import { defineRooms } from "./index.ts";
 export const rooms = defineRooms({
   default: { shards: 5 },
   wide: { shards: 10 },
-  game: { shards: 1 },
+  game: { maxPlayers: 4 },
 });

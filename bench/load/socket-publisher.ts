@@ -127,7 +127,7 @@ export class SocketPublisher implements Publishing, MessageSink {
     client.count += 1;
     client.waiting.set(client.count, number);
     const data = JSON.stringify(encodeMessage(number, client.lane));
-    const id = `${client.connection}:${client.count}`;
+    const id = `~${client.connection}:${client.count}`;
     client.socket.send(
       `{"type":"publish","id":"${id}","data":${data},"topic":"${this.#options.topic}"}`,
     );

@@ -1,4 +1,6 @@
 /** Counters that only rise, taken away by whoever reports them. In memory, by name. */
+import type { Caller } from "./ports.ts";
+
 export class Counters {
   #counts = new Map<string, number>();
 
@@ -19,5 +21,14 @@ export class Counters {
 
   entries(): [name: string, count: number][] {
     return [...this.#counts].toSorted(([one], [other]) => (one < other ? -1 : 1));
+  }
+
+  /** Tells the registry what was counted; it counts on when that fails. */
+  async handOver(calls: Caller, registry: string): Promise<void> {
+    const counters = this.take();
+    if (Object.keys(counters).length === 0) return;
+    const to = { role: "registry", id: registry } as const;
+    const result = await calls.call(to, { type: "count", counters });
+    if (!result.ok) this.add(counters);
   }
 }

@@ -72,11 +72,21 @@ export class DeliveryLog<Entry extends Batch = Batch> {
     return this.#batches.slice(this.#indexAfter(seq));
   }
 
-  /** The messages that history still promises: `first` is above `last` when there is none. */
+  /**
+   * The messages that every bound keeps at this moment, whatever else the log still holds: `first` is
+   * above `last` when there is none.
+   */
   history(now: number): { first: number; last: number } {
-    const { messages, seconds } = this.#bounds;
-    const oldest = this.#batches.find((batch) => batch.at > now - seconds * 1_000);
-    const first = Math.max((oldest?.after ?? this.#head) + 1, this.#head - messages + 1);
+    let units = this.#units;
+    let after = this.#head;
+    for (const batch of this.#batches) {
+      if (this.#isHistory(batch, units, now)) {
+        after = batch.after;
+        break;
+      }
+      units -= batch.frame.length;
+    }
+    const first = Math.max(after, this.#head - this.#bounds.messages) + 1;
     return { first, last: this.#head };
   }
 
@@ -88,19 +98,18 @@ export class DeliveryLog<Entry extends Batch = Batch> {
     let count = 0;
     for (const batch of this.#batches) {
       const isNeeded = batch.through > settled && this.#units <= this.#bounds.backlogUnits;
-      if (isNeeded || this.#isHistory(batch, now)) break;
+      if (isNeeded || this.#isHistory(batch, this.#units, now)) break;
       this.#units -= batch.frame.length;
       count += 1;
     }
     return this.#batches.splice(0, count);
   }
 
-  #isHistory(batch: Batch, now: number): boolean {
-    const { messages, seconds, units } = this.#bounds;
+  /** `units` are those of this batch and of all that follow it. */
+  #isHistory(batch: Batch, units: number, now: number): boolean {
+    const { messages, seconds, units: maxUnits } = this.#bounds;
     return (
-      batch.through > this.#head - messages &&
-      batch.at > now - seconds * 1_000 &&
-      this.#units <= units
+      batch.through > this.#head - messages && batch.at > now - seconds * 1_000 && units <= maxUnits
     );
   }
 

@@ -53,13 +53,13 @@ test("PR8, DL4 of a client that publishes over its socket the last 64 keys are k
   const window = new IdempotencyWindow();
   window.add(use("other"));
   for (let n = 0; n < 200; n += 1) {
-    window.add({ ...use(`c:${n}`), seq: n + 2, series: "c" });
-    window.add({ ...use(`d:${n}`), seq: n + 2, series: "d" });
+    window.add({ ...use(`~c:${n + 1}`), seq: n + 2, series: "c" });
+    window.add({ ...use(`~d:${n + 1}`), seq: n + 2, series: "d" });
   }
-  const known = Array.from({ length: 200 }, (_, n) => n).filter((n) => window.find(`c:${n}`));
+  const known = Array.from({ length: 200 }, (_, n) => n).filter((n) => window.find(`~c:${n + 1}`));
   expect(known).toEqual(Array.from({ length: 64 }, (_, n) => n + 136));
   expect(window.find("other")).toBeDefined();
-  expect(window.remembers({ ...use("c:0"), seq: 2, series: "c" }, 0)).toBe(false);
+  expect(window.remembers({ ...use("~c:1"), seq: 2, series: "c" }, 0)).toBe(false);
 });
 
 test("DL12 a client whose keys do not count up has as few of them known, and the last ones", () => {
@@ -74,11 +74,21 @@ test("DL12 a client whose keys do not count up has as few of them known, and the
 });
 
 test("DL12 keys of one client that count up and keys that do not are of series of their own", () => {
-  expect(seriesOf("name:17", "me")).toBe("name");
-  expect(seriesOf("a:b:17", "me")).toBe("a:b");
-  for (const key of ["name", "name:", ":17", "name:17x", `name:${"1".repeat(16)}`]) {
+  expect(seriesOf("~name:17", "me")).toBe("name");
+  for (const key of ["name", "~name:", ":17", "name:17", "a:b:17", `~name:${"1".repeat(16)}`]) {
     expect(seriesOf(key, "me")).toBe("~me");
   }
+});
+
+test("PR8, DL12 an application's own ids may end in numbers, of whatever size and order", () => {
+  const window = new IdempotencyWindow();
+  const keys = ["order:9000", "order:1", "~other:9000", "~third:1", "order:2"];
+  for (const key of keys) {
+    const series = seriesOf("own", "me");
+    expect(window.isForgotten(key, series)).toBe(false);
+    window.add({ ...use(key), series });
+  }
+  expect(keys.filter((key) => window.find(key))).toEqual(keys);
 });
 
 test("DL12 the window is full at its bound, and has place again when keys expire", () => {

@@ -2,8 +2,8 @@
  * Idempotency keys of one room: what each key was used for, for at least five minutes (Centrifugo's
  * default window). Pure and in memory; rows are the journal's. Time comes in.
  */
-import { maxUnanswered } from "../protocol/client.ts";
 import type { Payload } from "../protocol/payload.ts";
+import { maxUnanswered, parseNumberedId } from "../protocol/publish-id.ts";
 
 /** How long a key is remembered after its write, ms. */
 export const keyLifetimeMs = 300_000;
@@ -11,9 +11,8 @@ export const keyLifetimeMs = 300_000;
 export const maxKeys = 250_000;
 
 /**
- * Keys remembered of one client that publishes over its socket, whose keys end in numbers that count
- * up. It sends a number only when all that are so much lower are answered (`maxUnanswered` of
- * protocol 1), so a stream of any length takes little memory.
+ * Keys remembered of one client that publishes over its socket. It sends a publish only when all that
+ * are so many before it are answered (`maxUnanswered`), so a stream of any length takes little memory.
  */
 const maxSeriesKeys = maxUnanswered;
 
@@ -25,7 +24,7 @@ export type KeyUse = {
   readonly seq: number;
   /** When the write was taken, epoch milliseconds. */
   readonly at: number;
-  /** The client whose keys count up, when it published over its socket. */
+  /** Of a client that published over its socket: see `seriesOf`. */
   readonly series?: string;
 };
 
@@ -51,9 +50,14 @@ export class IdempotencyWindow {
    * repetition that was long on its way, and must have no second effect.
    */
   isForgotten(key: string, series: string | undefined): boolean {
-    const known = series === undefined ? undefined : this.#series.get(series);
-    if (known === undefined || this.#uses.has(key)) return false;
-    return (numberOf(key) ?? Infinity) <= known.newest - maxSeriesKeys;
+    if (series === undefined || this.#uses.has(key)) return false;
+    const newest = this.#series.get(series)?.newest ?? 0;
+    return (numberIn(series, key) ?? Infinity) <= newest - maxSeriesKeys;
+  }
+
+  clear(): void {
+    this.#uses.clear();
+    this.#series.clear();
   }
 
   get isFull(): boolean {
@@ -76,15 +80,15 @@ export class IdempotencyWindow {
   #addToSeries(name: string, key: string): void {
     const series = this.#series.get(name) ?? { newest: 0, keys: [] };
     this.#series.set(name, series);
-    const number = numberOf(key);
+    const number = numberIn(name, key);
     series.newest = Math.max(series.newest, number ?? 0);
     series.keys.push(key);
     if (series.keys.length <= maxSeriesKeys) return;
-    // Keys that do not count up are forgotten in the order of use.
+    // Keys without a number are forgotten in the order of use.
     const oldest = number === null ? series.keys[0] : undefined;
     series.keys = series.keys.filter((each) => {
       const isKept =
-        each !== oldest && (numberOf(each) ?? Infinity) > series.newest - maxSeriesKeys;
+        each !== oldest && (numberIn(name, each) ?? Infinity) > series.newest - maxSeriesKeys;
       if (!isKept) this.#uses.delete(each);
       return isKept;
     });
@@ -98,18 +102,18 @@ export class IdempotencyWindow {
   }
 }
 
-/** The number at the end of `name:17`, which counts up within its series. */
-function numberOf(key: string): number | null {
-  const digits = /:(\d{1,15})$/.exec(key)?.[1];
-  return digits === undefined ? null : Number(digits);
+/** The number of a key that counts up within this series. */
+function numberIn(series: string, key: string): number | null {
+  const numbered = parseNumberedId(key);
+  return numbered !== null && numbered.name === series ? numbered.number : null;
 }
 
 /**
- * The series that a client's key belongs to: the name in `name:17`, which the client alone knows, or
- * the connection for keys of another form.
+ * The series that a client's key belongs to: the name in `~name:17`, which the client alone knows, or
+ * `~` and the connection for keys of another form. No name begins with `~`.
  */
 export function seriesOf(key: string, connection: string): string {
-  return /^(.+):\d{1,15}$/.exec(key)?.[1] ?? `~${connection}`;
+  return parseNumberedId(key)?.name ?? `~${connection}`;
 }
 
 function isAlive(use: KeyUse, now: number): boolean {

@@ -19,7 +19,7 @@ const whole = (name: string, from: number, to: number) =>
   `${name} must be a whole number from ${from} to ${to}`;
 const roomOptions =
   "shards, capacity, placement, history, maxMessageBytes, publishOverSocket, heartbeatIntervalMs, " +
-  "maxPlayers, seatTtlMs, leaseMs, hostedBy";
+  "maxPlayers, seatTtlMs, leaseMs, hostedBy, connectTimeoutMs";
 const placements =
   "placement must be one of least-connections, least-players, least-rooms, power-of-two, " +
   "round-robin, random, weighted, fill-first, sticky, nearest, or a function";
@@ -97,6 +97,7 @@ const defaults = {
   seatTtlMs: 15_000,
   leaseMs: 15_000,
   hostedBy: null,
+  connectTimeoutMs: 10_000,
 };
 
 test("RT2 what is left out has its default", () => {

@@ -46,6 +46,11 @@ export type RoomTypeOptions = {
    * that offers the type is registered, else on shards.
    */
   readonly hostedBy?: "shards" | "servers";
+  /**
+   * How long a client that connects waits at most, ms, 100 to 60,000; after half of that another
+   * shard is tried. Default 10,000.
+   */
+  readonly connectTimeoutMs?: number;
 };
 
 /** Options of the whole deployment. Every one may be left out. */
@@ -71,6 +76,7 @@ export type RoomType = {
   readonly seatTtlMs: number;
   readonly leaseMs: number;
   readonly hostedBy: "shards" | "servers" | null;
+  readonly connectTimeoutMs: number;
 };
 
 const maxBodyBytes = 1024 * 1024;
@@ -123,6 +129,7 @@ const optionsSchema = options("a room type", {
   seatTtlMs: wholeNumber("seatTtlMs", 1_000, 600_000, 15_000),
   leaseMs: v.optional(within("leaseMs", 2_000, 600_000)),
   hostedBy: v.optional(v.picklist(["shards", "servers"], "hostedBy must be shards or servers")),
+  connectTimeoutMs: wholeNumber("connectTimeoutMs", 100, 60_000, 10_000),
 });
 
 const deploymentSchema = options("a deployment", {

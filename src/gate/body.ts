@@ -1,4 +1,4 @@
-/** The body of a publish: read within its limit, and taken apart into messages. */
+/** Bodies: read within their limit, and taken apart into messages or read as JSON. */
 import { encodePayload, type Payload } from "../protocol/payload.ts";
 import { success, type Success } from "../protocol/result.ts";
 import { refusal, type Refusal } from "./http.ts";
@@ -17,6 +17,23 @@ export async function readMessages(
   const text = decodeText(body.value);
   if (text === null) return refusal("malformed-body", "the body must be UTF-8 text");
   return mediaType === "application/x-ndjson" ? splitLines(text) : success([text]);
+}
+
+/** A body of JSON; `null` when there is none. */
+export async function readJson(
+  request: Request,
+  maxBytes: number,
+): Promise<Success<unknown> | Refusal> {
+  const body = await readBytes(request, maxBytes);
+  if (!body.ok) return body;
+  if (body.value.length === 0) return success(null);
+  const text = decodeText(body.value);
+  if (text === null) return refusal("malformed-body", "the body must be UTF-8 text");
+  try {
+    return success(JSON.parse(text) as unknown);
+  } catch {
+    return refusal("malformed-body", "the body must be JSON");
+  }
 }
 
 /** Counts while it reads, so that a body without a length cannot fill the memory. */

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
-import { lost } from "../../test/support/fake-calls.ts";
+import { lost, type Answer } from "../../test/support/fake-calls.ts";
 import { GateRig, problemOf } from "../../test/support/gate-rig.ts";
+import { turns } from "../../test/support/turns.ts";
 
 const full = { ok: false, code: "full" } as const;
 const queryOf = (units: number): string => `?_pk=me&a=${"x".repeat(units - "_pk=me&a=".length)}`;
@@ -148,13 +149,68 @@ test("AD2, PL4 a refusal is not counted as a placement", async () => {
   expect(new Set(shardsOf(rig).slice(-9))).toEqual(new Set(["lobby-1"]));
 });
 
+/** An answer that never comes. */
+const never = <Value>(): Promise<Value> => new Promise(() => {});
+
+test("AD5 a shard that hangs is given half of the time, and another one the rest", async () => {
+  const rig = new GateRig({ connectTimeoutMs: 8_000 });
+  rig.connect = () => (rig.connects.length === 1 ? never() : new Response("taken"));
+  const upgrading = rig.upgrade();
+  await rig.passWait();
+  expect(await (await upgrading).text()).toBe("taken");
+  expect(rig.waits.map(({ ms }) => ms)).toEqual([4_000, 4_000, 4_000]);
+  const [hung, taken] = rig.connects;
+  expect([hung?.signal.aborted, taken?.signal.aborted]).toEqual([true, false]);
+});
+
+test("AD5 when all shards hang the client is told when to come back, and no third is tried", async () => {
+  const rig = new GateRig();
+  rig.connect = never;
+  const upgrading = rig.upgrade();
+  await rig.passWait();
+  await rig.passWait();
+  const answer = await upgrading;
+  expect(answer.headers.get("retry-after")).toBe("2");
+  expect(await problemOf(answer)).toBe("503 unavailable");
+  expect(rig.connects.map(({ signal }) => signal.aborted)).toEqual([true, true]);
+});
+
+test("AD5 a registry that hangs is not waited for longer, and the socket is placed all the same", async () => {
+  const rig = new GateRig();
+  rig.calls.answer = (call) => (call.request.type === "table" ? never() : rig.answer(call));
+  const upgrading = rig.upgrade();
+  await rig.passWait();
+  expect(await (await upgrading).text()).toBe("taken");
+  rig.connect = never;
+  rig.clock.advance(1_000);
+  const hopeless = rig.upgrade();
+  await rig.passWait();
+  await rig.passWait();
+  expect(await problemOf(await hopeless)).toBe("503 unavailable");
+  expect(rig.connects).toHaveLength(2);
+});
+
+test("AD5, AD4 a shard that hangs when it is asked for a place is not connected to later", async () => {
+  const rig = new GateRig({ shards: 1, capacity: 1 }, { canRefuseUpgrades: false });
+  const held = Promise.withResolvers<Answer>();
+  rig.calls.answer = (call) => (call.request.type === "hold" ? held.promise : rig.answer(call));
+  const upgrading = rig.upgrade();
+  await rig.passWait();
+  expect(await problemOf(await upgrading)).toBe("503 unavailable");
+  held.resolve({ ok: true, value: null });
+  await turns();
+  expect(rig.connects).toEqual([]);
+});
+
 test("AD4 where upgrades cannot be refused, a nearly full shard is asked for a place first", async () => {
   const rig = new GateRig({ shards: 1, capacity: 100 }, { canRefuseUpgrades: false });
   rig.loads = rig.loads.map((load) => ({ ...load, connections: 83 }));
   await rig.upgrade("?_pk=a");
   expect(rig.calls.of("hold")).toEqual([]);
   await rig.upgrade("?_pk=b");
-  expect(rig.calls.of("hold")).toEqual([{ type: "hold", connection: "b" }]);
+  expect(rig.calls.of("hold")).toEqual([
+    { type: "hold", connection: "b", claim: null, session: null },
+  ]);
   expect(rig.connects.map(({ connection }) => connection)).toEqual(["a", "b"]);
 });
 

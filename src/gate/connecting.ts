@@ -1,29 +1,40 @@
 /**
- * A WebSocket upgrade at the router: which shard takes it, and handing it over. Keeps a placement
- * table a room. Knows nothing of what the socket will carry.
+ * A WebSocket upgrade at the router: which shard takes it, and handing it over. Knows nothing of what
+ * the socket will carry, nor whether a seat is free: that the shard says.
  */
-import { PlacementTable, type ShardCandidate } from "../core/placement-table.ts";
-import { shardsOf, type RoomType } from "../core/rooms.ts";
+import type { ShardCandidate } from "../core/placement-table.ts";
 import type { Counters } from "../core/counters.ts";
-import { parseClientRequest } from "../protocol/client-request.ts";
-import { isConnectionId, type RoomId, type ShardId } from "../protocol/names.ts";
+import type { Rooms, RoomType } from "../core/rooms.ts";
+import { closeCodes } from "../protocol/close-codes.ts";
+import { encodeServerFrame } from "../protocol/client.ts";
+import type { RoomId, ShardId } from "../protocol/names.ts";
+import type { ProblemCode } from "../protocol/problems.ts";
+import { parseArrival, shardOf, type Arrival } from "./arrival.ts";
 import type { GatePorts } from "./ports.ts";
 import { refusal, type Refusal } from "./http.ts";
+import { stepMs, Tables, type KnownRoom } from "./tables.ts";
 
 /** Shards that are tried for one socket. */
 const attempts = 3;
-/** Tables are dropped when there are more and they have not been used for a while. */
-const maxTables = 1_000;
-const tableIdleMs = 60_000;
 /** A shard is nearly full with a tenth, or so few places, left. */
 const fewPlaces = 16;
 
-export class Connecting {
-  readonly #tables = new Map<RoomId, PlacementTable>();
-  readonly #counters: Counters;
+/** Who comes, and where to. */
+type Comer = {
+  readonly room: RoomId;
+  readonly type: RoomType;
+  readonly request: Request;
+  readonly arrival: Arrival;
+};
 
-  constructor(counters: Counters) {
-    this.#counters = counters;
+/** Why a shard did not take a socket. */
+type Refused = { readonly ok: false; readonly code: string };
+
+export class Connecting {
+  readonly #tables: Tables;
+
+  constructor(rooms: Rooms, counters: Counters) {
+    this.#tables = new Tables(rooms, counters);
   }
 
   async connect(
@@ -33,105 +44,152 @@ export class Connecting {
     url: URL,
     ports: GatePorts,
   ): Promise<Response | Refusal> {
-    const target = parseTarget(url, ports);
-    if (!target.ok) return target;
-    const table = await this.#currentTable(room, type, ports);
-    const excluded = new Set<ShardId>();
-    let isFull = false;
-    while (excluded.size < attempts) {
-      const { clock, entropy } = ports;
-      const asked = {
-        random: () => entropy.random(),
-        key: target.connection,
-        region: null,
-        local: null,
-      };
-      const shard = table.place(type.placement, asked, clock.now(), excluded);
-      if (shard === undefined) break;
-      const held = await hold(shard, target.connection, ports);
-      const result = held.ok
-        ? await ports.connect(shard.id, request, target.query, target.connection)
-        : held;
-      if (result instanceof Response) return result;
-      table.forget(shard.id);
-      table.distrust();
-      excluded.add(shard.id);
-      if (result.code === "full") isFull = true;
+    const parsed = await parseArrival(room, url, ports);
+    if (!parsed.ok) return parsed;
+    const arrival = parsed.value;
+    const comer: Comer = { room, type, request, arrival };
+    const until = ports.clock.now() + type.connectTimeoutMs;
+    const shard = arrival.ticket === null ? undefined : shardOf(arrival.ticket, room, type);
+    if (shard !== undefined) return takeSeat(shard, comer, ports);
+    const known = await this.#tables.current(room, type, ports);
+    if (known.isLocked && !mayEnterLocked(arrival, type)) {
+      return refusal("room-locked", `"${room}" is locked: it takes those who have a ticket`);
     }
-    return isFull
-      ? refusal("room-full", `"${room}" has no place for another client at the moment`)
-      : refusal("unavailable", `no shard of "${room}" could be reached`);
+    if (known.redirect !== null) return redirect(room, known.redirect, arrival, ports);
+    if (arrival.ticket !== null) {
+      return refusal("ticket-invalid", `the ticket is for no shard of "${room}"`);
+    }
+    return place(known, until, comer, ports);
   }
 
-  async #currentTable(room: RoomId, type: RoomType, ports: GatePorts): Promise<PlacementTable> {
-    let table = this.#tables.get(room);
-    if (table === undefined) {
-      const now = ports.clock.now();
-      this.#dropUnused(now);
-      const empty = { connections: 0, capacity: type.capacity, generation: 1, reportedAt: 0 };
-      const loads = shardsOf(room, type).map((id) => ({ id, status: "online" as const, ...empty }));
-      table = new PlacementTable(loads);
-      this.#tables.set(room, table);
-    }
-    if (!table.startRefresh(ports.clock.now())) return table;
-    const counters = this.#counters.take();
-    const question = { type: "table", room, counters } as const;
-    const reply = await ports.calls.call({ role: "registry", id: ports.registry }, question);
-    if (reply.ok) {
-      table.update(reply.value.shards, ports.clock.now());
-    } else {
-      this.#counters.add(counters);
-      table.refreshFailed(ports.clock.now());
-    }
-    return table;
-  }
-
-  #dropUnused(now: number): void {
-    if (this.#tables.size < maxTables) return;
-    for (const [room, table] of this.#tables) {
-      if (table.isUnusedSince(now - tableIdleMs)) this.#tables.delete(room);
-    }
+  /**
+   * The refusal of a request for a room that is on a server outside; `null` when it is here. The
+   * registry is asked where rooms of the type are always outside: no message to any other asks it.
+   */
+  async elsewhere(room: RoomId, type: RoomType, ports: GatePorts): Promise<Refusal | null> {
+    const known =
+      type.hostedBy === "servers"
+        ? await this.#tables.current(room, type, ports)
+        : this.#tables.lastKnown(room);
+    const address = known?.redirect ?? null;
+    return address === null ? null : misdirected(room, address);
   }
 }
 
-type Target = { readonly ok: true; readonly connection: string; readonly query: string };
+async function place(
+  { placement }: KnownRoom,
+  until: number,
+  comer: Comer,
+  ports: GatePorts,
+): Promise<Response | Refusal> {
+  const { room, type, request, arrival } = comer;
+  const { clock, entropy } = ports;
+  const excluded = new Set<ShardId>();
+  let isFull = false;
+  while (excluded.size < attempts) {
+    const left = Math.min(stepMs(type), until - clock.now());
+    if (left <= 0) break;
+    const asked = {
+      random: () => entropy.random(),
+      key: arrival.connection,
+      region: ports.region(request),
+      local: null,
+    };
+    const shard = placement.place(type.placement, asked, clock.now(), excluded);
+    if (shard === undefined) break;
+    const result = await ports.within(left, async (signal) => {
+      const isAsked = mayRefuse(shard, arrival, ports);
+      return handOver(shard.id, isAsked, request, arrival, ports, signal);
+    });
+    if (result instanceof Response) return result;
+    placement.forget(shard.id);
+    placement.distrust();
+    excluded.add(shard.id);
+    const code = result?.code ?? "unreachable";
+    if (isFinal(code)) return refusalOf(room, code);
+    if (code === "full") isFull = true;
+  }
+  return refusalOf(room, isFull ? "full" : "unreachable");
+}
 
-/** The client's own query goes on to the room class, with the connection's id made sure of. */
-function parseTarget(url: URL, ports: GatePorts): Target | Refusal {
-  const given = url.searchParams.get("_pk");
-  if (given !== null && !isConnectionId(given)) {
-    return refusal("malformed-query", "_pk must be 1 to 128 printable ASCII characters, no ~");
+/** The shard that a ticket names: no other has the seat. */
+export async function takeSeat(
+  shard: ShardId,
+  { room, type, request, arrival }: Comer,
+  ports: GatePorts,
+): Promise<Response | Refusal> {
+  const result = await ports.within(type.connectTimeoutMs, (signal) =>
+    handOver(shard, !ports.canRefuseUpgrades, request, arrival, ports, signal),
+  );
+  return result instanceof Response ? result : refusalOf(room, result?.code ?? "unreachable");
+}
+
+async function handOver(
+  shard: ShardId,
+  isAsked: boolean,
+  request: Request,
+  { query, connection, ticket, session }: Arrival,
+  ports: GatePorts,
+  signal: AbortSignal,
+): Promise<Response | Refused> {
+  const claim = ticket?.claim ?? null;
+  if (isAsked) {
+    const question = { type: "hold", connection, claim, session } as const;
+    const held = await ports.calls.call({ role: "shard", id: shard }, question);
+    if (!held.ok) return held;
   }
-  const client = parseClientRequest(url.searchParams);
-  if (!client.ok) return client;
-  const connection = given ?? ports.entropy.id();
-  if (given === null) url.searchParams.set("_pk", connection);
-  const query = url.search.slice(1);
-  if (query.length > ports.maxQueryLength) {
-    return refusal("uri-too-long", `the query must not exceed ${ports.maxQueryLength} characters`);
-  }
-  return { ok: true, connection, query };
+  if (signal.aborted) return { ok: false, code: "unreachable" };
+  return ports.connect(shard, request, query, connection, signal, claim);
 }
 
 /**
- * Where the host cannot refuse an upgrade, a shard that may be full is asked for a place first. Only
- * then, so that the usual connect stays one call.
+ * Who was given a seat may come, and who comes back to one: whether the session is one of its own the
+ * room's shard can tell, where there is only one.
  */
-async function hold(
-  shard: ShardCandidate,
-  connection: string,
+function mayEnterLocked({ ticket, session }: Arrival, type: RoomType): boolean {
+  return ticket !== null || (session !== null && type.shards === 1);
+}
+
+/** A client of protocol 1 is sent on by a frame, any other is told the address. */
+function redirect(
+  room: RoomId,
+  address: string,
+  { speaksProtocol }: Arrival,
   ports: GatePorts,
-): Promise<{ ok: true } | { ok: false; code: string }> {
+): Response | Refusal {
+  if (!speaksProtocol) return misdirected(room, address);
+  const frame = encodeServerFrame({ type: "redirect", url: address });
+  return ports.answerSocket(frame, closeCodes.moved, "the room is on another server");
+}
+
+function misdirected(room: RoomId, address: string): Refusal {
+  return refusal("room-elsewhere", `"${room}" is at ${address}`, { location: address });
+}
+
+/**
+ * Where the host cannot refuse an upgrade, a shard that may be full is asked for a place first, and
+ * any for who comes back to a seat. Only then, so that the usual connect stays one call.
+ */
+function mayRefuse(shard: ShardCandidate, { session }: Arrival, ports: GatePorts): boolean {
   const left = shard.capacity - shard.connections;
   const isNearlyFull = left <= Math.max(fewPlaces, shard.capacity / 10);
-  if (ports.canRefuseUpgrades || !isNearlyFull) return { ok: true };
-  return ports.calls.call(
-    { role: "shard", id: shard.id },
-    {
-      type: "hold",
-      connection,
-      claim: null,
-      session: null,
-    },
-  );
+  return !ports.canRefuseUpgrades && (isNearlyFull || session !== null);
+}
+
+/** What is wrong with the ticket or session, which is so on every shard. */
+const seatProblems = {
+  "ticket-invalid": "the ticket is for no seat of this room",
+  "ticket-used": "the ticket was used by another connection",
+  "ticket-expired": "the seat was not taken in time, or its grace is over",
+} as const satisfies Partial<Record<ProblemCode, string>>;
+
+function isFinal(code: string): code is keyof typeof seatProblems {
+  return Object.hasOwn(seatProblems, code);
+}
+
+function refusalOf(room: RoomId, code: string): Refusal {
+  if (isFinal(code)) return refusal(code, seatProblems[code]);
+  return code === "full"
+    ? refusal("room-full", `"${room}" has no place for another client at the moment`)
+    : refusal("unavailable", `no shard of "${room}" could be reached`);
 }

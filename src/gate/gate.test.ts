@@ -67,16 +67,74 @@ test.each(["/", "/parties", "/parties/router", "/parties/other/lobby", "/x/route
 
 test("HT6 there is nothing below a room", async () => {
   expect(await problemOf(await new GateRig().ask(`${room}/more`))).toBe("404 not-found");
-  expect((await new GateRig().ask(`${room}/`)).status).toBe(200);
+});
+
+test.each([room, `${room}/messages`, metrics])(
+  "HT10 one slash at the end of %s changes nothing, and two are another path",
+  async (path) => {
+    const rig = new GateRig();
+    const range = { epoch: "e", after: 0, through: 0, frames: [] };
+    rig.calls.answer = (call) =>
+      call.request.type === "read" ? { ok: true, value: range } : rig.answer(call);
+    expect((await rig.ask(`${path}/`, bearer(token))).status).toBe(200);
+    expect(await problemOf(await rig.ask(`${path}//`, bearer(token)))).toBe("404 not-found");
+  },
+);
+
+test("HT10 a socket is opened and a write taken at a path with a slash at its end", async () => {
+  const rig = new GateRig();
+  expect(await (await rig.upgrade("/?_pk=a")).text()).toBe("taken");
+  expect((await rig.ask(`${room}/`, { method: "POST", body: "a" })).status).toBe(200);
+});
+
+test.each([
+  [room, {}],
+  [`${room}?a=b`, {}],
+  [metrics, bearer(token)],
+  [metrics, {}],
+  ["/nowhere", {}],
+  ["/parties/main/lobby-1", {}],
+])("HT11 HEAD of %s is answered like GET, without a body", async (path, init) => {
+  const rig = new GateRig();
+  const answers = [await rig.ask(path, init), await rig.ask(path, { ...init, method: "HEAD" })];
+  const [get, head] = answers.map(({ status, headers }) => [status, [...headers]]);
+  expect(head).toEqual(get);
+  expect(await answers[1]?.text()).toBe("");
+});
+
+test.each([`${room}/messages`, metrics])(
+  "HT12 an upgrade at %s, where no socket is opened, is refused",
+  async (path) => {
+    const rig = new GateRig();
+    const headers = { upgrade: "WebSocket", authorization: `Bearer ${token}` };
+    expect(await problemOf(await rig.ask(path, { headers }))).toBe("400 malformed-header");
+    expect(rig.calls.made).toEqual([]);
+  },
+);
+
+test("HT12 only a GET opens a socket", async () => {
+  const rig = new GateRig();
+  const headers = { upgrade: "websocket" };
+  expect((await rig.post("a", { headers })).status).toBe(200);
+  expect((await rig.ask(room, { method: "HEAD", headers })).status).toBe(200);
+  expect(rig.connects).toEqual([]);
+});
+
+test("HT13 a page of any origin may read what it is answered, metrics too", async () => {
+  const rig = new GateRig();
+  for (const path of [room, metrics, "/nowhere"]) {
+    const { headers } = await rig.ask(path, bearer(token));
+    expect(headers.get("access-control-allow-origin")).toBe("*");
+    expect(headers.get("access-control-expose-headers")).toBe("location, retry-after");
+  }
 });
 
 test.each([
   ["PUT", room],
-  ["DELETE", room],
   ["PATCH", room],
 ])("HT6 %s of a room is answered 405, with what is allowed", async (method, path) => {
   const answer = await new GateRig().ask(path, { method });
-  expect(answer.headers.get("allow")).toBe("GET, POST, OPTIONS");
+  expect(answer.headers.get("allow")).toBe("GET, HEAD, POST, DELETE, OPTIONS");
   expect(await problemOf(answer)).toBe("405 method-not-allowed");
 });
 
@@ -85,7 +143,7 @@ test("HT6 a preflight is answered 204, with what is allowed", async () => {
   expect([answer.status, await answer.text()]).toEqual([204, ""]);
   expect(Object.fromEntries(answer.headers)).toMatchObject({
     "access-control-allow-origin": "*",
-    "access-control-allow-methods": "GET, POST, OPTIONS",
+    "access-control-allow-methods": "GET, HEAD, POST, DELETE, OPTIONS",
     "access-control-allow-headers": "authorization, content-type, idempotency-key",
   });
 });

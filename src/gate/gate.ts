@@ -4,32 +4,51 @@
  * of the order of messages or of room state.
  */
 import { Counters } from "../core/counters.ts";
+import { hub } from "../core/partitions.ts";
 import { shardsOf, type Rooms, type RoomType } from "../core/rooms.ts";
-import { parseRoomId, type RoomId } from "../protocol/names.ts";
+import { isShardId, parseRoomId, roomOfShard, type RoomId } from "../protocol/names.ts";
+import { parseArrival, readTicket, usableSecret } from "./arrival.ts";
 import { isAuthorized } from "./authorization.ts";
-import { Connecting } from "./connecting.ts";
-import { jsonResponse, preflightResponse, problemResponse, refusal, type Refusal } from "./http.ts";
+import { Connecting, takeSeat } from "./connecting.ts";
+import { disposeRoom } from "./disposing.ts";
+import {
+  isUpgrade,
+  jsonResponse,
+  preflightResponse,
+  problemResponse,
+  refusal,
+  withoutBody,
+  type Refusal,
+} from "./http.ts";
 import type { GatePorts } from "./ports.ts";
 import { readMessages } from "./reading.ts";
 import { publish } from "./publishing.ts";
+import { answerRegistry } from "./registry/api.ts";
 
 /** Names and values of all headers of a request. */
 const maxHeaderLength = 32 * 1024;
 const reportIntervalMs = 1_000;
-const routerMethods = "GET, POST, OPTIONS";
+const routerMethods = "GET, HEAD, POST, DELETE, OPTIONS";
+const readMethods = "GET, HEAD, OPTIONS";
 
 export class Gate {
   readonly #rooms: Rooms;
   readonly #counters = new Counters();
   #nextReportAt: number | null = null;
-  readonly #connecting = new Connecting(this.#counters);
+  readonly #connecting: Connecting;
 
   constructor(rooms: Rooms) {
     this.#rooms = rooms;
+    this.#connecting = new Connecting(rooms, this.#counters);
   }
 
   /** Answers any request from outside. Never throws. */
   async handle(request: Request, ports: GatePorts): Promise<Response> {
+    const answer = await this.#answer(request, ports);
+    return request.method === "HEAD" ? withoutBody(answer) : answer;
+  }
+
+  async #answer(request: Request, ports: GatePorts): Promise<Response> {
     let answer: Response | Refusal;
     try {
       answer = await this.#route(request, ports);
@@ -56,27 +75,58 @@ export class Gate {
     const counters = this.#counters.take();
     if (Object.keys(counters).length === 0) return;
     const question = { type: "count", counters } as const;
-    const result = await ports.calls.call({ role: "registry", id: ports.registry }, question);
+    const result = await ports.calls.call({ role: "registry", id: hub }, question);
     if (!result.ok) this.#counters.add(counters);
   }
 
   async #route(request: Request, ports: GatePorts): Promise<Response | Refusal> {
     const url = new URL(request.url);
     const [, prefix, party, name, ...rest] = url.pathname.split("/");
-    const path = rest.join("/");
+    // One slash at the end changes nothing.
+    const path = rest.join("/").replace(/(?<=[^/])\/$/, "");
     if (prefix === "party" || (prefix === "parties" && party === "main")) {
-      return refusal("forbidden", "shards are reached through /parties/router/ROOM");
+      const shard = path === "" && prefix === "parties" ? name : undefined;
+      return this.#connectShard(shard ?? "", request, url, ports);
     }
-    if (headerLength(request.headers) > maxHeaderLength) {
-      return refusal("headers-too-large", `headers must not exceed ${maxHeaderLength} characters`);
-    }
+    const tooLarge = headersTooLarge(request.headers);
+    if (tooLarge !== null) return tooLarge;
     if (prefix === "parties" && name !== undefined) {
       if (party === "router") return this.#routeRoom(name, path, request, url, ports);
       if (party === "registry") {
-        return routeRegistry(name, path, request, ports, () => this.#reportCounters(ports));
+        const reportCounters = (): Promise<void> => this.#reportCounters(ports);
+        return answerRegistry(name, path, {
+          request,
+          url,
+          rooms: this.#rooms,
+          ports,
+          reportCounters,
+        });
       }
     }
     return refusal("not-found", "rooms are at /parties/router/ROOM");
+  }
+
+  /** Only a ticket for this shard leads to it from outside. */
+  async #connectShard(
+    shard: string,
+    request: Request,
+    url: URL,
+    ports: GatePorts,
+  ): Promise<Response | Refusal> {
+    const forbidden = refusal("forbidden", "shards are reached through /parties/router/ROOM");
+    const text = url.searchParams.get("ticket");
+    const secret = usableSecret(ports);
+    if (text === null || !secret.ok || !isUpgrade(request) || !isShardId(shard)) return forbidden;
+    const ticket = await readTicket(secret.value, text);
+    const room = roomOfShard(shard);
+    if (!ticket.ok || ticket.value.server !== shard || ticket.value.room !== room) return forbidden;
+    const type = this.#rooms.typeOf(room);
+    if (type === undefined || !shardsOf(room, type).includes(shard)) return forbidden;
+    const tooLarge = headersTooLarge(request.headers);
+    if (tooLarge !== null) return tooLarge;
+    const arrival = await parseArrival(room, url, ports);
+    if (!arrival.ok) return arrival;
+    return takeSeat(shard, { room, type, request, arrival: arrival.value }, ports);
   }
 
   async #routeRoom(
@@ -93,16 +143,25 @@ export class Gate {
       const known = this.#rooms.names().join(", ");
       return refusal("unknown-room-type", `"${name}" names no room type; there are: ${known}`);
     }
-    if (path === "messages") return routeMessages(room.value, request, url, ports);
-    if (path !== "") return refusal("not-found", `a room has nothing at "${path.slice(0, 100)}"`);
-    if (isUpgrade(request)) {
+    if (path !== "" && path !== "messages") {
+      return refusal("not-found", `a room has nothing at "${path.slice(0, 100)}"`);
+    }
+    if (path === "" && isUpgrade(request)) {
       return this.#connecting.connect(room.value, type, request, url, ports);
     }
+    if (["GET", "HEAD", "POST"].includes(request.method)) {
+      const elsewhere = await this.#connecting.elsewhere(room.value, type, ports);
+      if (elsewhere !== null) return elsewhere;
+    }
+    if (path === "messages") return routeMessages(room.value, request, url, ports);
     switch (request.method) {
       case "POST":
         return publish(room.value, type, request, url, ports);
       case "GET":
+      case "HEAD":
         return status(room.value, type, ports);
+      case "DELETE":
+        return this.#dispose(room.value, request, ports);
       case "OPTIONS":
         return preflightResponse(routerMethods);
       default:
@@ -110,6 +169,11 @@ export class Gate {
           allow: routerMethods,
         });
     }
+  }
+
+  async #dispose(room: RoomId, request: Request, ports: GatePorts): Promise<Response | Refusal> {
+    const authorized = await isAuthorized(request, ports.adminToken);
+    return authorized.ok ? disposeRoom(room, this.#rooms, ports) : authorized;
   }
 }
 
@@ -119,9 +183,14 @@ async function routeMessages(
   url: URL,
   ports: GatePorts,
 ): Promise<Response | Refusal> {
-  if (request.method === "OPTIONS") return preflightResponse("GET, OPTIONS");
-  if (request.method === "GET") return readMessages(room, url.searchParams, ports);
-  return refusal("method-not-allowed", "messages take GET", { allow: "GET, OPTIONS" });
+  if (request.method === "OPTIONS") return preflightResponse(readMethods);
+  if (isUpgrade(request)) {
+    return refusal("malformed-header", "a WebSocket is opened at /parties/router/ROOM");
+  }
+  if (request.method === "GET" || request.method === "HEAD") {
+    return readMessages(room, url.searchParams, ports);
+  }
+  return refusal("method-not-allowed", `messages take ${readMethods}`, { allow: readMethods });
 }
 
 async function status(room: RoomId, type: RoomType, ports: GatePorts): Promise<Response | Refusal> {
@@ -146,37 +215,9 @@ async function status(room: RoomId, type: RoomType, ports: GatePorts): Promise<R
   return jsonResponse({ room, type: type.name, epoch, seq, connections, shards, history });
 }
 
-async function routeRegistry(
-  name: string,
-  path: string,
-  request: Request,
-  ports: GatePorts,
-  reportCounters: () => Promise<void>,
-): Promise<Response | Refusal> {
-  // A browser asks without the token whether it may send it.
-  if (request.method === "OPTIONS") return preflightResponse("GET, OPTIONS");
-  const authorized = await isAuthorized(request, ports.adminToken);
-  if (!authorized.ok) return authorized;
-  if (name !== ports.registry || path !== "metrics") {
-    return refusal("not-found", `the registry has /parties/registry/${ports.registry}/metrics`);
-  }
-  if (request.method !== "GET") {
-    return refusal("method-not-allowed", "metrics take GET", { allow: "GET" });
-  }
-  await reportCounters();
-  const result = await ports.calls.call({ role: "registry", id: name }, { type: "metrics" });
-  if (!result.ok) return refusal("unavailable", "the registry cannot be reached");
-  return new Response(result.value.text, {
-    headers: { "content-type": "text/plain; version=0.0.4; charset=utf-8" },
-  });
-}
-
-function isUpgrade(request: Request): boolean {
-  return request.headers.get("upgrade")?.toLowerCase() === "websocket";
-}
-
-function headerLength(headers: Headers): number {
+function headersTooLarge(headers: Headers): Refusal | null {
   let length = 0;
   for (const [name, value] of headers) length += name.length + value.length;
-  return length;
+  if (length <= maxHeaderLength) return null;
+  return refusal("headers-too-large", `headers must not exceed ${maxHeaderLength} characters`);
 }

@@ -17,10 +17,15 @@ export function refusal(
   return { ok: false, code, detail, ...(headers === undefined ? {} : { headers }) };
 }
 
+/** Only a GET asks for a socket (RFC 6455, section 4.1). */
+export function isUpgrade(request: Request): boolean {
+  return request.method === "GET" && request.headers.get("upgrade")?.toLowerCase() === "websocket";
+}
+
 /** Rooms are public by address: any page may publish and read, as with PartyKit's own parties. */
 const corsHeaders = {
   "access-control-allow-origin": "*",
-  "access-control-expose-headers": "retry-after",
+  "access-control-expose-headers": "location, retry-after",
 };
 
 export function jsonResponse(value: unknown, status = 200): Response {
@@ -28,6 +33,34 @@ export function jsonResponse(value: unknown, status = 200): Response {
     status,
     headers: { ...corsHeaders, "content-type": "application/json" },
   });
+}
+
+/** Prometheus text form, version 0.0.4. */
+export function metricsResponse(text: string): Response {
+  return new Response(text, {
+    headers: { ...corsHeaders, "content-type": "text/plain; version=0.0.4; charset=utf-8" },
+  });
+}
+
+/** The answer to HEAD. */
+export function withoutBody({ status, headers, body }: Response): Response {
+  // A stream that nobody reads must not go on.
+  body?.cancel().catch(() => {});
+  return new Response(null, { status, headers });
+}
+
+/** Done, and nothing to say. */
+export function emptyResponse(): Response {
+  return new Response(null, { status: 204, headers: corsHeaders });
+}
+
+/** The same answer for pages of any origin. One that opens a socket is not theirs to read. */
+export function withCors(response: Response): Response {
+  if (response.status === 101) return response;
+  const { status, headers } = response;
+  const all = new Headers(headers);
+  for (const [name, value] of Object.entries(corsHeaders)) all.set(name, value);
+  return new Response(response.body, { status, headers: all });
 }
 
 export function problemResponse({ code, detail, headers }: Refusal): Response {

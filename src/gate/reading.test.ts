@@ -52,7 +52,7 @@ test("PR14 without a position the whole log is read, from its oldest message on"
     ],
   });
   expect(rig.calls.made).toEqual([
-    { role: "sequencer", id: "lobby", request: { type: "read", position: null } },
+    { role: "sequencer", id: "lobby", request: { type: "read", position: null, limit: 100 } },
   ]);
 });
 
@@ -61,7 +61,8 @@ test("PR14 after a position, at most limit messages; the next reading goes on at
   const { through, messages, recovered } = await read(rig, "?epoch=e&since=5&limit=2");
   expect([through, recovered]).toEqual([7, true]);
   expect(messages).toMatchObject([{ seq: 6 }, { seq: 7 }]);
-  expect(rig.calls.of("read")).toEqual([{ type: "read", position: { epoch: "e", seq: 5 } }]);
+  const asked = { type: "read", position: { epoch: "e", seq: 5 }, limit: 2 };
+  expect(rig.calls.of("read")).toEqual([asked]);
   expect(await read(rigAt(8), "?epoch=e&since=8")).toMatchObject({
     after: 8,
     through: 8,
@@ -112,10 +113,10 @@ test("PR14 a sequencer that cannot be reached is unavailable", async () => {
 test("PR14, HT6 messages take GET, tell a preflight so, and have nothing below", async () => {
   const rig = rigAt(3);
   const answer = await rig.ask(path, { method: "POST", body: "a" });
-  expect(answer.headers.get("allow")).toBe("GET, OPTIONS");
+  expect(answer.headers.get("allow")).toBe("GET, HEAD, OPTIONS");
   expect(await problemOf(answer)).toBe("405 method-not-allowed");
   const preflight = await rig.ask(path, { method: "OPTIONS" });
-  expect(preflight.headers.get("access-control-allow-methods")).toBe("GET, OPTIONS");
+  expect(preflight.headers.get("access-control-allow-methods")).toBe("GET, HEAD, OPTIONS");
   expect(await problemOf(await rig.ask(`${path}/4`))).toBe("404 not-found");
   expect(rig.calls.made).toEqual([]);
 });

@@ -30,7 +30,7 @@ export async function readMessages(
   const limit = parseLimit(query.get("limit"));
   if (!limit.ok) return limit;
   const sequencer = { role: "sequencer", id: room } as const;
-  const request = { type: "read", position: position.value } as const;
+  const request = { type: "read", position: position.value, limit: limit.value } as const;
   const result = await ports.calls.call(sequencer, request);
   if (!result.ok) return refusal("unavailable", "the room's sequencer cannot be reached");
   const { epoch, after, frames } = result.value;

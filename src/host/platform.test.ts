@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { broadcastRequest, outsideHeaders, WakeTimer, withDeadline } from "./platform.ts";
+import { discardUpgrade, outsideHeaders, WakeTimer, within, withDeadline } from "./platform.ts";
 
 const isTrusted = (name: string): boolean => /^x-party(kit|shard)-/.test(name);
 
@@ -27,18 +27,6 @@ test("IO3 every other header stays as it is, and the request's own are not chang
     }),
   );
 });
-
-test.each([
-  ["text", "text/plain;charset=UTF-8", [116, 101, 120, 116]],
-  [new Uint8Array([0, 255]), "application/octet-stream", [0, 255]],
-] as const)(
-  "RC3 a write of %s reaches onRequest as a POST of type %s",
-  async (data, type, bytes) => {
-    const request = broadcastRequest("https://example.com/x", data);
-    expect([request.method, request.headers.get("content-type")]).toEqual(["POST", type]);
-    expect([...new Uint8Array(await request.arrayBuffer())]).toEqual(bytes);
-  },
-);
 
 beforeEach(() => void vi.useFakeTimers({ now: 1_000_000 }));
 afterEach(() => void vi.useRealTimers());
@@ -85,14 +73,51 @@ test("a time too far for a timer is waited for in part, and then asked for again
   expect(wakes).toHaveLength(1);
 });
 
-test("HT8 a call that is never answered fails, and one that is answered keeps no timer", async () => {
-  vi.useFakeTimers();
-  try {
-    const silent = withDeadline(new Promise(() => {}));
-    await Promise.all([expect(silent).rejects.toThrow("no answer within"), vi.runAllTimersAsync()]);
-    await expect(withDeadline(Promise.resolve("answer"))).resolves.toBe("answer");
-    expect(vi.getTimerCount()).toBe(0);
-  } finally {
-    vi.useRealTimers();
-  }
+test.each([
+  ["shard", 5_000],
+  ["sequencer", 15_000],
+  ["registry", 15_000],
+] as const)(
+  "HT8, HT9 a call to a %s that is never answered fails after %i ms",
+  async (role, ms) => {
+    const failed = vi.fn<(error: unknown) => void>();
+    const silent = withDeadline(role, new Promise(() => {})).catch(failed);
+    await vi.advanceTimersByTimeAsync(ms - 1);
+    expect(failed).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(1);
+    await silent;
+    expect(String(failed.mock.calls[0]?.[0])).toContain(`no answer within ${ms} ms`);
+  },
+);
+
+test("HT8 a call that is answered, or fails, keeps no timer", async () => {
+  await expect(withDeadline("shard", Promise.resolve(null))).resolves.toBe(null);
+  await expect(withDeadline("shard", Promise.reject(new Error("gone")))).rejects.toThrow("gone");
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test("AD5 what takes too long comes to nothing, and is told so first", async () => {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  let isTold = false;
+  const late = within(300, async (signal) => {
+    const value = await promise;
+    isTold = signal.aborted;
+    return value;
+  });
+  await vi.advanceTimersByTimeAsync(300);
+  await expect(late).resolves.toBe(null);
+  resolve("late");
+  await vi.advanceTimersByTimeAsync(0);
+  expect(isTold).toBe(true);
+});
+
+test("AD5 an upgrade that nobody waits for any more has its socket closed", () => {
+  const did: unknown[] = [];
+  const webSocket = {
+    accept: () => void did.push("accept"),
+    close: (code: number) => void did.push(code),
+  };
+  discardUpgrade({ webSocket });
+  expect(did).toEqual(["accept", 4003]);
+  expect(() => discardUpgrade({ webSocket: null })).not.toThrow();
 });

@@ -1,10 +1,9 @@
 /** What both hosts have in common: the clock, chance, timers, and internal addresses. */
 import { nanoid } from "nanoid";
-import type { Clock, Entropy, Socket } from "../core/ports.ts";
-import { encodeServerFrame } from "../protocol/client.ts";
-import { parseClientRequest, type ClientRequest } from "../protocol/client-request.ts";
-import { encodePayload, type MessageData } from "../protocol/payload.ts";
-import { plainRequest } from "../shard/shard.ts";
+import type { Clock, Entropy } from "../core/ports.ts";
+import { parseSeatClaim, type Role, type SeatClaim } from "../protocol/calls.ts";
+import { closeCodes } from "../protocol/close-codes.ts";
+import { success, type Result } from "../protocol/result.ts";
 
 export const clock: Clock = { now: () => Date.now() };
 
@@ -18,6 +17,9 @@ export const linkPath = "~link";
 
 /** Environment variable that opens the admin API. */
 export const adminTokenName = "PARTYSHARD_ADMIN_TOKEN";
+
+/** Path of the registry's hub at which it takes subscribers; `pattern` is in the query. */
+export const eventsPath = "~events";
 
 /** The registry object that keeps the deployment's rooms. */
 export const registryName = "default";
@@ -34,19 +36,48 @@ export function inSlices<Item>(items: readonly Item[], write: (slice: Item[]) =>
 
 /** A call that waits for delivery takes five seconds; what takes three times that hangs. */
 const callDeadlineMs = 15_000;
+/** A shard answers from memory, and whoever asks it is waited for: one that hangs is left out. */
+const shardDeadlineMs = 5_000;
 
 /** Rejects when a call to another object has no answer in time, so that nothing waits for ever. */
-export async function withDeadline<Value>(call: Promise<Value>): Promise<Value> {
+export async function withDeadline<Value>(role: Role, call: Promise<Value>): Promise<Value> {
+  const ms = role === "shard" ? shardDeadlineMs : callDeadlineMs;
+  const answer = await within(ms, async () => ({ value: await call }));
+  if (answer === null) throw new Error(`no answer within ${ms} ms`);
+  return answer.value;
+}
+
+/** What comes of `work`, or `null` after `ms`; its signal is aborted before that. */
+export async function within<Value>(
+  ms: number,
+  work: (signal: AbortSignal) => Promise<Value>,
+): Promise<Value | null> {
+  const controller = new AbortController();
   let timer: ReturnType<typeof setTimeout> | null = null;
-  const deadline = new Promise<never>((_, reject) => {
-    const late = new Error(`no answer within ${callDeadlineMs} ms`);
-    timer = setTimeout(() => reject(late), callDeadlineMs);
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(() => {
+      controller.abort();
+      resolve(null);
+    }, ms);
   });
   try {
-    return await Promise.race([call, deadline]);
+    return await Promise.race([work(controller.signal), late]);
   } finally {
     if (timer !== null) clearTimeout(timer);
   }
+}
+
+type RawUpgrade = {
+  readonly webSocket?: {
+    accept(): void;
+    close(code: number, reason: string): void;
+  } | null;
+};
+
+/** Closes the socket of an upgrade that nobody waits for any more. */
+export function discardUpgrade({ webSocket }: RawUpgrade): void {
+  webSocket?.accept();
+  webSocket?.close(closeCodes.unavailable, "the client waits no longer");
 }
 
 /** Longest delay that a timer takes. */
@@ -91,48 +122,15 @@ function isTrusted(name: string): boolean {
   return name.startsWith("x-partykit-") || name.startsWith("x-partyshard-");
 }
 
-/** Tag of sockets that asked for more than payloads; the gate lets no client have a `~` in a tag. */
-export const requestTag = "~request";
+/** Header of an upgrade with a ticket that the gate has checked: the claim as JSON. */
+export const seatHeader = "x-partyshard-seat";
 
-/** What a client asked for. The gate has checked it, and its URL stays with its socket. */
-export function clientRequestOf(url: string): ClientRequest {
-  // Most sockets ask for nothing, and need not have their URL taken apart.
-  if (!/[?&](?:protocol|topics)=/.test(url)) return plainRequest;
-  const parsed = parseClientRequest(new URL(url).searchParams);
-  return parsed.ok ? parsed.value : plainRequest;
+/** What the client's ticket says, if it brought one. */
+export function seatClaimOf(text: string | null): Result<SeatClaim | null, "malformed-call"> {
+  return text === null ? success(null) : parseSeatClaim(text);
 }
 
-type RawConnection = {
-  send(data: string | ArrayBuffer | ArrayBufferView): void;
-  close(code: number, reason: string): void;
-};
-
-/**
- * The role's end of a socket that speaks protocol 1. What the room class sends on the connection
- * itself goes out as a `local` frame from here on.
- */
-export function speakProtocol(connection: RawConnection): Socket {
-  const send = connection.send.bind(connection);
-  Object.defineProperty(connection, "send", {
-    configurable: true,
-    value: (data: string | ArrayBuffer | ArrayBufferView) => {
-      const payload = encodePayload(toMessageData(data));
-      send(encodeServerFrame({ type: "local", data: payload }));
-    },
-  });
-  return { send, close: (code, reason) => connection.close(code, reason) };
-}
-
-/** A message as hosts hand it on, in the form that roles take. */
-export function toMessageData(data: string | ArrayBuffer | ArrayBufferView): MessageData {
-  if (typeof data === "string") return data;
-  if (data instanceof ArrayBuffer) return new Uint8Array(data);
-  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-}
-
-/** The write as a class with `onRequest` and no `onBroadcast` gets it. */
-export function broadcastRequest(url: string, data: string | Uint8Array): Request {
-  const type = typeof data === "string" ? "text/plain;charset=UTF-8" : "application/octet-stream";
-  const body = data as string | Uint8Array<ArrayBuffer>;
-  return new Request(url, { method: "POST", headers: { "content-type": type }, body });
+/** The id of the connection that an upgrade asks for; the gate has made sure that there is one. */
+export function connectionOf(url: string): string {
+  return new URL(url).searchParams.get("_pk") ?? "";
 }

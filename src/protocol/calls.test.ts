@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { parseRequest, type Role } from "./calls.ts";
+import { parseRequest, parseSeatClaim, type Role } from "./calls.ts";
 
 const publish = {
   type: "publish",
@@ -85,4 +85,20 @@ test("IO2 whatever is called, the answer is a result and no exception", () => {
     }),
     { numRuns: 3_000 },
   );
+});
+
+test("SE3 a claim is read from its header", () => {
+  const claim = { id: "s", player: "p", expiresAt: 5 };
+  expect(parseSeatClaim(JSON.stringify(claim))).toEqual({ ok: true, value: claim });
+});
+
+test.each([
+  "",
+  "{",
+  "null",
+  "[]",
+  '{"id":"s","player":"p"}',
+  '{"id":"s","player":"p","expiresAt":-1}',
+])("SE3 %j is no claim", (text) => {
+  expect(parseSeatClaim(text)).toMatchObject({ ok: false, code: "malformed-call" });
 });

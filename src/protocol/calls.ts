@@ -51,8 +51,12 @@ const requestSchemas = {
       subscription: v.string(),
     }),
     v.strictObject({ type: v.literal("status") }),
-    /** What the log holds after a position, or all of it. */
-    v.strictObject({ type: v.literal("read"), position: v.nullable(positionSchema) }),
+    /** What history holds after a position, or all of it; `limit` messages are enough. */
+    v.strictObject({
+      type: v.literal("read"),
+      position: v.nullable(positionSchema),
+      limit: v.optional(v.pipe(countSchema, v.minValue(1))),
+    }),
     v.strictObject({ type: v.literal("wake") }),
     /** The room is disposed: nothing is kept, and a later write begins another epoch. */
     v.strictObject({ type: v.literal("dispose") }),
@@ -107,8 +111,10 @@ export type Subscribed = {
 };
 
 /**
- * Every message with `after < seq ≤ through`, as encoded batch frames. `after` is the position asked
- * for, or above it when the log no longer holds what follows that; `through` is the newest message.
+ * The messages after `after`, as encoded batch frames: every one, or at least as many as were asked
+ * for. The first frame may hold earlier ones too, never such as history has let go. `after` is the
+ * position asked for, or above it when history no longer holds what follows that; `through` is the
+ * newest message. Bounded like history: 4 Mi units of frames.
  */
 export type LogRange = {
   readonly epoch: string;
@@ -166,6 +172,19 @@ export type ReplyTo<R extends Role, Request extends RequestTo<R>> = Replies[R][R
   TypeOf<R>];
 
 export type AnyReply<R extends Role> = Replies[R][keyof Replies[R]];
+
+/** A claim as the gate writes it into a header. */
+export function parseSeatClaim(text: string): Result<SeatClaim, "malformed-call"> {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch {
+    return failure("malformed-call", "a claim must be JSON");
+  }
+  const parsed = v.safeParse(seatClaimSchema, json);
+  if (!parsed.success) return failure("malformed-call", v.summarize(parsed.issues));
+  return success(parsed.output);
+}
 
 export function parseRequest<R extends Role>(
   role: R,

@@ -14,6 +14,14 @@ test.each([
   ["protocol=1", { speaksProtocol: true, resume: null, topics: [] }],
   ["protocol=1&other=2", { speaksProtocol: true, resume: null, topics: [] }],
   [
+    "session=V1StGXR8_Z5",
+    { speaksProtocol: false, resume: null, topics: [], session: "V1StGXR8_Z5" },
+  ],
+  [
+    `protocol=1&session=${"~".repeat(64)}`,
+    { speaksProtocol: true, resume: null, topics: [], session: "~".repeat(64) },
+  ],
+  [
     "protocol=1&epoch=e&since=0",
     { speaksProtocol: true, resume: { epoch: "e", seq: 0 }, topics: [] },
   ],
@@ -29,6 +37,10 @@ test.each([
   ["an unknown version", "protocol=2"],
   ["an empty version", "protocol="],
   ["a version in other words", "protocol=01"],
+  ["an empty session", "protocol=1&session="],
+  ["a session too long", `session=${"s".repeat(65)}`],
+  ["a session with a space", "session=a%20b"],
+  ["a session beyond ASCII", "session=%C3%BC"],
   ["since without epoch", "protocol=1&since=4"],
   ["epoch without since", "protocol=1&epoch=e"],
   ["an empty epoch", "protocol=1&epoch=&since=4"],

@@ -9,7 +9,12 @@ export type ClientRequest = {
   /** Where the client was, when it comes back. */
   readonly resume: Position | null;
   readonly topics: readonly string[];
+  /** The secret of the seat that the client had. */
+  readonly session?: string;
 };
+
+/** Printable ASCII without spaces. */
+const sessionPattern = /^[\x21-\x7e]{1,64}$/;
 
 export function parseClientRequest(
   query: URLSearchParams,
@@ -20,12 +25,15 @@ export function parseClientRequest(
   }
   const topics = parseTopics(query.get("topics"));
   if (!topics.ok) return topics;
-  if (protocol === null) {
-    return success({ speaksProtocol: false, resume: null, topics: topics.value });
+  const session = query.get("session");
+  if (session !== null && !sessionPattern.test(session)) {
+    return failure("malformed-query", "session must be 1 to 64 printable ASCII characters");
   }
+  const asked = { topics: topics.value, ...(session === null ? {} : { session }) };
+  if (protocol === null) return success({ speaksProtocol: false, resume: null, ...asked });
   const resume = parsePosition(query.get("epoch"), query.get("since"));
   if (!resume.ok) return resume;
-  return success({ speaksProtocol: true, resume: resume.value, topics: topics.value });
+  return success({ speaksProtocol: true, resume: resume.value, ...asked });
 }
 
 /** `null` when neither is given; both belong together. */

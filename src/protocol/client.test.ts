@@ -13,6 +13,7 @@ import {
   type ServerFrame,
 } from "./client.ts";
 import { encodePayload } from "./payload.ts";
+import { isPublishId } from "./publish-id.ts";
 
 const problem = { type: "urn:x", title: "t", status: 503, detail: "d", more: 1 };
 const place = { epoch: "e", seq: 3 };
@@ -25,7 +26,9 @@ const serverFrames: readonly ServerFrame[] = [
   { type: "volatile", data: ["a"] },
   { type: "reset", epoch: "e", seq: 9, reason: "lost" },
   { type: "local", data: "a" },
+  { ...welcome, ...place, recovered: true, session: "s" },
   { type: "published", id: "p", seq: 4 },
+  { type: "published", id: "p", seq: 4, epoch: "e" },
   { type: "rejected", id: "p", problem },
   { type: "redirect", url: "wss://example.com" },
 ];
@@ -80,6 +83,11 @@ test.each([
     "messages without their number",
     { type: "messages", after: 3, through: 9, data: ["a"], seq: [] },
   ],
+  ["an end before its start", { type: "messages", after: 3, through: 2, data: [], seq: [] }],
+  ["a number before it", { type: "messages", after: 3, through: 9, data: ["a"], seq: [3] }],
+  ["a number beyond it", { type: "messages", after: 3, through: 9, data: ["a"], seq: [10] }],
+  ["a number twice", { type: "messages", after: 3, through: 9, data: ["a", "b"], seq: [4, 4] }],
+  ["numbers that fall", { type: "messages", after: 3, through: 9, data: ["a", "b"], seq: [5, 4] }],
 ])("a server's frame with %s is malformed", (_what, frame) => {
   expect(parseServerFrame(JSON.stringify(frame))).toMatchObject({ code: "malformed-frame" });
 });
@@ -144,7 +152,7 @@ test("PR11 whatever text comes, the answer is a result and no exception", () => 
   );
 });
 
-const words = fc.string({ minLength: 1, maxLength: 12 });
+const words = fc.string({ minLength: 1, maxLength: 12 }).filter(isPublishId);
 const payloads = fc.oneof(
   fc.string({ unit: "binary", maxLength: 20 }),
   fc.uint8Array({ maxLength: 9 }).map(encodePayload),

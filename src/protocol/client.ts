@@ -5,20 +5,14 @@
  */
 import * as v from "valibot";
 import { payloadSchema } from "./payload.ts";
+import { isPublishId } from "./publish-id.ts";
 import { failure, success, type Result } from "./result.ts";
 
 export const protocolVersion = 1;
 
 const sequenceSchema = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const epochSchema = v.pipe(v.string(), v.minLength(1), v.maxLength(64));
-/** A client's own name for a publish, and its idempotency key: see `Idempotency-Key`. */
-const publishIdSchema = v.pipe(v.string(), v.minLength(1), v.maxLength(255));
-
-/**
- * Publishes that a client has unanswered at most on its socket. Its ids are `connection:NUMBER` and
- * count up; it sends a number only when all that are lower by this much or more are answered.
- */
-export const maxUnanswered = 64;
+const publishIdSchema = v.pipe(v.string(), v.check(isPublishId, "not the id of a publish"));
 
 export const maxTopics = 100;
 export const maxTopicLength = 128;
@@ -60,6 +54,8 @@ const serverFrameSchema = v.variant("type", [
     epoch: epochSchema,
     seq: sequenceSchema,
     recovered: v.boolean(),
+    /** What to come back with (`session` in the query), in place of a ticket that is good once. */
+    session: v.optional(v.string()),
   }),
   /**
    * Covers every message with `after < seq ≤ through`. Without `seq` they are all in `data`, in
@@ -83,7 +79,12 @@ const serverFrameSchema = v.variant("type", [
   }),
   /** What the room class sent to clients of this shard alone. */
   v.object({ type: v.literal("local"), data: payloadSchema }),
-  v.object({ type: v.literal("published"), id: publishIdSchema, seq: sequenceSchema }),
+  v.object({
+    type: v.literal("published"),
+    id: publishIdSchema,
+    seq: sequenceSchema,
+    epoch: v.optional(epochSchema),
+  }),
   v.object({ type: v.literal("rejected"), id: publishIdSchema, problem: problemSchema }),
   v.object({ type: v.literal("redirect"), url: v.string() }),
 ]);
@@ -129,11 +130,17 @@ function parse<Schema extends v.GenericSchema>(
 export function parseServerFrame(text: string): Result<ServerFrame, "malformed-frame"> {
   const parsed = parse(serverFrameSchema, text);
   if (!parsed.ok || parsed.value.type !== "messages") return parsed;
-  const { after, through, data, seq } = parsed.value;
-  const isWhole = seq === undefined ? data.length === through - after : seq.length === data.length;
-  return isWhole
+  return isInOrder(parsed.value)
     ? parsed
-    : failure("malformed-frame", "a frame must hold one entry for each number");
+    : failure("malformed-frame", "a frame must hold one entry for each number, in order");
+}
+
+/** Whether a frame has one number for each entry, ascending, with `after < seq ≤ through`. */
+function isInOrder(frame: Extract<ServerFrame, { type: "messages" }>): boolean {
+  const { after, through, data, seq } = frame;
+  if (seq === undefined) return data.length === through - after;
+  const isAscending = seq.every((number, index) => number > (seq[index - 1] ?? after));
+  return isAscending && seq.length === data.length && through >= (seq.at(-1) ?? after);
 }
 
 export function parseClientFrame(text: string): Result<ClientFrame, "malformed-frame"> {

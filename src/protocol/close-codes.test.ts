@@ -22,6 +22,13 @@ test("a client that sent what is not of the protocol is to stop", () => {
   expect(mayReconnect(closeCodes.malformedFrame)).toBe(false);
 });
 
+test.each(["roomDisposed", "seatTaken", "seatRefused"] as const)(
+  "SE3, SE4, SE8 %s means: stop",
+  (name) => {
+    expect(mayReconnect(closeCodes[name])).toBe(false);
+  },
+);
+
 test.each([
   [1000, true],
   [1006, true],

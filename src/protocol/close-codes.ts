@@ -28,6 +28,12 @@ export const closeCodes = {
   outOfOrder: 4013,
   /** The peer sent a frame that is not of the protocol. */
   malformedFrame: 4500,
+  /** The room was disposed. */
+  roomDisposed: 4501,
+  /** A newer connection of the same player has taken the seat. */
+  seatTaken: 4502,
+  /** The ticket was used, or its seat is held no more, where the host could not refuse the upgrade. */
+  seatRefused: 4503,
 } as const;
 
 export type CloseCode = (typeof closeCodes)[keyof typeof closeCodes];

@@ -6,6 +6,7 @@ import {
   FrameAssembler,
   parseFrameToSequencer,
   parseFrameToShard,
+  sliceFrame,
   type BatchFrame,
   type FrameToSequencer,
   type FrameToShard,
@@ -42,6 +43,7 @@ const framesToShard: fc.Arbitrary<FrameToShard> = fc.oneof(
   fc.constant({ type: "bye" }),
   fc.record({
     type: fc.constant("results"),
+    epoch: epochs,
     results: fc.array(
       fc.oneof(
         fc.record({ id: seqs, seq: seqs }),
@@ -100,10 +102,11 @@ const malformedToShard: readonly (readonly [what: string, frame: unknown])[] = [
   ["volatile indices in disorder", { ...batch, through: 4, volatile: [1, 0] }],
   ["fewer topics than entries", { ...batch, topics: ["t"] }],
   ["a topic of the wrong kind", { ...batch, topics: ["t", 1] }],
-  ["results that are none", { type: "results", results: [{ id: 1 }] }],
+  ["results that are none", { type: "results", epoch: "e", results: [{ id: 1 }] }],
+  ["results of no epoch", { type: "results", results: [{ id: 1, seq: 2 }] }],
   [
     "a result of both kinds",
-    { type: "results", results: [{ id: 1, seq: 2, code: "c", detail: "d" }] },
+    { type: "results", epoch: "e", results: [{ id: 1, seq: 2, code: "c", detail: "d" }] },
   ],
   ["an entry of the wrong kind", { ...batch, entries: ["a", 1] }],
   ["bytes that are no base64", { ...batch, entries: ["a", { base64: "?" }] }],
@@ -151,6 +154,25 @@ const nearValues = fc
   .map((value) =>
     JSON.stringify(value, (_, each: unknown) => (typeof each === "bigint" ? 1 : each)),
   );
+
+test("DL7 a batch from which the start was cut holds the rest, with its numbers and topics", () => {
+  const logged = batches.map((frame) => {
+    return { ...frame, through: frame.after + frame.entries.length, volatile: [] };
+  });
+  fc.assert(
+    fc.property(logged, fc.nat(8), (frame, most) => {
+      const count = Math.min(most, frame.entries.length);
+      const text = sliceFrame(encodeFrame(frame), frame.after + count);
+      const rest = { after: frame.after + count, entries: frame.entries.slice(count) };
+      const topics = frame.topics === undefined ? {} : { topics: frame.topics.slice(count) };
+      expect(parseFrameToShard(text)).toEqual({
+        ok: true,
+        value: { ...frame, ...rest, ...topics },
+      });
+    }),
+    { seed },
+  );
+});
 
 test("LK6 whatever values come, the answer is a result and no exception", () => {
   const texts = fc.oneof(fc.string({ unit: anyUnit }), fc.json(), nearValues);

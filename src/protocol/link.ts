@@ -1,10 +1,15 @@
 /**
  * Frames of a link, the WebSocket that a sequencer opens to a shard, and the only parsing of them.
  *
- * Sequencer to shard: `batch` (every message with `after < seq ≤ through`, and volatile ones that
- * have no number), `reset` (the log no longer holds what the shard lacks) and `bye` (the sequencer
- * hangs up; a link that ends without it has broken) and `results`. Shard to sequencer: `hello` first,
- * with the position it has, then `ack`, cumulative, and `publish`, answered by `results`.
+ * Sequencer to shard:
+ *   batch     every message with `after < seq ≤ through`, and volatile ones, which have no number
+ *   reset     the log no longer holds what the shard lacks
+ *   results   what became of the writes of `publish` frames
+ *   bye       the sequencer hangs up; a link that ends without it has broken
+ * Shard to sequencer:
+ *   hello     first: the position that the shard has
+ *   ack       cumulative: the shard has everything up to here
+ *   publish   what its clients publish
  */
 import * as v from "valibot";
 import { payloadSchema } from "./payload.ts";
@@ -60,6 +65,7 @@ export type UpstreamResult = v.InferOutput<typeof upstreamResultSchema>;
 
 const resultsSchema = v.strictObject({
   type: v.literal("results"),
+  epoch: epochSchema,
   results: v.array(upstreamResultSchema),
 });
 
@@ -104,6 +110,20 @@ export function parseFrameToShard(text: string): Parsed<FrameToShard> {
   return isConsistent(parsed.value)
     ? parsed
     : failure("malformed-frame", "a batch must hold one entry for every sequence number");
+}
+
+/** The frame of a batch as the log keeps it, without the messages up to `after`. */
+export function sliceFrame(text: string, after: number): string {
+  const frame = parseFrameToShard(text);
+  if (!frame.ok || frame.value.type !== "batch") return text;
+  const { topics, ...batch } = frame.value;
+  const count = Math.max(0, after - batch.after);
+  return encodeFrame({
+    ...batch,
+    after: batch.after + count,
+    entries: batch.entries.slice(count),
+    ...(topics === undefined ? {} : { topics: topics.slice(count) }),
+  });
 }
 
 /** Each number in `after < seq ≤ through` has one entry, and every volatile index is in range. */

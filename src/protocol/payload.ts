@@ -7,6 +7,19 @@ import * as v from "valibot";
 /** A message as the room class and the sockets see it. */
 export type MessageData = string | Uint8Array;
 
+/** A message in any of the forms that platforms and room classes hand on. */
+export type RawMessage = string | ArrayBuffer | ArrayBufferView;
+
+export function isRawMessage(value: unknown): value is RawMessage {
+  return typeof value === "string" || value instanceof ArrayBuffer || ArrayBuffer.isView(value);
+}
+
+export function toMessageData(data: RawMessage): MessageData {
+  if (typeof data === "string") return data;
+  if (data instanceof ArrayBuffer) return new Uint8Array(data);
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+}
+
 /** Base64 as `btoa` writes it: a whole number of fours, padded. */
 function isBase64(text: string): boolean {
   return text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text);

@@ -48,8 +48,12 @@ export const registryRequestSchema = v.variant("type", [
     counters: countersSchema,
   }),
   v.strictObject({ type: v.literal("count"), counters: countersSchema }),
-  v.strictObject({ type: v.literal("sweep") }),
+  /** Rooms that may owe something to clients, after `after`: a page of them. */
+  v.strictObject({ type: v.literal("sweep"), after: v.optional(v.nullable(v.string())) }),
+  /** Of all partitions when the hub is asked. */
   v.strictObject({ type: v.literal("metrics") }),
+  /** Of this partition. */
+  v.strictObject({ type: v.literal("figures") }),
 
   /** Rooms after `after` in order of their ids, at most `limit`. */
   v.strictObject({
@@ -155,6 +159,8 @@ export const registryRequestSchema = v.variant("type", [
     events: v.array(eventSchema),
     /** Events that the partition could not keep. */
     lost: countSchema,
+    /** The same for a batch that is sent again: it is published once. */
+    batch: v.optional(v.string()),
   }),
   /** From the hub to a former partition: rows that belong elsewhere are to go there. */
   v.strictObject({ type: v.literal("handOver") }),
@@ -189,6 +195,13 @@ export type HeldSeats = {
   readonly seats: readonly { readonly id: string; readonly player: string }[];
 };
 
+export type Figures = {
+  /** Rooms that have clients. */
+  readonly rooms: number;
+  readonly connections: number;
+  readonly counters: Readonly<Record<string, number>>;
+};
+
 export type RegistryReplies = {
   table: {
     readonly shards: readonly ShardLoad[];
@@ -198,8 +211,10 @@ export type RegistryReplies = {
   };
   report: null;
   count: null;
-  sweep: { readonly rooms: readonly RoomId[] };
+  /** `through`: what to ask for next as `after`, or `null` when there are no more. */
+  sweep: { readonly rooms: readonly RoomId[]; readonly through: string | null };
   metrics: { readonly text: string };
+  figures: Figures;
   /** `through`: the last id looked at when there may be more, else `null`. */
   rooms: { readonly rooms: readonly RoomListing[]; readonly through: string | null };
   room: RoomListing;

@@ -18,6 +18,11 @@ const idSchema = v.pipe(
   v.regex(idPattern, idRule),
 );
 
+/** Whether this may be the name of a player, a server or a lock. */
+export function isRegistryId(text: string): boolean {
+  return text.length <= maxIdLength && idPattern.test(text);
+}
+
 function wholeNumber(min: number, max: number) {
   const rule = `a whole number from ${min} to ${max}`;
   return v.pipe(v.number(rule), v.integer(rule), v.minValue(min, rule), v.maxValue(max, rule));
@@ -25,6 +30,8 @@ function wholeNumber(min: number, max: number) {
 
 /** Any JSON object of at most 16 KiB; scalars at its top level can be queried. */
 const metadataSchema = v.pipe(
+  // An array would pass for a record.
+  v.custom<Readonly<Record<string, unknown>>>((value) => !Array.isArray(value), "a JSON object"),
   v.record(v.string(), v.unknown()),
   v.check(
     (value) => new TextEncoder().encode(JSON.stringify(value)).length <= maxMetadataBytes,
@@ -150,6 +157,7 @@ export function parseBody<Name extends BodyName>(
   name: Name,
   value: unknown,
 ): Result<BodyOf<Name>, "malformed-body"> {
+  if (Array.isArray(value)) return failure("malformed-body", "the body must be a JSON object");
   const parsed = v.safeParse(bodies[name], value);
   if (!parsed.success) return failure("malformed-body", v.summarize(parsed.issues));
   return success(parsed.output);
@@ -238,6 +246,8 @@ export type HeartbeatAnswer = {
   readonly status: ServerStatus;
   readonly leaseMs: number;
   readonly heartbeatIntervalMs: number;
+  /** Rooms of the report that are not placed on this server: it closes them. */
+  readonly dispose: readonly string[];
 };
 
 export type LockGrant = {

@@ -7,6 +7,8 @@ export type Failure<Code extends string = string> = {
   readonly code: Code;
   /** A sentence for people: what was wrong and what is allowed. */
   readonly detail: string;
+  /** When trying again may help, in ms from now; left out where nobody can tell. */
+  readonly retryAfterMs?: number;
 };
 
 export type Success<Value> = { readonly ok: true; readonly value: Value };

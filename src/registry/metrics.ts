@@ -1,5 +1,34 @@
-/** The registry's figures in Prometheus text format 0.0.4. */
-export function renderMetrics(
+/** The registry's figures, of one partition or of all, and their Prometheus text format 0.0.4. */
+import { hub, partitionNames } from "../core/partitions.ts";
+import { Counters } from "../core/counters.ts";
+import { success, type Result } from "../protocol/result.ts";
+import type { Figures } from "../protocol/registry-calls.ts";
+import { asProblem, type RegistryOwner } from "./part.ts";
+
+/** Those of all partitions; fails when one cannot be reached, since counters must not fall. */
+export async function gatherFigures(
+  owner: RegistryOwner,
+  own: () => Figures,
+): Promise<Result<{ readonly text: string }>> {
+  const { partitions } = owner.rooms.deployment;
+  const names = owner.name === hub ? partitionNames(partitions) : [owner.name];
+  const replies = await Promise.all(
+    names.map(async (name) =>
+      name === owner.name ? success(own()) : owner.ask(name, { type: "figures" }),
+    ),
+  );
+  const counters = new Counters();
+  const totals = { rooms: 0, connections: 0 };
+  for (const reply of replies) {
+    if (!reply.ok) return asProblem(reply);
+    counters.add(reply.value.counters);
+    totals.rooms += reply.value.rooms;
+    totals.connections += reply.value.connections;
+  }
+  return success({ text: renderMetrics(counters.entries(), totals) });
+}
+
+function renderMetrics(
   counters: readonly (readonly [name: string, count: number])[],
   totals: { readonly rooms: number; readonly connections: number },
 ): string {

@@ -1,156 +1,223 @@
 /**
- * The registry: the directory of rooms that have clients, and what is known of their shards' load.
- * Owns placement tables; knows nothing of messages. Only which rooms there are is written to
- * storage; loads live in memory and are learned again by asking the shards.
+ * One partition of the registry: gives each request to the part that answers it, and wakes the parts
+ * when something is due. Keeps nothing but counters itself.
  */
 import { Counters } from "../core/counters.ts";
 import type { ObjectPorts } from "../core/ports.ts";
-import { shardsOf, type Rooms, type RoomType } from "../core/rooms.ts";
-import type { AnyReply, RequestTo } from "../protocol/calls.ts";
-import type { ShardLoad } from "../protocol/registry-calls.ts";
-import { isRoomId, roomOfShard, type RoomId, type ShardId } from "../protocol/names.ts";
-import { failure, success, type Result } from "../protocol/result.ts";
-import { renderMetrics } from "./metrics.ts";
+import type { Rooms } from "../core/rooms.ts";
+import type { ReplyTo } from "../protocol/calls.ts";
+import { roomOfShard, type RoomId } from "../protocol/names.ts";
+import type { Figures } from "../protocol/registry-calls.ts";
+import type { RegistryEventBody } from "../protocol/registry.ts";
+import { failure, success, type Failure, type Result } from "../protocol/result.ts";
+import { Adoption } from "./adoption.ts";
+import { CallSlots } from "./call-slots.ts";
+import type { EventHub } from "./event-hub.ts";
+import { HandOver } from "./hand-over.ts";
+import { HostedRooms } from "./hosted-rooms.ts";
+import { Learning } from "./learning.ts";
+import { Matchmaking } from "./matchmaking.ts";
+import { gatherFigures } from "./metrics.ts";
+import { OwedCalls } from "./owed-calls.ts";
+import type { RegistryOwner, RegistryReply, RegistryRequest, Waking } from "./part.ts";
+import { PlacementTables } from "./placement-tables.ts";
+import { RoomLife } from "./room-life.ts";
+import { RoomQueries } from "./room-queries.ts";
+import { RoomStore, rowPrefix, seatsPrefix } from "./room-store.ts";
+import { Services } from "./services.ts";
+import { lockPrefix } from "./locks.ts";
 
-/** A room without clients is forgotten when it has been known for so long. */
-const unusedMs = 60_000;
-
-type RoomEntry = {
-  readonly enteredAt: number;
-  readonly loads: Map<ShardId, ShardLoad>;
-  /** Shards that were asked for their load and did not answer: they may have clients. */
-  readonly unknown: Set<ShardId>;
-  /** Settled once every shard has been asked, after this object lost its memory. */
-  learned: Promise<void>;
+type Parts = {
+  readonly store: RoomStore;
+  readonly learning: Learning;
+  readonly owed: OwedCalls;
+  readonly life: RoomLife;
+  readonly hosted: HostedRooms;
+  readonly tables: PlacementTables;
+  readonly queries: RoomQueries;
+  readonly matchmaking: Matchmaking;
+  readonly handOver: HandOver;
+  readonly adoption: Adoption;
+  readonly services: Services;
 };
 
 export class Registry {
-  readonly #rooms: Rooms;
-  readonly #ports: ObjectPorts;
-  readonly #entries = new Map<RoomId, RoomEntry>();
-  /** Rooms that a former life of the object knew, and whose shards have not been asked yet. */
-  readonly #remembered = new Set<RoomId>();
-  readonly #counters = new Counters();
+  readonly #owner: RegistryOwner;
+  readonly #parts: Parts;
+  readonly #waking: readonly Waking[];
+  readonly #counters: Counters;
   #wakeAt: number | null = null;
+  #durableAt: number | null = null;
 
-  private constructor(rooms: Rooms, ports: ObjectPorts) {
-    this.#rooms = rooms;
-    this.#ports = ports;
+  private constructor(owner: RegistryOwner, parts: Parts, counters: Counters) {
+    this.#owner = owner;
+    this.#counters = counters;
+    this.#parts = parts;
+    const { learning, life, owed, handOver, services } = parts;
+    this.#waking = [learning, life, owed, handOver, services];
   }
 
-  static async start(rooms: Rooms, ports: ObjectPorts): Promise<Registry> {
-    const registry = new Registry(rooms, ports);
-    for (const key of (await ports.storage.list("room/")).keys()) {
-      const room = key.slice("room/".length);
-      if (isRoomId(room)) registry.#remembered.add(room);
-    }
+  /** The partition with this name. */
+  static async start(rooms: Rooms, ports: ObjectPorts, name: string): Promise<Registry> {
+    let registry: Registry | null = null;
+    const counters = new Counters();
+    const owner: RegistryOwner = {
+      name,
+      rooms,
+      ports,
+      emit: (event) => registry?.emit(event),
+      count: (what) => counters.increment(what),
+      rearm: () => registry?.rearm(),
+      ask: (partition, request) =>
+        partition === name && registry !== null
+          ? registry.#askSelf(request)
+          : ports.calls.call({ role: "registry", id: partition }, request),
+    };
+    registry = new Registry(owner, await startParts(owner), counters);
+    registry.#parts.learning.begin();
+    registry.rearm();
     return registry;
   }
 
-  async handle(request: RequestTo<"registry">): Promise<Result<AnyReply<"registry">>> {
+  async handle(request: RegistryRequest): Promise<RegistryReply> {
+    const reply = this.#elsewhere(request) ?? (await this.#answer(request));
+    // Who is refused counts them again.
+    if (reply.ok && "counters" in request) this.#counters.add(request.counters);
+    return reply;
+  }
+
+  async #answer(request: RegistryRequest): Promise<RegistryReply> {
+    const { tables, queries, life, matchmaking, hosted, handOver, adoption, services } =
+      this.#parts;
     switch (request.type) {
       case "table":
-        this.#counters.add(request.counters);
-        return this.#table(request.room);
+        return tables.table(request);
       case "report":
-        this.#counters.add(request.counters);
-        return this.#report(request.shard, request.connections);
+        return tables.report(request);
       case "count":
-        this.#counters.add(request.counters);
         return success(null);
       case "sweep":
-        return success({ rooms: [...new Set([...this.#entries.keys(), ...this.#remembered])] });
+        return queries.sweep(request);
       case "metrics":
-        return success({ text: renderMetrics(this.#counters.entries(), this.#totals()) });
+        return gatherFigures(this.#owner, () => this.#figures());
+      case "figures":
+        return success(this.#figures());
+      case "rooms":
+        return queries.rooms(request);
+      case "room":
+        return queries.room(request);
+      case "create":
+        return life.create(request);
+      case "change":
+        return queries.change(request);
+      case "dispose":
+        return life.dispose(request);
+      case "route":
+        return matchmaking.route(request);
+      case "reserve":
+        return matchmaking.reserve(request);
+      case "hosted":
+        return hosted.hosted(request);
+      case "gone":
+        return hosted.gone(request);
+      case "handOver":
+        return handOver.handOver();
+      case "adopt":
+        return adoption.adopt(request);
       default:
-        return failure("not-found", `the registry takes no "${request.type}"`);
+        return services.handle(request);
     }
   }
 
-  async #table(room: RoomId): Promise<Result<AnyReply<"registry">>> {
-    const type = this.#rooms.typeOf(room);
-    if (type === undefined) return failure("unknown-room-type", `no room type for "${room}"`);
-    const entry = this.#entries.get(room) ?? this.#enter(room, type);
-    await entry.learned;
-    return success({ shards: [...entry.loads.values()], isLocked: false, redirect: null });
+  /** Where subscribers of events go, at the hub. */
+  get events(): EventHub {
+    return this.#parts.services.events;
   }
 
-  async #report(shard: ShardId, connections: number): Promise<Result<AnyReply<"registry">>> {
-    const room = roomOfShard(shard);
-    const type = this.#rooms.typeOf(room);
-    if (type === undefined) return failure("unknown-room-type", `no room type for "${room}"`);
-    const entry = this.#entries.get(room) ?? this.#enter(room, type);
-    const load = entry.loads.get(shard);
-    if (load === undefined) return failure("not-found", `"${room}" has no shard "${shard}"`);
-    entry.loads.set(shard, { ...load, connections, reportedAt: this.#ports.clock.now() });
-    // The other shards of a room that was remembered may have clients.
-    await entry.learned;
-    entry.unknown.delete(shard);
-    if (isEmpty(entry) && this.#entries.get(room) === entry) this.#forget(room);
-    return success(null);
-  }
-
-  #enter(room: RoomId, type: RoomType): RoomEntry {
-    const loads = new Map<ShardId, ShardLoad>();
-    for (const id of shardsOf(room, type)) {
-      const state = { connections: 0, capacity: type.capacity, generation: 1, reportedAt: 0 };
-      loads.set(id, { id, status: "online", ...state });
-    }
-    const enteredAt = this.#ports.clock.now();
-    const unknown = new Set<ShardId>();
-    const entry: RoomEntry = { enteredAt, loads, unknown, learned: Promise.resolve() };
-    this.#wakeNoLaterThan(enteredAt + unusedMs);
-    this.#entries.set(room, entry);
-    if (this.#remembered.delete(room)) entry.learned = this.#learn(entry);
-    else this.#ports.storage.put({ [`room/${room}`]: true });
-    return entry;
-  }
-
-  /** Asks every shard; one that does not answer is placed on as if it were empty until it reports. */
-  async #learn(entry: RoomEntry): Promise<void> {
-    const asked = [...entry.loads.values()].map(async (load) => {
-      const reply = await this.#ports.calls.call({ role: "shard", id: load.id }, { type: "load" });
-      const known = entry.loads.get(load.id);
-      if (!reply.ok) entry.unknown.add(load.id);
-      if (!reply.ok || known === undefined || known.reportedAt > 0) return;
-      const { connections } = reply.value;
-      entry.loads.set(load.id, { ...known, connections, reportedAt: this.#ports.clock.now() });
-    });
-    await Promise.all(asked);
-  }
-
-  /** Forgets rooms that were asked for and that nobody came to. */
   wake(): void {
-    const now = this.#ports.clock.now();
     this.#wakeAt = null;
-    for (const [room, entry] of this.#entries) {
-      if (!isEmpty(entry)) continue;
-      if (entry.enteredAt + unusedMs <= now) this.#forget(room);
-      else this.#wakeNoLaterThan(entry.enteredAt + unusedMs);
+    const now = this.#owner.ports.clock.now();
+    for (const part of this.#waking) part.wake(now);
+    this.rearm();
+  }
+
+  /** Tells whoever has subscribed to events. */
+  emit(event: RegistryEventBody): void {
+    this.#parts.services.emit(event);
+  }
+
+  /** Has the host wake this object when the next part has something to do. */
+  rearm(): void {
+    let next: number | null = null;
+    for (const part of this.#waking) {
+      const at = part.nextDeadline();
+      if (at !== null && (next === null || at < next)) next = at;
     }
-  }
-
-  #wakeNoLaterThan(at: number): void {
-    if (this.#wakeAt !== null && this.#wakeAt <= at) return;
-    this.#wakeAt = at;
-    this.#ports.wakeups.soon(at);
-  }
-
-  #forget(room: RoomId): void {
-    this.#entries.delete(room);
-    this.#ports.storage.delete([`room/${room}`]);
-  }
-
-  #totals(): { rooms: number; connections: number } {
-    let connections = 0;
-    for (const { loads } of this.#entries.values()) {
-      for (const load of loads.values()) connections += load.connections;
+    if (next !== this.#wakeAt) {
+      this.#wakeAt = next;
+      this.#owner.ports.wakeups.soon(next);
     }
-    return { rooms: this.#entries.size + this.#remembered.size, connections };
+    const { store, services } = this.#parts;
+    const durable = earlier(store.nextDurableDeadline(), services.nextDurableDeadline());
+    if (durable === null || durable === this.#durableAt) return;
+    this.#durableAt = durable;
+    this.#owner.ports.wakeups.durable(durable);
+  }
+
+  /** Calls that this partition makes to itself are no calls. */
+  #askSelf<Request extends RegistryRequest>(
+    request: Request,
+  ): Promise<Result<ReplyTo<"registry", Request>>>;
+  #askSelf(request: RegistryRequest): Promise<RegistryReply> {
+    return this.handle(request);
+  }
+
+  /** A caller that counts other partitions than this one must not enter rooms here. */
+  #elsewhere(request: RegistryRequest): Failure | null {
+    const rooms: (RoomId | null)[] = [];
+    if (request.type === "reserve") rooms.push(request.room, request.create);
+    else if (request.type === "report") rooms.push(roomOfShard(request.shard));
+    else if ("room" in request && isOfRoom(request.type)) rooms.push(request.room);
+    const { rooms: types, name } = this.#owner;
+    const foreign = rooms.find((room) => room !== null && types.partitionOf(room) !== name);
+    if (foreign === undefined) return null;
+    return failure("unavailable", `another partition keeps "${foreign}"`);
+  }
+
+  #figures(): Figures {
+    return { ...this.#parts.store.totals, counters: Object.fromEntries(this.#counters.entries()) };
   }
 }
 
-/** Whether no shard of the room has clients, as far as can be known. */
-function isEmpty({ loads, unknown }: RoomEntry): boolean {
-  return unknown.size === 0 && [...loads.values()].every((each) => each.connections === 0);
+function earlier(one: number | null, other: number | null): number | null {
+  return one === null || other === null ? (one ?? other) : Math.min(one, other);
+}
+
+/** Requests that are about a room which this partition must keep. */
+function isOfRoom(type: RegistryRequest["type"]): boolean {
+  return type !== "allocate" && type !== "vacate";
+}
+
+async function startParts(owner: RegistryOwner): Promise<Parts> {
+  const slots = new CallSlots();
+  const store = await RoomStore.start(owner);
+  const owed = await OwedCalls.start(owner, slots);
+  const learning = new Learning(owner, store, slots);
+  const life = new RoomLife(owner, { store, learning, owed, slots });
+  const hosted = await HostedRooms.start(owner, { store, life });
+  const handOver = await HandOver.start(owner, [rowPrefix, seatsPrefix, lockPrefix]);
+  const services = await Services.start(owner);
+  return {
+    services,
+    store,
+    learning,
+    owed,
+    life,
+    hosted,
+    handOver,
+    tables: new PlacementTables(owner, { store, learning, life }),
+    queries: new RoomQueries({ store, learning }),
+    matchmaking: new Matchmaking(owner, { store, learning, life, hosted }),
+    adoption: new Adoption(owner, { store, learning, hosted, locks: services.locks }),
+  };
 }

@@ -37,6 +37,14 @@ export class CommitQueue<Write extends { readonly units: number }> {
     this.#waitingUnits += write.units;
   }
 
+  /** Takes out everything that waits: the room begins anew. */
+  clear(): Write[] {
+    this.#waitingUnits = 0;
+    this.#notBefore = 0;
+    this.#open = [];
+    return this.#waiting.splice(0);
+  }
+
   canStart(now: number): boolean {
     if (this.#waiting.length === 0 || this.#isStoring || now < this.#notBefore) return false;
     while (this.#open[0] !== undefined && this.#open[0].startedAt + openBatchMs <= now) {

@@ -35,6 +35,11 @@ export class DeliveryWaiters {
     this.#resolveWhere((_, count) => count.pending === 0);
   }
 
+  /** Answers everybody with how far it got. */
+  finish(): void {
+    this.#resolveWhere(() => true);
+  }
+
   expire(now: number): void {
     this.#resolveWhere((waiter) => waiter.until <= now);
   }

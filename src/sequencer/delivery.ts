@@ -72,6 +72,8 @@ export class Delivery {
   #lastUsedAt = 0;
   #failures = 0;
   #failingSince: number | null = null;
+  /** The room has begun anew, and the shard is yet to say that it knows. */
+  #owesReset = false;
   readonly #waitingVolatile = new WaitingVolatile();
 
   constructor(shard: ShardId, subscription: string, acked: number, owner: DeliveryOwner) {
@@ -87,7 +89,7 @@ export class Delivery {
   }
 
   get isSettled(): boolean {
-    return this.#phase.name === "idle" && this.acked === this.#owner.log.head;
+    return this.#phase.name === "idle" && !this.#owesReset && this.acked === this.#owner.log.head;
   }
 
   /** Whether the log must keep what this shard has not acknowledged. */
@@ -187,8 +189,17 @@ export class Delivery {
     this.pump();
   }
 
+  /** The room begins anew: what the shard has is of its former life. */
+  restart(): void {
+    this.#window.restart(0);
+    this.#waitingVolatile.clear();
+    this.#owesReset = true;
+    if (this.#phase.name === "open") this.#reset(this.#phase.socket);
+    else this.pump();
+  }
+
   get #hasWork(): boolean {
-    return this.acked < this.#owner.log.head || !this.#waitingVolatile.isEmpty;
+    return this.acked < this.#owner.log.head || this.#owesReset || !this.#waitingVolatile.isEmpty;
   }
 
   /**
@@ -261,6 +272,7 @@ export class Delivery {
       return true;
     }
     if (frame.epoch !== this.#owner.epoch()) return true;
+    this.#owesReset = false;
     if (frame.seq > this.#window.sent) return false;
     this.#acknowledge(frame.seq);
     this.#sendFromLog(phase.socket);
@@ -277,6 +289,7 @@ export class Delivery {
       this.#reset(socket);
       return;
     }
+    this.#owesReset = false;
     // What the shard says it has is the truth, also when it is less than was acknowledged. The window
     // is set first: who hears of the acknowledgement may offer the next batch at once.
     const before = this.acked;
@@ -290,7 +303,8 @@ export class Delivery {
   async #publish(socket: Socket, writes: readonly UpstreamWrite[]): Promise<void> {
     const results = await this.#owner.onPublish(writes);
     this.#lastUsedAt = this.#owner.clock.now();
-    for (const part of splitFrame(encodeFrame({ type: "results", results }))) socket.send(part);
+    const frame = encodeFrame({ type: "results", epoch: this.#owner.epoch(), results });
+    for (const part of splitFrame(frame)) socket.send(part);
   }
 
   #acknowledge(seq: number): void {

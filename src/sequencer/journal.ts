@@ -111,6 +111,18 @@ export class Journal {
     this.#storage.delete([`sub/${shard}`]);
   }
 
+  /** Deletes every row but those of subscribers; `live` are the batches that the log holds. */
+  clear(live: readonly JournaledBatch[]): void {
+    const slots = Array.from({ length: this.#nextSlot }, (_, slot) => `log/${slot}`);
+    const parts = [...live, ...this.#retired].flatMap(partRows);
+    const keys = this.#keyRows.map(({ row }) => `keys/${row}`);
+    this.#storage.delete(["meta", "settled", ...slots, ...parts, ...keys]);
+    this.#freeSlots = [];
+    this.#nextSlot = 0;
+    this.#retired = [];
+    this.#keyRows = [];
+  }
+
   /** Writes a batch with the idempotency keys of its messages. */
   append(batch: Batch, keys: readonly KeyUse[]): JournaledBatch {
     const slot = this.#freeSlots.pop() ?? this.#nextSlot++;
@@ -165,8 +177,7 @@ export class Journal {
   #free(batch: JournaledBatch): void {
     this.#freeSlots.push(batch.slot);
     if (batch.parts === 0) return;
-    const parts = Array.from({ length: batch.parts }, (_, index) => index + 1);
-    this.#storage.delete(parts.map((part) => `log/${batch.slot}/${part}`));
+    this.#storage.delete(partRows(batch));
   }
 
   #readKeyRows(rows: ReadonlyMap<string, unknown>): KeyUse[] {
@@ -220,6 +231,10 @@ function readBatches(rows: ReadonlyMap<string, unknown>): {
     stored.push({ after, through, at, frame, slot: Number(match[1]), parts, keys });
   }
   return { stored: stored.toSorted((one, other) => one.through - other.through), head };
+}
+
+function partRows({ slot, parts }: JournaledBatch): string[] {
+  return Array.from({ length: parts }, (_, index) => `log/${slot}/${index + 1}`);
 }
 
 function newestRun(batches: readonly JournaledBatch[], head: number): readonly JournaledBatch[] {

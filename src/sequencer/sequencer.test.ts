@@ -269,3 +269,13 @@ test("LK8 all shards being slow holds up the writers", async () => {
   await room.pass(1_000);
   expect((await room.status()).seq).toBe(7);
 });
+
+test("HT5 however many ask for the status at once, every shard is asked twice at most", async () => {
+  const room = await SequencerRig.start();
+  await room.subscribe(1);
+  await room.subscribe(2);
+  room.ports.calls.answer = () => ({ ok: true, value: { connections: 3 } });
+  const answers = await Promise.all(Array.from({ length: 50 }, () => room.status()));
+  expect(new Set(answers.map(({ subscribers }) => subscribers.length))).toEqual(new Set([2]));
+  expect(room.ports.calls.of("load")).toHaveLength(4);
+});

@@ -18,6 +18,7 @@ import type {
   SequencerStatus,
 } from "../protocol/calls.ts";
 import {
+  sliceFrame,
   splitFrame,
   type Position,
   type UpstreamResult,
@@ -26,9 +27,11 @@ import {
 import { payloadUnits, type Payload } from "../protocol/payload.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
 import { BatchBuilder, type Committed, type WriteKey } from "./batch-builder.ts";
+import { newEpoch } from "./epoch.ts";
 import { CommitQueue } from "./commit-queue.ts";
 import { DeliveryWaiters } from "./delivery-waiters.ts";
 import { Journal, type JournaledBatch } from "./journal.ts";
+import { SharedQuestion } from "./shared-question.ts";
 import { Subscribers } from "./subscribers.ts";
 
 /** UTF-16 units of frames that a room keeps as history, and for shards that are behind. */
@@ -45,8 +48,9 @@ type Write = {
   readonly isVolatile: boolean;
   readonly units: number;
   readonly key: WriteKey | null;
-  readonly committed: Promise<Committed>;
-  readonly commit: (committed: Committed) => void;
+  /** `null` when the room was disposed before. */
+  readonly committed: Promise<Committed | null>;
+  readonly commit: (committed: Committed | null) => void;
 };
 
 export type SequencerPorts = ObjectPorts & {
@@ -67,8 +71,11 @@ export class Sequencer {
   readonly #waitingKeys = new Map<string, Write>();
   readonly #subscribers: Subscribers;
   readonly #waiters: DeliveryWaiters;
+  readonly #status = new SharedQuestion(() => this.#askStatus());
   #epoch = "";
   #isEpochStored = false;
+  /** Nothing was asked of the room since it was disposed. */
+  #isDisposed = false;
   #wakeAt: number | null = null;
   #durableWakeAt = 0;
 
@@ -94,7 +101,10 @@ export class Sequencer {
       onAcknowledged: (before, acked) => this.#handleAcknowledged(before, acked),
       onPublish: (writes) => this.#publishUpstream(writes),
       count: (what) => this.#counters.increment(what),
-      onGone: () => this.#waiters.check(),
+      onGone: () => {
+        this.#waiters.check();
+        if (this.#isDisposed && this.#subscribers.isEmpty) this.#forget();
+      },
       wakeAt: (at) => this.#wakeNoLaterThan(at),
       wakeDurably: () => this.#wakeDurably(),
     });
@@ -110,7 +120,9 @@ export class Sequencer {
   }
 
   async handle(request: RequestTo<"sequencer">): Promise<Reply> {
-    this.#storeEpoch();
+    if (request.type === "dispose") return success(this.#dispose());
+    if (request.type !== "unsubscribe" && request.type !== "wake") this.#isDisposed = false;
+    if (!this.#isDisposed) this.#storeEpoch();
     switch (request.type) {
       case "publish":
         return this.#publish(request);
@@ -120,13 +132,11 @@ export class Sequencer {
         this.#subscribers.unsubscribe(request.shard, request.subscription);
         return success(null);
       case "status":
-        return success(await this.#status());
+        return success(await this.#status.ask());
       case "read":
-        return success(this.#read(request.position));
+        return success(this.#read(request.position, request.limit));
       case "wake":
         return success(null);
-      case "dispose":
-        return failure("not-found", "a room cannot be disposed yet");
     }
   }
 
@@ -138,22 +148,41 @@ export class Sequencer {
     this.#waiters.expire(now);
     this.#commitNext();
     this.#subscribers.settle();
-    void this.#reportCounters();
+    void this.#counters.handOver(this.#ports.calls, this.#ports.registry);
     this.#armWake();
   }
 
   async #restore(): Promise<void> {
     const contents = await this.#journal.load();
     this.#isEpochStored = contents.epoch !== null;
-    this.#epoch = contents.epoch ?? this.#newEpoch();
+    this.#epoch = contents.epoch ?? newEpoch(this.#ports, "");
     this.#log.restore(contents.batches, contents.head);
     for (const use of contents.keys) this.#keys.add(use);
     this.#subscribers.restore(contents.subscribers, contents.settled);
   }
 
-  /** Later lives of a room sort after earlier ones. */
-  #newEpoch(): string {
-    return `${this.#ports.clock.now().toString(36).padStart(9, "0")}.${this.#ports.entropy.id()}`;
+  /**
+   * The room ends, and nothing of it is kept. Shards that still have clients stay subscribed and are
+   * told that another life has begun, in which they go on. All rows change in one turn, so that a crash
+   * leaves the one room or the other.
+   */
+  #dispose(): null {
+    for (const { commit } of this.#queue.clear()) commit(null);
+    this.#waitingKeys.clear();
+    this.#waiters.finish();
+    this.#forget();
+    this.#isDisposed = true;
+    if (!this.#subscribers.isEmpty) this.#storeEpoch();
+    this.#subscribers.restart();
+    return null;
+  }
+
+  #forget(): void {
+    this.#journal.clear(this.#log.since(this.#log.start) ?? []);
+    this.#log.restore([], 0);
+    this.#keys.clear();
+    this.#epoch = newEpoch(this.#ports, this.#epoch);
+    this.#isEpochStored = false;
   }
 
   #storeEpoch(): void {
@@ -164,6 +193,7 @@ export class Sequencer {
 
   async #publish(request: PublishRequest): Promise<Result<Published>> {
     const { messages, topic, key, waitDelivered } = request;
+    const epoch = this.#epoch;
     const print = topic === undefined ? fingerprint(messages) : `${fingerprint(messages)}/${topic}`;
     const series = request.series === undefined ? {} : { series: request.series };
     const used = key === undefined ? null : { key, fingerprint: print, ...series };
@@ -176,10 +206,13 @@ export class Sequencer {
     const committed = known?.value ?? this.#enqueue(request, used);
     if ("ok" in committed) return committed;
     const place = await committed;
-    const shards = waitDelivered
-      ? await this.#waitDelivered(place.seq)
-      : this.#subscribers.count(place.seq);
-    return success<Published>({ epoch: this.#epoch, ...place, shards });
+    if (place === null) return failure("unavailable", "the room was disposed");
+    // Nobody acknowledges any more what was written to a room that was disposed since.
+    const shards =
+      waitDelivered && this.#epoch === epoch
+        ? await this.#waitDelivered(place.seq)
+        : this.#subscribers.count(place.seq);
+    return success<Published>({ epoch, ...place, shards });
   }
 
   /** The place of the write that this key was used for, or `null` when it is new. */
@@ -187,7 +220,7 @@ export class Sequencer {
     key: string;
     fingerprint: string;
     series?: string;
-  }): Result<Promise<Committed> | Committed, "idempotency-key-reused"> | null {
+  }): Result<Promise<Committed | null> | Committed, "idempotency-key-reused"> | null {
     this.#keys.expire(this.#ports.clock.now());
     const past = this.#keys.find(used.key);
     const waiting = this.#waitingKeys.get(used.key);
@@ -203,7 +236,7 @@ export class Sequencer {
     return waiting === undefined ? null : success(waiting.committed);
   }
 
-  #enqueue(request: PublishRequest, key: Write["key"]): Promise<Committed> | Result<never> {
+  #enqueue(request: PublishRequest, key: Write["key"]): Promise<Committed | null> | Result<never> {
     const { messages, topic = null, volatile: isVolatile } = request;
     if (this.#queue.isFull) return failure("overloaded", "too many writes wait in this room");
     if (key !== null && this.#keys.isFull) {
@@ -211,7 +244,7 @@ export class Sequencer {
     }
     let units = overheadUnits + (key?.key.length ?? 0);
     for (const message of messages) units += payloadUnits(message);
-    const { promise, resolve } = Promise.withResolvers<Committed>();
+    const { promise, resolve } = Promise.withResolvers<Committed | null>();
     const content = { messages, topic, isVolatile, units, key };
     const write: Write = { ...content, committed: promise, commit: resolve };
     if (key !== null) this.#waitingKeys.set(key.key, write);
@@ -278,11 +311,17 @@ export class Sequencer {
     );
   }
 
-  #read(position: Position | null): LogRange {
-    const { head, start } = this.#log;
+  /** The log may hold older messages, for shards that are behind: history alone is read. */
+  #read(position: Position | null, limit = Infinity): LogRange {
+    const { head } = this.#log;
+    const start = this.#log.history(this.#ports.clock.now()).first - 1;
     const seq = position?.epoch === this.#epoch ? position.seq : start;
     const after = Math.max(Math.min(seq, head), start);
-    const frames = (this.#log.since(after) ?? []).map((batch) => batch.frame);
+    const frames: string[] = [];
+    for (const batch of this.#log.since(after) ?? []) {
+      if (batch.after - after >= limit) break;
+      frames.push(batch.after < start ? sliceFrame(batch.frame, start) : batch.frame);
+    }
     return { epoch: this.#epoch, after, through: head, frames };
   }
 
@@ -298,7 +337,7 @@ export class Sequencer {
     return waiting.count;
   }
 
-  async #status(): Promise<SequencerStatus> {
+  async #askStatus(): Promise<SequencerStatus> {
     const { calls } = this.#ports;
     const subscribers = await this.#subscribers.status(async (id) => {
       const load = await calls.call({ role: "shard", id }, { type: "load" });
@@ -306,17 +345,6 @@ export class Sequencer {
     });
     const history = this.#log.history(this.#ports.clock.now());
     return { epoch: this.#epoch, seq: this.#log.head, history, subscribers };
-  }
-
-  async #reportCounters(): Promise<void> {
-    const counters = this.#counters.take();
-    if (Object.keys(counters).length === 0) return;
-    const { calls, registry } = this.#ports;
-    const result = await calls.call(
-      { role: "registry", id: registry },
-      { type: "count", counters },
-    );
-    if (!result.ok) this.#counters.add(counters);
   }
 
   #wakeNoLaterThan(at: number): void {

@@ -63,6 +63,20 @@ export class Subscribers {
     if (delivery?.subscription === subscription) this.#drop(delivery);
   }
 
+  get isEmpty(): boolean {
+    return this.#deliveries.size === 0;
+  }
+
+  /** The room begins anew: whoever still has clients is told so. The rows before are gone. */
+  restart(): void {
+    this.#settled = 0;
+    for (const delivery of this) {
+      const { shard, subscription } = delivery;
+      this.#owner.journal.writeSubscriber(shard, { subscription, seq: 0 });
+      delivery.restart();
+    }
+  }
+
   /** Messages up to here every shard has that the log waits for. */
   settledThrough(now: number): number {
     let settled = this.#owner.log.head;

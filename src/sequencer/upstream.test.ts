@@ -4,6 +4,7 @@ import { DeliveryRig, epoch as rigEpoch } from "../../test/support/delivery-rig.
 import type { Dial } from "../../test/support/fake-dialer.ts";
 import { SequencerRig } from "../../test/support/sequencer-rig.ts";
 import { turns } from "../../test/support/turns.ts";
+import type { RoomTypeOptions } from "../core/rooms.ts";
 import type { LogRange, Published } from "../protocol/calls.ts";
 import { parseFrameToShard, type Position, type UpstreamResult } from "../protocol/link.ts";
 
@@ -23,6 +24,15 @@ const resultsOn = (dial: Dial): UpstreamResult[] =>
   );
 const read = (room: SequencerRig, position: Position | null): Promise<LogRange> =>
   room.ask({ type: "read", position });
+/** A room whose every message is a batch of its own. */
+async function roomOf(messages: string[], history: Required<RoomTypeOptions>["history"]) {
+  const room = await SequencerRig.start({ history });
+  for (const message of messages) {
+    await room.publish(message);
+    await room.pass(5);
+  }
+  return room;
+}
 
 /** Numbers and messages of a reading. */
 function messagesOf({ frames }: LogRange): string[] {
@@ -116,7 +126,7 @@ test("PR8 a link that answers writes is in use, and is not hung up meanwhile", a
   await turns();
   rig.pass(4_000);
   expect([dial.frames.at(-1), dial.socket.closedWith]).toEqual([
-    { type: "results", results: [{ id: 3, seq: 1_003 }] },
+    { type: "results", epoch: rigEpoch, results: [{ id: 3, seq: 1_003 }] },
     null,
   ]);
   rig.pass(1_000);
@@ -181,6 +191,75 @@ test("PR14, PR3 a reading begins where it was asked for, or where the log does",
 test("PR14 a reading of a room that nobody wrote to is empty", async () => {
   const room = await SequencerRig.start();
   expect(await read(room, null)).toMatchObject({ after: 0, through: 0, frames: [] });
+});
+
+test("DL7, PR14 what has grown too old is not read, though nobody wrote since", async () => {
+  const room = await roomOf(["a", "b"], { seconds: 10 });
+  const { epoch } = await room.status();
+  await room.pass(6_000);
+  await room.publish("c");
+  expect(messagesOf(await read(room, { epoch, seq: 0 }))).toEqual(["1 a", "2 b", "3 c"]);
+  await room.pass(6_000);
+  for (const position of [null, { epoch, seq: 0 }, { epoch, seq: 1 }, { epoch, seq: 2 }]) {
+    const range = await read(room, position);
+    expect([range.after, messagesOf(range)]).toEqual([2, ["3 c"]]);
+  }
+  expect((await room.status()).history).toEqual({ first: 3, last: 3 });
+  await room.pass(6_000);
+  expect(await read(room, { epoch, seq: 2 })).toMatchObject({ after: 3, frames: [] });
+  expect((await room.status()).history).toEqual({ first: 4, last: 3 });
+  await room.restart();
+  expect(await read(room, { epoch, seq: 0 })).toMatchObject({ after: 3, frames: [] });
+});
+
+test("DL7, PR14 messages beyond the count are not read, also within a batch", async () => {
+  const room = await SequencerRig.start({ history: { messages: 3 } });
+  await room.publish(["a", "b", "c", "d", "e"]);
+  const { epoch, history } = await room.status();
+  expect(history).toEqual({ first: 3, last: 5 });
+  for (const position of [null, { epoch, seq: 0 }, { epoch, seq: 2 }]) {
+    const range = await read(room, position);
+    expect([range.after, messagesOf(range)]).toEqual([2, ["3 c", "4 d", "5 e"]]);
+  }
+});
+
+test("DL7, PR14 what is kept for a shard that is behind is not read either", async () => {
+  const { room, dial, epoch } = await linked();
+  await room.publish("owed");
+  await room.pass(301_000);
+  await room.publish("young");
+  expect(messagesOf(await read(room, { epoch, seq: 0 }))).toEqual(["3 young"]);
+  await room.dialOf(1).greet(epoch, 1);
+  expect(room.dialOf(1).frames[0]).toMatchObject({ after: 1, entries: ["owed"] });
+  expect(dial.socket.closedWith).toBe(4012);
+});
+
+test("PR14 a reading with a limit brings what is needed for it, in whole batches", async () => {
+  const room = await roomOf(["a", "b", "c", "d"], {});
+  await room.publish(["e", "f", "g"]);
+  const { epoch } = await room.status();
+  const page = async (seq: number, limit: number): Promise<string[]> => {
+    const range = await room.ask<LogRange>({ type: "read", position: { epoch, seq }, limit });
+    expect(range).toMatchObject({ epoch, after: seq, through: 7 });
+    return messagesOf(range);
+  };
+  expect(await page(0, 2)).toEqual(["1 a", "2 b"]);
+  expect(await page(3, 2)).toEqual(["4 d", "5 e", "6 f", "7 g"]);
+  expect(await page(5, 1)).toEqual(["5 e", "6 f", "7 g"]);
+  expect(await page(7, 1)).toEqual([]);
+  expect(await page(0, 1_000)).toHaveLength(7);
+});
+
+test("DL7, PR14 a reading is never larger than history may be", async () => {
+  const bound = 4 * 1024 * 1024;
+  const room = await roomOf(
+    Array.from({ length: 6 }, () => "x".repeat(1_000_000)),
+    {},
+  );
+  const { frames, after } = await read(room, null);
+  expect([after, frames.length]).toEqual([2, 4]);
+  expect(frames.join("").length).toBeLessThanOrEqual(bound);
+  expect((await room.status()).history).toEqual({ first: 3, last: 6 });
 });
 
 test("PR3, PR14 what history no longer holds is not read, and the reading says where it begins", async () => {

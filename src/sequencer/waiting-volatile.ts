@@ -17,6 +17,10 @@ export class WaitingVolatile {
     if (extra > 0) this.#waiting.splice(0, extra);
   }
 
+  clear(): void {
+    this.#waiting = [];
+  }
+
   /** Takes them out, as the frame for a shard that has everything up to `seq`. */
   takeFrame(epoch: string, seq: number, at: number): string {
     const waiting = this.#waiting;

@@ -1,6 +1,25 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Admission } from "./admission.ts";
+import { fakePorts } from "../../test/support/fake-ports.ts";
+import { roomType } from "../../test/support/sequencer-rig.ts";
+import { Admission, noSeat } from "./admission.ts";
+import { Seating } from "./seating.ts";
+
+const named = (connection: string) => ({ connection, session: null, claim: null });
+
+/** The places of a shard whose clients have no seats. */
+function admissionOf(capacity: number, clients: () => number) {
+  const { storage, entropy } = fakePorts();
+  const type = roomType({ capacity });
+  const seating = new Seating({ type, storage, entropy, onChange: () => {} });
+  const admission = new Admission(seating, clients);
+  return {
+    hold: (connection: string, now: number) => admission.hold(named(connection), now).ok,
+    enter: (connection: string, now: number) => admission.enter(named(connection), now).ok,
+    entered: () => admission.entered(noSeat),
+    isEmpty: () => admission.isEmpty,
+  };
+}
 
 type Step =
   | { readonly name: "hold" | "enter"; readonly connection: string }
@@ -26,7 +45,7 @@ test("AD1, AD3 no order of events takes more places than there are, and all come
       let clients = 0;
       let entering = 0;
       let now = 0;
-      const admission = new Admission(capacity, () => clients);
+      const admission = admissionOf(capacity, () => clients);
       for (const step of all) {
         if (step.name === "time") now += step.ms;
         else if (step.name === "hold") admission.hold(step.connection, now);
@@ -38,7 +57,7 @@ test("AD1, AD3 no order of events takes more places than there are, and all come
           if (step.name === "welcome") clients += 1;
         }
         expect(clients + entering).toBeLessThanOrEqual(capacity);
-        expect(admission.isEmpty).toBe(clients + entering === 0);
+        expect(admission.isEmpty()).toBe(clients + entering === 0);
       }
       while (entering > 0) {
         admission.entered();
@@ -54,7 +73,7 @@ test("AD1, AD3 no order of events takes more places than there are, and all come
 });
 
 test("AD4 a place that is held is kept for its connection, for five seconds", () => {
-  const admission = new Admission(1, () => 0);
+  const admission = admissionOf(1, () => 0);
   expect(admission.hold("a", 0)).toBe(true);
   expect([admission.hold("b", 4_999), admission.enter("b", 4_999)]).toEqual([false, false]);
   expect(admission.enter("a", 4_999)).toBe(true);
@@ -65,7 +84,7 @@ test("AD4 a place that is held is kept for its connection, for five seconds", ()
 });
 
 test("AD4 a held place serves one socket, not every one of that name", () => {
-  const admission = new Admission(1, () => 0);
+  const admission = admissionOf(1, () => 0);
   admission.hold("a", 0);
   expect([admission.enter("a", 1), admission.enter("a", 1)]).toEqual([true, false]);
 });

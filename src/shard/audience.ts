@@ -66,6 +66,14 @@ export class Audience {
     return this.#groupOfPlain.size + this.#protocolClients.size;
   }
 
+  has(socket: Socket): boolean {
+    return this.#groupOfPlain.has(socket) || this.#protocolClients.has(socket);
+  }
+
+  sockets(): Socket[] {
+    return [...this.#groupOfPlain.keys(), ...this.#protocolClients.keys()];
+  }
+
   /** Clients of protocol 1. */
   get protocolClients(): ReadonlyMap<Socket, ProtocolClient> {
     return this.#protocolClients;

@@ -82,6 +82,44 @@ test("RC6 a hook that throws, or rejects, loses that message alone", async () =>
   expect(fanOut.position?.seq).toBe(4);
 });
 
+test("RC2 bytes of any kind are sent as bytes", async () => {
+  const bytes = new Uint8Array([9, 1, 2, 9]);
+  const answers = [bytes.buffer, bytes.subarray(1, 3), new DataView(bytes.buffer, 1, 1)];
+  const { fanOut, sockets } = fanOutTo(1, () => answers.shift() ?? null);
+  await fanOut.apply(batch(0, ["a", "b", "c"]));
+  expect(sockets[0]?.sent).toEqual([bytes, new Uint8Array([1, 2]), new Uint8Array([1])]);
+});
+
+test("RC2 bytes that the hook changed in place are what every client gets", async () => {
+  const { fanOut } = fanOutTo(0, ({ data }) => (typeof data === "string" ? data : data.fill(7)));
+  await fanOut.apply(batch(0, []));
+  const [again] = await fanOut.replay(batch(0, [encodePayload(new Uint8Array([1, 2]))]), 1);
+  const changed = new Uint8Array([7, 7]);
+  expect(again?.messages).toMatchObject([{ data: changed, payload: encodePayload(changed) }]);
+});
+
+test.each([
+  ["nothing", undefined, "undefined"],
+  ["a number", 0, "number"],
+  ["a plain object", { data: "a" }, "object (Object)"],
+  ["an array", ["a"], "object (Array)"],
+  ["an object without a prototype", Object.create(null) as unknown, "object"],
+  ["false", false, "boolean"],
+])(
+  "RC6 a hook that returns %s, at once or later, loses that message alone",
+  async (_, wrong, what) => {
+    const { fanOut, sockets, errors } = fanOutTo(1, ({ data }) => {
+      if (data === "b") return wrong as never;
+      return data === "c" ? Promise.resolve(wrong as never) : data;
+    });
+    expect(await fanOut.apply(batch(0, ["a", "b", "c", "d"]))).toBe("applied");
+    expect(sockets[0]?.sent).toEqual(["a", "d"]);
+    const error = `TypeError: onBroadcast must return text, bytes or null, not ${what}`;
+    expect(errors.map(String)).toEqual([error, error]);
+    expect(fanOut.position?.seq).toBe(4);
+  },
+);
+
 test("LK5 of a batch that is sent again, only what is lacking reaches the clients", () => {
   const { fanOut, sockets } = fanOutTo(1);
   void fanOut.apply(batch(0, ["a", "b"]));

@@ -4,7 +4,14 @@
  */
 import type { Clock } from "../core/ports.ts";
 import type { BatchFrame, Position } from "../protocol/link.ts";
-import { decodePayload, encodePayload, type MessageData } from "../protocol/payload.ts";
+import {
+  decodePayload,
+  encodePayload,
+  isRawMessage,
+  toMessageData,
+  type MessageData,
+  type RawMessage,
+} from "../protocol/payload.ts";
 import type { Audience } from "./audience.ts";
 import { splitBatch, type ShardBatch, type ShardMessage } from "./messages.ts";
 
@@ -25,16 +32,17 @@ export type BroadcastMessage = {
   readonly isReplay: boolean;
 };
 
-/** What the clients of this shard get for a message; `null` for nothing. */
-export type BroadcastHook = (
-  message: BroadcastMessage,
-) => MessageData | null | Promise<MessageData | null>;
+/** Text, bytes, or `null` for nothing. */
+type Broadcast = RawMessage | null;
+
+/** What the clients of this shard get for a message. */
+export type BroadcastHook = (message: BroadcastMessage) => Broadcast | Promise<Broadcast>;
 
 export type FanOutOwner = {
   readonly clock: Clock;
   /** Left out when the room class has none: clients get the data itself. */
   readonly onBroadcast?: BroadcastHook;
-  /** The hook threw; the message reaches no client of this shard. */
+  /** The hook threw or returned what cannot be sent; the message reaches no client of this shard. */
   readonly onHookError: (error: unknown) => void;
 };
 
@@ -118,9 +126,11 @@ export class FanOut {
     if (onBroadcast === undefined) return messages;
     const { epoch, at } = batch;
     const kept: ShardMessage[] = [];
-    const keep = (message: ShardMessage, data: MessageData | null): void => {
-      if (data === message.data) kept.push(message);
-      else if (data !== null) kept.push({ ...message, data, payload: encodePayload(data) });
+    const keep = (message: ShardMessage, result: Broadcast): void => {
+      if (result === null) return;
+      // Bytes may have been changed in place.
+      if (result === message.data && typeof result === "string") kept.push(message);
+      else kept.push(withData(message, result));
     };
     const hand = (message: ShardMessage): void | Promise<void> => {
       const { data, seq, topic } = message;
@@ -143,6 +153,16 @@ export class FanOut {
     }
     return kept;
   }
+}
+
+/** Room classes need not be typed, so what a hook returned may be anything. */
+function withData(message: ShardMessage, result: unknown): ShardMessage {
+  if (!isRawMessage(result)) {
+    const what = `${typeof result}${result instanceof Object ? ` (${result.constructor.name})` : ""}`;
+    throw new TypeError(`onBroadcast must return text, bytes or null, not ${what}`);
+  }
+  const data = toMessageData(result);
+  return { ...message, data, payload: encodePayload(data) };
 }
 
 /** The batch's messages that come after message `known`, and its volatile ones. */

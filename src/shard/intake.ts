@@ -137,7 +137,7 @@ export class Intake {
         this.#answer(link, "applied");
         return;
       case "results":
-        upstream.handleResults(frame.results);
+        upstream.handleResults(frame.epoch, frame.results);
         return;
       case "batch": {
         const applied = fanOut.apply(frame);

@@ -19,7 +19,7 @@ function reporterOf(leaseIntervalMs = 5_000) {
     clock,
     entropy: new FakeEntropy(),
     calls,
-    connections: () => state.connections,
+    load: () => ({ ...state, players: null, reserved: 0 }),
     counters,
     wakeAt: () => {},
   });

@@ -5,6 +5,7 @@
 import { backoffMs } from "../core/backoff.ts";
 import type { Counters } from "../core/counters.ts";
 import type { Caller, Clock, Entropy } from "../core/ports.ts";
+import type { LoadReply } from "../protocol/calls.ts";
 import type { ShardId } from "../protocol/names.ts";
 
 /** At most one report in this time. */
@@ -18,7 +19,7 @@ export type LoadReporterOwner = {
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly calls: Caller;
-  readonly connections: () => number;
+  readonly load: () => LoadReply;
   /** What was counted since the last report that arrived. */
   readonly counters: Counters;
   readonly wakeAt: (at: number) => void;
@@ -34,7 +35,7 @@ export class LoadReporter {
     this.#owner = owner;
   }
 
-  /** The number of connections has changed. */
+  /** The number of connections has changed, or who has a seat. */
   changed(): void {
     if (this.#nextAt !== null) return;
     this.#nextAt = this.#owner.clock.now() + reportIntervalMs;
@@ -59,16 +60,11 @@ export class LoadReporter {
   async #report(now: number): Promise<void> {
     const { shard, registry, calls } = this.#owner;
     this.#lastAt = now;
-    const connections = this.#owner.connections();
+    const { connections, players, reserved } = this.#owner.load();
     const counters = this.#owner.counters.take();
-    const request = {
-      type: "report",
-      shard,
-      connections,
-      players: null,
-      reserved: 0,
-      counters,
-    } as const;
+    const taken = players === null ? null : [...players];
+    const load = { connections, players: taken, reserved };
+    const request = { type: "report", shard, ...load, counters } as const;
     const result = await calls.call({ role: "registry", id: registry }, request);
     if (result.ok) {
       this.#failures = 0;

@@ -41,10 +41,10 @@ export class ProtocolClient {
   filters: TopicFilters;
   /** Since when the client has not kept up, epoch milliseconds; `null` while it does. */
   behindSince: number | null = null;
-  /** The first series of keys that the client used. */
+  /** The first name of numbered keys that the client used. */
   series: string | undefined;
-  /** Publishes of the client that have no answer yet. */
-  unanswered = 0;
+  /** The ids of publishes of the client that have no answer yet. */
+  readonly unanswered = new Set<string>();
   readonly #window: Window;
   #sent: number;
   #told: number;

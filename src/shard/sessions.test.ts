@@ -167,12 +167,12 @@ async function publishing(answer: Answer, options: Parameters<typeof ShardRig.st
 }
 const taken: Answer = { ok: true, value: { epoch, first: 7, seq: 7, shards: {} } };
 
-test("PR8 publish is answered by published with the number", async () => {
+test("PR8 publish is answered by published with the place", async () => {
   const { rig, client } = await publishing(taken);
   expect(rig.receive(client, { ...publish, topic: "a" })).toBeNull();
   await turns();
   client.take();
-  expect(client.others).toEqual([{ type: "published", id: "p1", seq: 7 }]);
+  expect(client.others).toEqual([{ type: "published", id: "p1", epoch, seq: 7 }]);
   expect(rig.ports.calls.of("publish")).toMatchObject([
     { messages: ["hello"], key: "p1", topic: "a", volatile: false },
   ]);
@@ -200,27 +200,74 @@ test("PR8 of one client at most 64 publishes wait; the next is rejected as overl
   const other = await rig.joinProtocol();
   const link = rig.openLink();
   for (let n = 1; n <= 65; n += 1) {
-    rig.receive(client, { type: "publish", id: `me:${n}`, data: "" });
+    rig.receive(client, { type: "publish", id: `~me:${n}`, data: "" });
   }
   await turns();
   client.take();
   const overloaded = { type: "urn:partyshard:problem:overloaded", status: 503 };
-  expect(client.others).toMatchObject([{ type: "rejected", id: "me:65", problem: overloaded }]);
-  rig.receive(other, { type: "publish", id: "other:1", data: "" });
+  expect(client.others).toMatchObject([{ type: "rejected", id: "~me:65", problem: overloaded }]);
+  rig.receive(other, { type: "publish", id: "~other:1", data: "" });
   await turns();
   other.take();
   expect(other.others).toEqual([]);
   // One answer makes room for one more.
   const [write] = (link.frames.at(-1) as { writes: { id: number }[] }).writes;
-  await rig.say(link, { type: "results", results: [{ id: write?.id ?? -1, seq: 1 }] });
+  await rig.say(link, { type: "results", epoch, results: [{ id: write?.id ?? -1, seq: 1 }] });
   await turns();
-  for (const n of [66, 67]) rig.receive(client, { type: "publish", id: `me:${n}`, data: "" });
+  for (const n of [66, 67]) rig.receive(client, { type: "publish", id: `~me:${n}`, data: "" });
   await turns();
   client.take();
   expect(client.others.slice(1)).toMatchObject([
-    { type: "published", id: "me:1", seq: 1 },
-    { type: "rejected", id: "me:67", problem: overloaded },
+    { type: "published", id: "~me:1", epoch, seq: 1 },
+    { type: "rejected", id: "~me:67", problem: overloaded },
   ]);
+});
+
+test("PR8 of a connection one name is numbered; whatever else it uses is remembered in one place", async () => {
+  const { rig } = await publishing(taken);
+  const client = await rig.joinProtocol({}, "me");
+  for (const id of ["own:7", "~mine:1", "~other:1", "own:8", "~mine:2"]) {
+    rig.receive(client, { type: "publish", id, data: "" });
+    await turns();
+  }
+  const series = rig.ports.calls.of("publish").map((call) => call.series);
+  expect(series).toEqual(["~me", "mine", "~me", "~me", "mine"]);
+});
+
+test("PR8 a publish that is repeated before its answer counts once, and has one answer", async () => {
+  const { rig, client } = await publishing(taken);
+  const link = rig.openLink();
+  for (let n = 0; n < 100; n += 1) rig.receive(client, publish);
+  for (let n = 1; n <= 63; n += 1) rig.receive(client, { ...publish, id: `~me:${n}` });
+  await turns();
+  client.take();
+  expect(client.others).toEqual([]);
+  const [write] = (link.frames.at(-1) as { writes: { id: number }[] }).writes;
+  await rig.say(link, { type: "results", epoch, results: [{ id: write?.id ?? -1, seq: 7 }] });
+  client.take();
+  expect(client.others).toEqual([{ type: "published", id: "p1", epoch, seq: 7 }]);
+  // The next frame holds the others, each once.
+  expect(link.frames.at(-1)).toHaveProperty("writes.length", 63);
+  // After its answer it is a write like any other, for the room to know again.
+  rig.receive(client, publish);
+  const [first] = (link.frames.at(-1) as { writes: { id: number }[] }).writes;
+  const results = Array.from({ length: 63 }, (_, n) => ({ id: (first?.id ?? 0) + n, seq: 8 + n }));
+  await rig.say(link, { type: "results", epoch, results });
+  expect(link.frames.at(-1)).toMatchObject({ writes: [{ key: "p1" }] });
+});
+
+test("PR8, PR15 a publish whose shard slept before the answer is repeated to the shard as it woke", async () => {
+  const { rig, client } = await publishing(taken);
+  const link = rig.openLink();
+  rig.receive(client, publish);
+  expect(link.frames.at(-1)).toMatchObject({ writes: [{ key: "p1" }] });
+  const woken = await rig.sleep([client]);
+  woken.ports.calls.answer = (call) =>
+    call.request.type === "publish" ? taken : woken.answer(call);
+  woken.receive(client, publish);
+  await turns();
+  client.take();
+  expect(client.others).toEqual([{ type: "published", id: "p1", epoch, seq: 7 }]);
 });
 
 test("PR8 where the room type does not allow it, publish is rejected and goes nowhere", async () => {

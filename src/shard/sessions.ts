@@ -7,18 +7,14 @@ import type { Clock, Socket, Storage } from "../core/ports.ts";
 import { seriesOf } from "../core/idempotency.ts";
 import type { RoomType } from "../core/rooms.ts";
 import { TopicFilters } from "../core/topics.ts";
-import {
-  maxUnanswered,
-  parseClientFrame,
-  protocolVersion,
-  type ClientFrame,
-} from "../protocol/client.ts";
+import { parseClientFrame, protocolVersion, type ClientFrame } from "../protocol/client.ts";
 import type { ClientRequest } from "../protocol/client-request.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
 import type { Position } from "../protocol/link.ts";
 import type { ShardId } from "../protocol/names.ts";
 import { decodePayload, payloadBytes, type MessageData } from "../protocol/payload.ts";
 import { isProblemCode, problemDocument, type ProblemCode } from "../protocol/problems.ts";
+import { maxUnanswered } from "../protocol/publish-id.ts";
 import type { Audience } from "./audience.ts";
 import { ProtocolClient } from "./protocol-client.ts";
 import type { Upstream } from "./upstream.ts";
@@ -59,10 +55,13 @@ export class Sessions {
     this.#maxFrameLength = owner.type.maxMessageBytes * 6 + frameOverhead;
   }
 
-  /** A client is welcomed where it was, if `isHeld` says that what follows can be given to it. */
+  /**
+   * A client is welcomed where it was, if `isHeld` says that what follows can be given to it.
+   * `session` is its seat's secret, if it has one.
+   */
   welcome(
     socket: Socket,
-    connection: string,
+    { connection, session }: { readonly connection: string; readonly session: string | null },
     request: ClientRequest,
     position: Position,
     isHeld: boolean,
@@ -85,6 +84,7 @@ export class Sessions {
       epoch: position.epoch,
       seq,
       recovered,
+      ...(session === null ? {} : { session }),
     });
     // A row of that connection is its former socket's, whose end may not have been seen.
     if (this.#stored.has(connection)) this.store(client);
@@ -204,19 +204,22 @@ export class Sessions {
       this.#reject(client, id, "payload-too-large", detail);
       return;
     }
-    if (client.unanswered >= maxUnanswered) {
+    // A repeat of what is still under way: one answer is for both.
+    if (client.unanswered.has(id)) return;
+    if (client.unanswered.size >= maxUnanswered) {
       const detail = `a client must not have more than ${maxUnanswered} publishes unanswered`;
       this.#reject(client, id, "overloaded", detail);
       return;
     }
-    client.unanswered += 1;
+    client.unanswered.add(id);
     const named = seriesOf(id, client.id);
-    client.series ??= named;
+    const unnamed = seriesOf("", client.id);
+    if (named !== unnamed) client.series ??= named;
     // One name a connection, or a client could fill the room's memory of keys with names.
-    const series = named === client.series ? named : `~${client.id}`;
+    const series = named === client.series ? named : unnamed;
     const result = await upstream.publish({ message: data, key: id, series, topic });
-    client.unanswered -= 1;
-    if (result.ok) client.send({ type: "published", id, seq: result.value.seq });
+    client.unanswered.delete(id);
+    if (result.ok) client.send({ type: "published", id, ...result.value });
     else {
       const code = isProblemCode(result.code) ? result.code : "unavailable";
       this.#reject(client, id, code, result.detail);

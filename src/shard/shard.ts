@@ -4,29 +4,27 @@
  * but its broadcast hook.
  *
  * The order of one connect: `admit`, then the host accepts the socket and calls `welcome` in the
- * same turn; or `release` when the socket came to nothing.
+ * same turn, with the entry that it was given; or `release` when the socket came to nothing.
  */
 import * as v from "valibot";
 import { backoffMs } from "../core/backoff.ts";
 import { Counters } from "../core/counters.ts";
 import type { ObjectPorts, Socket } from "../core/ports.ts";
 import type { RoomType } from "../core/rooms.ts";
-import { TopicFilters } from "../core/topics.ts";
-import type { AnyReply, RequestTo, Subscribed } from "../protocol/calls.ts";
+import type { AnyReply, RequestTo, SeatClaim, Subscribed } from "../protocol/calls.ts";
 import type { ClientRequest } from "../protocol/client-request.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
 import { positionSchema, type Position } from "../protocol/link.ts";
 import type { ShardId } from "../protocol/names.ts";
 import type { MessageData } from "../protocol/payload.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
-import { Admission } from "./admission.ts";
-import { Audience } from "./audience.ts";
+import { noSeat, type Entry, type Refused } from "./admission.ts";
+import { Clients, plainRequest, type ClientSocket } from "./clients.ts";
 import { FanOut, type BroadcastHook } from "./fan-out.ts";
 import { History } from "./history.ts";
 import { Intake, type IncomingLink } from "./intake.ts";
 import { LoadReporter } from "./load-reporter.ts";
 import type { ProtocolClient } from "./protocol-client.ts";
-import { Sessions } from "./sessions.ts";
 import { Subscription } from "./subscription.ts";
 import { Upstream } from "./upstream.ts";
 
@@ -45,82 +43,65 @@ export type ShardPorts = ObjectPorts & {
   readonly onHookError: (error: unknown) => void;
 };
 
-/** A client whose socket outlived the object's memory. */
-export type ClientSocket = {
-  readonly socket: Socket;
-  readonly connection: string;
-  readonly request: ClientRequest;
-};
-
-export const plainRequest: ClientRequest = { speaksProtocol: false, resume: null, topics: [] };
-
 /** What outlives the object's memory, written when a subscription begins and when a link ends. */
 const rowSchema = v.object({ subscription: v.string(), position: positionSchema });
 
 export class Shard {
   readonly #ports: ShardPorts;
-  readonly #audience = new Audience({
-    onLost: (client) => {
-      this.#sessions.leave(client);
-      this.#clientsChanged();
-      this.#lingerIfEmpty();
-    },
-  });
   readonly #fanOut: FanOut;
-  readonly #sessions: Sessions;
+  readonly #clients: Clients;
   readonly #upstream: Upstream;
   readonly #history: History;
   readonly #intake: Intake;
   readonly #subscription: Subscription;
   readonly #reporter: LoadReporter;
   readonly #counters = new Counters();
-  readonly #admission: Admission;
   /** Links that opened before the answer to `subscribe` came. */
   readonly #earlyLinks = new Set<IncomingLink>();
   #lingerUntil: number | null = null;
   #renewAt: number | null = null;
   #renewals = 0;
-  /** `null` while it is not known: the platform keeps it for an object that sleeps. */
-  #hasAutoPong: boolean | null = null;
 
   private constructor(id: ShardId, type: RoomType, ports: ShardPorts) {
     this.#ports = ports;
-    this.#fanOut = new FanOut(this.#audience, {
-      clock: ports.clock,
+    const { clock, entropy, calls } = ports;
+    const count = (what: string): void => this.#counters.increment(what);
+    const firstId = Math.floor(entropy.random() * 2 ** 40);
+    this.#upstream = new Upstream(id, calls, (frame) => this.#intake.send(frame), firstId);
+    this.#clients = new Clients({
+      ...ports,
+      shard: id,
+      type,
+      upstream: this.#upstream,
+      count,
+      setAutoPong: ports.setAutoPong,
+      onChange: () => {
+        this.#reporter.changed();
+        this.#armWake();
+      },
+      onLeft: () => this.#lingerIfEmpty(),
+    });
+    this.#fanOut = new FanOut(this.#clients.audience, {
+      clock,
       ...(ports.onBroadcast === undefined ? {} : { onBroadcast: ports.onBroadcast }),
       onHookError: (error) => {
-        this.#counters.increment("room_hook_errors");
+        count("room_hook_errors");
         ports.onHookError(error);
       },
     });
-    this.#admission = new Admission(type.capacity, () => this.connections);
-    this.#subscription = new Subscription(id, ports.calls, (subscribed) =>
+    this.#subscription = new Subscription(id, calls, (subscribed) =>
       this.#handleSubscribed(subscribed),
     );
-    this.#history = new History(id, ports.calls, this.#audience, this.#fanOut);
-    const firstId = Math.floor(ports.entropy.random() * 2 ** 40);
-    this.#upstream = new Upstream(id, ports.calls, (frame) => this.#intake.send(frame), firstId);
-    this.#sessions = new Sessions({
-      shard: id,
-      type,
-      clock: ports.clock,
-      storage: ports.storage,
-      audience: this.#audience,
-      upstream: this.#upstream,
-      count: (what) => this.#counters.increment(what),
-    });
+    this.#history = new History(id, calls, this.#clients.audience, this.#fanOut);
     this.#intake = new Intake({
       fanOut: this.#fanOut,
       upstream: this.#upstream,
-      count: (what) => this.#counters.increment(what),
+      count,
       onApplied: ({ seq }) => {
         this.#history.arrived(seq);
         this.#armWake();
       },
-      onReset: () => {
-        this.#clientsChanged();
-        this.#lingerIfEmpty();
-      },
+      onReset: () => this.#clients.reset(),
       onEnded: () => this.#store(),
       onBroken: () => this.#renewLater(),
     });
@@ -128,10 +109,10 @@ export class Shard {
       shard: id,
       registry: ports.registry,
       leaseIntervalMs: type.heartbeatIntervalMs,
-      clock: ports.clock,
-      entropy: ports.entropy,
-      calls: ports.calls,
-      connections: () => this.connections,
+      clock,
+      entropy,
+      calls,
+      load: () => this.#clients.load,
       counters: this.#counters,
       wakeAt: () => this.#armWake(),
     });
@@ -151,77 +132,81 @@ export class Shard {
   }
 
   get connections(): number {
-    return this.#audience.size;
+    return this.#clients.size;
   }
 
   handle(request: RequestTo<"shard">): Result<AnyReply<"shard">> {
-    if (request.type === "load") {
-      return success({ connections: this.connections, players: null, reserved: 0 });
+    switch (request.type) {
+      case "load":
+        return success(this.#clients.load);
+      case "dispose":
+        this.#dispose();
+        return success(null);
+      default:
+        return this.#clients.handle(request);
     }
-    if (request.type !== "hold") return failure("not-found", `a shard takes no "${request.type}"`);
-    const isHeld = this.#admission.hold(request.connection, this.#ports.clock.now());
-    return isHeld ? success(null) : failure("full", "the shard is full");
   }
 
   /**
    * Takes one of the shard's places, subscribes before the first client is welcomed, and gathers what
-   * a client that comes back lacks.
+   * a client that comes back lacks. `claim` is what the client's ticket says.
    */
   async admit(
     connection: string,
     request: ClientRequest = plainRequest,
-  ): Promise<Result<null, "full" | "unavailable">> {
-    const hasEntered = this.#admission.enter(connection, this.#ports.clock.now());
-    if (!hasEntered) return failure("full", "the shard is full");
+    claim: SeatClaim | null = null,
+  ): Promise<Result<Entry, Refused | "unavailable">> {
+    const entered = this.#clients.enter(connection, request, claim);
+    if (!entered.ok) return entered;
     const subscribed = await this.#subscription.ensure();
-    if (subscribed.ok && (await this.#reach(request.resume))) return success(null);
-    this.release();
+    if (subscribed.ok && (await this.#reach(request.resume))) return entered;
+    this.release(entered.value);
     return failure("unavailable", "the room's sequencer cannot be reached");
   }
 
-  /** Gives an admitted place back. */
-  release(): void {
-    this.#admission.entered();
-    this.#lingerIfEmpty();
+  /** Gives an admitted place back; a ticket that was used for it is good again. */
+  release(entry: Entry = noSeat): void {
+    this.#clients.release(entry);
+    this.#armWake();
   }
 
-  /** The admitted socket is open: from here on it misses nothing. */
-  welcome(socket: Socket, connection = "", request: ClientRequest = plainRequest): void {
-    this.#admission.entered();
-    this.#lingerUntil = null;
+  /**
+   * The admitted socket is open: from here on it misses nothing. False when it was closed instead, as
+   * the room was disposed since it was admitted.
+   */
+  welcome(
+    socket: Socket,
+    connection = "",
+    request: ClientRequest = plainRequest,
+    entry: Entry = noSeat,
+  ): boolean {
     const { position } = this.#fanOut;
-    if (!request.speaksProtocol) {
-      this.#audience.addPlain(socket, new TopicFilters(request.topics));
-    } else if (position !== null) {
-      const isHeld = request.resume !== null && this.#canReplay(request.resume);
-      this.#sessions.welcome(socket, connection, request, position, isHeld);
-    }
-    this.#clientsChanged();
+    const isHeld = request.resume !== null && this.#canReplay(request.resume);
+    const client = { socket, connection, request };
+    if (!this.#clients.welcome(client, entry, { position, isHeld })) return false;
+    this.#lingerUntil = null;
+    return true;
   }
 
   /** The client of protocol 1 that this socket belongs to; `undefined` for a plain one. */
   protocolClient(socket: Socket): ProtocolClient | undefined {
-    return this.#audience.protocolClients.get(socket);
+    return this.#clients.protocolClient(socket);
   }
 
   /** A frame of a client of protocol 1; returns what the room class is to get of it, if anything. */
   receive(client: ProtocolClient, message: MessageData): MessageData | null {
-    const forClass = this.#sessions.receive(client, message);
+    const forClass = this.#clients.receive(client, message);
     this.#armWake();
     return forClass;
   }
 
   /** The socket has closed. */
   leave(socket: Socket): void {
-    const client = this.protocolClient(socket);
-    if (!this.#audience.remove(socket)) return;
-    if (client !== undefined) this.#sessions.leave(client);
-    this.#clientsChanged();
-    this.#lingerIfEmpty();
+    this.#clients.leave(socket);
   }
 
   handleLinkOpen(socket: IncomingLink): void {
-    if (this.#admission.isEmpty && this.#subscription.isNone) {
+    if (this.#clients.isEmpty && this.#subscription.isNone) {
       socket.close(closeCodes.noClients, "no clients");
       return;
     }
@@ -250,13 +235,13 @@ export class Shard {
     this.#reporter.wake(now);
     if (this.#lingerUntil !== null && this.#lingerUntil <= now) {
       this.#lingerUntil = null;
-      if (this.#admission.isEmpty) this.#subscription.end();
+      if (this.#clients.isEmpty) this.#subscription.end();
     }
     if (this.#renewAt !== null && this.#renewAt <= now) {
       this.#renewAt = null;
       void this.#renew();
     }
-    this.#audience.expire(now);
+    this.#clients.expire(now);
     this.#history.expire(now);
     this.#armWake();
   }
@@ -268,12 +253,13 @@ export class Shard {
   }
 
   async #restore(clients: Iterable<ClientSocket>, links: Iterable<IncomingLink>): Promise<void> {
-    const all = [...clients];
+    const survivors = [...clients];
+    const all = await this.#clients.restoreSeats(survivors);
     const rows = await this.#ports.storage.list("shard");
     const row = v.safeParse(rowSchema, rows.get("shard"));
     // Without clients nobody is owed anything: the past of this object does not matter.
     if (all.length === 0) {
-      await this.#sessions.restore([], 0);
+      await this.#clients.restore([], 0);
       for (const link of links) link.close(closeCodes.noClients, "no clients");
       if (row.success) this.#endFormerLife(row.output.subscription);
       return;
@@ -283,17 +269,10 @@ export class Shard {
       this.#fanOut.advance(row.output.position);
     }
     for (const socket of links) this.#intake.restore(socket);
-    for (const { socket, request } of all) {
-      if (!request.speaksProtocol)
-        this.#audience.addPlain(socket, new TopicFilters(request.topics));
-    }
-    const { position } = this.#fanOut;
-    const speakers = all.filter(({ request }) => request.speaksProtocol);
-    if (position !== null) await this.#sessions.restore(speakers, position.seq);
+    await this.#clients.restore(all, this.#fanOut.position?.seq ?? null);
     // Some may have to come again, perhaps all.
-    if (this.connections < all.length) this.#reporter.changed();
+    if (this.connections < survivors.length) this.#reporter.changed();
     this.#lingerIfEmpty();
-    this.#updateAutoPong();
   }
 
   /** The last client left while the object slept, or it crashed with all of them. */
@@ -323,6 +302,15 @@ export class Shard {
     this.#store();
   }
 
+  /** Everybody leaves for good. Who is on the way in comes into the room's next life. */
+  #dispose(): void {
+    this.#clients.dispose();
+    if (!this.#clients.isEmpty) return;
+    this.#lingerUntil = null;
+    this.#ports.storage.delete(["shard"]);
+    this.#subscription.end();
+  }
+
   #store(): void {
     const subscription = this.#subscription.id;
     const { position } = this.#fanOut;
@@ -330,22 +318,8 @@ export class Shard {
     this.#ports.storage.put({ shard: { subscription, position } });
   }
 
-  #clientsChanged(): void {
-    this.#reporter.changed();
-    this.#updateAutoPong();
-  }
-
-  /** A plain socket's `ping` is for the room class, so the platform must not answer it. */
-  #updateAutoPong(): void {
-    const speakers = this.#audience.protocolClients.size;
-    const isOn = speakers > 0 && speakers === this.#audience.size;
-    if (isOn === this.#hasAutoPong) return;
-    this.#hasAutoPong = isOn;
-    this.#ports.setAutoPong?.(isOn);
-  }
-
   #lingerIfEmpty(): void {
-    if (!this.#admission.isEmpty) return;
+    if (!this.#clients.isEmpty) return;
     this.#lingerUntil = this.#ports.clock.now() + lingerMs;
     this.#armWake();
   }
@@ -370,7 +344,7 @@ export class Shard {
       this.#reporter.nextDeadline(),
       this.#lingerUntil,
       this.#renewAt,
-      this.#audience.nextDeadline(),
+      ...this.#clients.nextDeadlines(),
       this.#history.nextDeadline(),
     ];
     const known = times.filter((at) => at !== null);

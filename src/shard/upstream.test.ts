@@ -38,7 +38,10 @@ class Rig {
   /** The sequencer answers everything of its last frame with numbers from `first` on. */
   async answer(first: number): Promise<void> {
     const writes = this.frames.at(-1) ?? [];
-    this.upstream.handleResults(writes.map(({ id }, index) => ({ id, seq: first + index })));
+    this.upstream.handleResults(
+      epoch,
+      writes.map(({ id }, index) => ({ id, seq: first + index })),
+    );
     await turns();
   }
 }
@@ -60,7 +63,7 @@ test("PR8 a refusal on the link reaches the client whose write it was", async ()
   rig.publish("b");
   await rig.answer(5);
   const id = rig.frames[1]?.[0]?.id ?? -1;
-  rig.upstream.handleResults([
+  rig.upstream.handleResults(epoch, [
     { id: id + 100, seq: 1 },
     { id, code: "overloaded", detail: "why" },
   ]);
@@ -136,13 +139,13 @@ test("PR8 a link that is replaced leaves no write without an answer, nor those a
     const results = writesOn(link)
       .slice(-2)
       .map(({ id, key }) => ({ id, seq: key === "a" ? 1 : 2 }));
-    await rig.say(link, { type: "results", results });
+    await rig.say(link, { type: "results", epoch, results });
   }
   await turns();
   client.take();
   expect(client.others).toEqual([
-    { type: "published", id: "a", seq: 1 },
-    { type: "published", id: "b", seq: 2 },
+    { type: "published", id: "a", epoch, seq: 1 },
+    { type: "published", id: "b", epoch, seq: 2 },
   ]);
   rig.shard.handleLinkClose(former);
   await rig.batch(link, 0, "A");

@@ -3,7 +3,12 @@
  * frame, else by a call for each. Knows nothing of clients.
  */
 import type { Caller } from "../core/ports.ts";
-import { encodeFrame, type UpstreamResult, type UpstreamWrite } from "../protocol/link.ts";
+import {
+  encodeFrame,
+  type Position,
+  type UpstreamResult,
+  type UpstreamWrite,
+} from "../protocol/link.ts";
 import { roomOfShard, type ShardId } from "../protocol/names.ts";
 import type { Payload } from "../protocol/payload.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
@@ -18,7 +23,7 @@ export type ClientWrite = {
 
 type Waiting = ClientWrite & {
   readonly id: number;
-  readonly resolve: (result: Result<{ readonly seq: number }>) => void;
+  readonly resolve: (result: Result<Position>) => void;
 };
 
 /** Writes of one shard that wait for the sequencer; past it they are refused. */
@@ -51,7 +56,7 @@ export class Upstream {
   }
 
   /** Resolves when the write is durable, or with the refusal. */
-  publish(write: ClientWrite): Promise<Result<{ readonly seq: number }>> {
+  publish(write: ClientWrite): Promise<Result<Position>> {
     if (this.#queue.length + this.#onLink.size >= maxWaiting) {
       return Promise.resolve(failure("overloaded", "too many writes wait on this shard"));
     }
@@ -61,11 +66,11 @@ export class Upstream {
     });
   }
 
-  handleResults(results: readonly UpstreamResult[]): void {
+  handleResults(epoch: string, results: readonly UpstreamResult[]): void {
     for (const result of results) {
       const waiting = this.#onLink.get(result.id);
       this.#onLink.delete(result.id);
-      if ("seq" in result) waiting?.resolve(success({ seq: result.seq }));
+      if ("seq" in result) waiting?.resolve(success({ epoch, seq: result.seq }));
       else waiting?.resolve(failure(result.code, result.detail));
     }
     this.#sendNext();
@@ -105,7 +110,7 @@ export class Upstream {
       ...(topic === null ? {} : { topic }),
     });
     this.#isCalling = false;
-    resolve(result.ok ? success({ seq: result.value.seq }) : result);
+    resolve(result.ok ? success({ epoch: result.value.epoch, seq: result.value.seq }) : result);
     this.#sendNext();
   }
 }

@@ -141,19 +141,20 @@ export function describeBoundary(host: RoomsHost): void {
       expect(await host.request(metrics, { headers })).toMatchObject({ status: 200 });
       const lowerCase = { authorization: `bearer ${host.adminToken}` };
       expect(await host.request(metrics, { headers: lowerCase })).toMatchObject({ status: 200 });
-      for (const path of ["default/rooms", "default/~call", "default", "other/metrics"]) {
+      for (const path of ["default/nowhere", "default/~call", "default", "other/metrics"]) {
         const answer = await host.request(`/parties/registry/${path}`, { headers });
         expectProblem(answer, 404, "not-found");
       }
       const post = await host.request(metrics, { method: "POST", headers, body: "x" });
       expectProblem(post, 405, "method-not-allowed");
-      expect(post.headers.get("allow")).toBe("GET");
+      expect(post.headers.get("allow")).toBe("GET, HEAD, OPTIONS");
     });
 
-    test("RG3, HT7 metrics count rooms, sockets and refusals", async () => {
+    test("RG3, HT7, HT13 metrics count rooms, sockets and refusals", async () => {
       const read = async (): Promise<Map<string, number>> => {
         const answer = await host.request("/parties/registry/default/metrics", { headers });
         expect(answer.headers.get("content-type")).toBe("text/plain; version=0.0.4; charset=utf-8");
+        expect(answer.headers.get("access-control-allow-origin")).toBe("*");
         return new Map(
           answer.text
             .split("\n")

@@ -98,7 +98,7 @@ export function describeConnecting(host: RoomsHost): void {
     });
 
     test("NM4, RC1 two sockets with one id are two clients", async () => {
-      const room = new TestRoom(host, "game");
+      const room = new TestRoom(host);
       const twins = [await room.join("_pk=twin"), await room.join("_pk=twin")];
       expect(await room.status()).toMatchObject({ connections: 2 });
       await room.deliver("to both");

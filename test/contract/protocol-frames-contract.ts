@@ -149,7 +149,7 @@ export function describeFrames(host: RoomsHost): void {
     });
 
     test("PR11 what is not of the protocol closes that socket with 4500, and no other", async () => {
-      const room = new TestRoom(host, "game");
+      const room = new TestRoom(host);
       const witness = await room.speak();
       const plain = await room.join();
       for (const bad of malformed) {
@@ -232,6 +232,8 @@ const malformed: readonly (string | Uint8Array<ArrayBuffer>)[] = [
   '{"type":"publish","data":"x"}',
   '{"type":"publish","id":"","data":"x"}',
   `{"type":"publish","id":"${"x".repeat(256)}","data":"x"}`,
+  '{"type":"publish","id":"~x","data":"x"}',
+  '{"type":"publish","id":"é","data":"x"}',
   '{"type":"publish","id":"x","data":"x","topic":"a,b"}',
   '{"type":"publish","id":"x","data":"x","topic":"a:*"}',
   '{"type":"subscribe","topics":"a"}',

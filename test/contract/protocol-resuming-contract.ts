@@ -68,7 +68,7 @@ export function describeResuming(host: RoomsHost): void {
     });
 
     test("PR2 from the middle of a batch, from its end, and from the beginning", async () => {
-      const room = new TestRoom(host, "game");
+      const room = new TestRoom(host);
       const { epoch } = await room.publish("a\nb\nc\nd", { headers: ndjson });
       await room.publish("e\nf", { headers: ndjson });
       const all = ["a", "b", "c", "d", "e", "f"].map((data, index) => [index + 1, data]);
@@ -139,7 +139,7 @@ export function describeResuming(host: RoomsHost): void {
     });
 
     test("PR3 an epoch of another life is not recovered, earlier or later", async () => {
-      const room = new TestRoom(host, "game");
+      const room = new TestRoom(host);
       const { epoch } = await room.publish("one");
       for (const other of ["0", "zzzzzzzzz.later", `${epoch}x`, "%00", "a%20b"]) {
         for (const since of [0, 1, 2]) {

@@ -26,7 +26,7 @@ const wanted: readonly (readonly [filters: string, topics: readonly string[]])[]
 export function describeTopics(host: RoomsHost): void {
   describe("topics", () => {
     test("PR6, PR5 a filter is a topic, a prefix or everything, and no message comes twice", async () => {
-      const room = new TestRoom(host, "game");
+      const room = new TestRoom(host);
       const clients = await Promise.all(wanted.map(([filters]) => room.speak(query(filters))));
       const { seq } = await publishAll(room);
       for (const [index, client] of clients.entries()) {
@@ -49,7 +49,7 @@ export function describeTopics(host: RoomsHost): void {
     });
 
     test("PR6, RC1 plain sockets have topics too", async () => {
-      const room = new TestRoom(host, "game");
+      const room = new TestRoom(host);
       const sockets = await Promise.all(wanted.map(([filters]) => room.join(query(filters))));
       await publishAll(room);
       for (const [index, socket] of sockets.entries()) {

@@ -122,12 +122,40 @@ export function describeRefusals(host: RoomsHost): void {
     });
 
     test("HT6 a method that a room does not take is answered with those that it takes", async () => {
-      for (const method of ["PUT", "DELETE", "PATCH"]) {
+      for (const method of ["PUT", "PATCH"]) {
         const answer = await host.request(room.path, { method });
         expectProblem(answer, 405, "method-not-allowed");
-        expect(answer.headers.get("allow")).toBe("GET, POST, OPTIONS");
+        expect(answer.headers.get("allow")).toBe("GET, HEAD, POST, DELETE, OPTIONS");
       }
-      expect(await host.request(room.path, { method: "HEAD" })).toMatchObject({ status: 405 });
+    });
+
+    test("HT11 HEAD is answered like GET, without a body", async () => {
+      for (const path of [room.path, `${room.path}/messages`, `${room.path}/nowhere`]) {
+        const get = await host.request(path);
+        const head = await host.request(path, { method: "HEAD" });
+        expect([head.status, head.text]).toEqual([get.status, ""]);
+        for (const name of ["content-type", "access-control-allow-origin"]) {
+          expect(head.headers.get(name)).toBe(get.headers.get(name));
+        }
+      }
+    });
+
+    test("HT10 a slash at the end of a path changes nothing", async () => {
+      expect(await host.request(`${room.path}/`)).toMatchObject({ status: 200 });
+      expect(await host.request(`${room.path}/messages/`)).toMatchObject({ status: 200 });
+      const post = await host.request(`${room.path}/`, { method: "POST", body: "x" });
+      expect(post.status).toBe(200);
+      const { socket } = await host.upgrade(`${room.path}/`);
+      if (socket === null) throw new Error("no socket was opened");
+      await room.deliver("y");
+      expect(await socket.receivedThrough("y")).toContain("y");
+      socket.close();
+    });
+
+    test("HT12 a WebSocket is not opened where messages are read", async () => {
+      const { refused } = await host.upgrade(`${room.path}/messages`);
+      if (refused === null) throw new Error("a socket was opened");
+      expectProblem(refused, 400, "malformed-header");
     });
 
     test("HT6 a path that leads nowhere is answered 404, whatever is asked", async () => {

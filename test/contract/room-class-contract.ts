@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { RecordedSocket } from "../support/recorded-socket.ts";
 import type { RoomsHost } from "./host.ts";
-import { TestRoom } from "./test-room.ts";
+import { expectProblem, TestRoom } from "./test-room.ts";
 
 const ndjson = { "content-type": "application/x-ndjson" };
 const binary = { "content-type": "application/octet-stream" };
@@ -47,13 +47,13 @@ export function describeHooks(host: RoomsHost): void {
     test("RC6 a hook that throws loses that message alone", async () => {
       const room = new TestRoom(host, "throwing");
       const [one, other] = await pair(room);
-      await room.publish("a\nthrow\nb\nreject\nc", { headers: ndjson });
+      await room.publish("a\nthrow\nb\nreject\nnothing\nc", { headers: ndjson });
       await room.deliver("throw");
       await room.deliver("d");
       for (const socket of [one, other]) {
         expect(await socket.receivedThrough("d")).toEqual(["a", "b", "c", "d"]);
       }
-      expect(await room.status()).toMatchObject({ seq: 7, connections: 2 });
+      expect(await room.status()).toMatchObject({ seq: 8, connections: 2 });
     });
 
     test("RC6 a class that throws in onMessage loses no client and no message", async () => {
@@ -78,6 +78,30 @@ export function describeHooks(host: RoomsHost): void {
       socket.send("go");
       await room.deliver("end");
       expect(await socket.receivedThrough("end")).toEqual(["wait", "end"]);
+    });
+
+    test("AD5, HT9 a class that does not end its onStart hangs nobody, and keeps no late socket", async () => {
+      const room = new TestRoom(host, "sticking");
+      await stick(room);
+      const [knock, status, post] = await Promise.all([
+        room.knock(),
+        room.status(),
+        room.post("after", { query: "wait=delivered" }),
+      ]);
+      if (knock.refused === null) throw new Error("a shard that hangs took a client");
+      expectProblem(knock.refused, 503, "unavailable");
+      expect(knock.refused.headers.get("retry-after")).toBe("2");
+      expect(status).toMatchObject({ connections: 0, shards: [{ connections: 0 }] });
+      // On Workers the shard tells, before the class starts, that its clients are gone.
+      const shards = { delivered: 0, pending: post.status === 202 ? 1 : 0 };
+      expect([200, 202]).toContain(post.status);
+      expect(JSON.parse(post.text)).toMatchObject({ seq: 2, shards });
+      await free(host, room);
+      const socket = await room.join();
+      // The socket that nobody waited for may be closing.
+      while ((await room.status()).connections > 1);
+      await room.deliver("after all");
+      expect(await socket.receivedThrough("after all")).toContain("after all");
     });
 
     test("RC3 a class with onRequest alone gets every write as a POST on every shard", async () => {
@@ -153,4 +177,19 @@ export function describeHooks(host: RoomsHost): void {
 
 async function pair(room: TestRoom): Promise<[RecordedSocket, RecordedSocket]> {
   return [await room.join(), await room.join()];
+}
+
+/** The room's only shard starts anew, and does not come to an end of it. */
+async function stick(room: TestRoom): Promise<void> {
+  const socket = await room.join();
+  await room.deliver("before");
+  socket.send("stick");
+  await socket.closed();
+}
+
+async function free(host: RoomsHost, room: TestRoom): Promise<void> {
+  const other = await new TestRoom(host, "sticking").join();
+  other.send(`free ${room.id}-1`);
+  // Answered after it was done.
+  await other.ask("who");
 }

@@ -9,6 +9,8 @@ import { describeConnecting } from "./connecting-contract.ts";
 import type { RoomsHost } from "./host.ts";
 import { describeProtocol, describeProtocolClasses } from "./protocol-contract.ts";
 import { describePublishing } from "./publishing-contract.ts";
+import { describeRegistryRooms } from "./registry-rooms-contract.ts";
+import { describeRegistrySeats } from "./registry-seats-contract.ts";
 import { describeRefusals } from "./refusals-contract.ts";
 import { describeHooks } from "./room-class-contract.ts";
 
@@ -19,6 +21,8 @@ export function describeRooms(host: RoomsHost): void {
     describeRefusals(host);
     describeBoundary(host);
     describeProtocol(host);
+    describeRegistryRooms(host);
+    describeRegistrySeats(host);
   });
 }
 

@@ -8,12 +8,17 @@ import { partykitHost } from "./partykit-host.ts";
 const adminToken = "test-admin-token";
 
 describe("the shipped app", () => {
-  const port = serve("partykit.json", { PARTYSHARD_ADMIN_TOKEN: adminToken });
+  const port = serve("partykit.json", {
+    PARTYSHARD_ADMIN_TOKEN: adminToken,
+    PARTYSHARD_SECRET: "a-test-secret-of-thirty-two-bytes-or-more",
+  });
   describeRooms(partykitHost("the shipped app on PartyKit", adminToken, port));
 });
 
 describe("the test app", () => {
-  const port = serve("test/support/apps/partykit/partykit.json");
+  const port = serve("test/support/apps/partykit/partykit.json", {
+    PARTYSHARD_SECRET: "another-test-secret-of-thirty-two-bytes",
+  });
   const host = partykitHost("the test app on PartyKit", undefined, port);
   describeRooms(host);
   describeRoomClasses(host);

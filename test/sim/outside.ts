@@ -216,19 +216,25 @@ export class Outside {
       clock: world.clock,
       entropy: world.entropy,
       calls: world.callerOf(name, outlet),
-      registry: "default",
       adminToken: undefined,
+      secret: undefined,
+      region: () => null,
       maxQueryLength: 2_000,
       canRefuseUpgrades: world.options.host === "workers",
-      connect: async (shard, _request, query, connection) => {
+      within: (ms, work) => world.timeline.within(ms, work),
+      connect: async (shard, _request, query, connection, signal) => {
         const request = parseClientRequest(new URLSearchParams(query));
         if (!request.ok) return request;
         const visitor = { connection, request: request.value };
         const upgraded = await world.upgrade(name, shard, visitor);
         if (upgraded === null) return { ok: false, code: "unreachable" };
         if ("code" in upgraded) return { ok: false, code: upgraded.code };
-        return new UpgradeResponse(upgraded.client);
+        if (!signal.aborted) return new UpgradeResponse(upgraded.client);
+        upgraded.client.break();
+        return { ok: false, code: "unreachable" };
       },
+      answerSocket: () => new Response(null),
+      events: async () => new Response(null),
       onError: (error) => world.fail(error),
     };
     return { gate: new Gate(world.rooms), ports };

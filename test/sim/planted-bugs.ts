@@ -1,4 +1,5 @@
 /** What the hosts of shards do wrong on purpose, when the world's options say so. */
+import { noSeat, type Entry } from "../../src/shard/admission.ts";
 import type { MessageData } from "../../src/protocol/payload.ts";
 import type { Result } from "../../src/protocol/result.ts";
 import type { Client } from "./client.ts";
@@ -32,7 +33,7 @@ export function sendAsPlanted(planted: Planted, client: Client, data: MessageDat
 }
 
 /** Waits for a refusal that comes at once, and not for the subscription. */
-export async function takenForGranted(): Promise<Result<null>> {
+export async function takenForGranted(): Promise<Result<Entry>> {
   for (let turn = 0; turn < 8; turn += 1) await Promise.resolve();
-  return { ok: true, value: null };
+  return { ok: true, value: noSeat };
 }

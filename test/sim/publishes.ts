@@ -2,7 +2,8 @@
  * What one client publishes over its sockets: at most so many unanswered, each repeated with its own
  * id until it is answered. Judges the answers.
  */
-import { maxUnanswered, type ClientFrame, type ServerFrame } from "../../src/protocol/client.ts";
+import type { ClientFrame, ServerFrame } from "../../src/protocol/client.ts";
+import { maxUnanswered } from "../../src/protocol/publish-id.ts";
 import { Violation } from "./environment.ts";
 import type { Timer } from "./timeline.ts";
 import type { World } from "./world.ts";
@@ -35,7 +36,7 @@ export class Publishes {
 
   publish(padding: number, topic: string | null): void {
     this.#count += 1;
-    const id = `${this.#connection}:${this.#count}`;
+    const id = `~${this.#connection}:${this.#count}`;
     const data = `p${id}${".".repeat(padding)}`;
     this.#texts.set(id, data);
     this.#waiting.push({ type: "publish", id, data, ...(topic === null ? {} : { topic }) });

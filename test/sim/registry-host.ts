@@ -1,5 +1,6 @@
 /** The host of the registry. */
 import { parseRequest } from "../../src/protocol/calls.ts";
+import { hub } from "../../src/core/partitions.ts";
 import type { Rooms } from "../../src/core/rooms.ts";
 import type { Result } from "../../src/protocol/result.ts";
 import { Registry } from "../../src/registry/registry.ts";
@@ -16,7 +17,7 @@ export class RegistryHost implements Hosting<Registry> {
   }
 
   start(life: Life<Registry>): Promise<Registry> {
-    return Registry.start(this.#rooms, life.ports());
+    return Registry.start(this.#rooms, life.ports(), hub);
   }
 
   async handle(registry: Registry, request: unknown): Promise<Result<unknown>> {

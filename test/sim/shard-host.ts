@@ -9,6 +9,7 @@ import type { ShardId } from "../../src/protocol/names.ts";
 import type { Position } from "../../src/protocol/link.ts";
 import type { Result } from "../../src/protocol/result.ts";
 import type { RoomType } from "../../src/core/rooms.ts";
+import type { Entry } from "../../src/shard/admission.ts";
 import type { IncomingLink } from "../../src/shard/intake.ts";
 import { Shard } from "../../src/shard/shard.ts";
 import type { Client, Visitor } from "./client.ts";
@@ -154,12 +155,12 @@ export class ShardHost implements Hosting<Shard> {
       if (world.random.chance(0.2)) await world.timeline.sleep(world.random.between(0, 20));
       if (life.isOver) return { code: "unavailable" };
       return admitted.ok
-        ? this.#accept(shard, life, visitor)
+        ? this.#accept(shard, life, visitor, admitted.value)
         : this.#refuse(admitted.code, visitor);
     });
   }
 
-  async #admit(shard: Shard, { connection, request }: Visitor): Promise<Result<null>> {
+  async #admit(shard: Shard, { connection, request }: Visitor): Promise<Result<Entry>> {
     const { planted } = this.#options.world.options;
     const read = planted === "resumed-unread" ? { ...request, resume: null } : request;
     const admitted = shard.admit(connection, read);
@@ -167,15 +168,15 @@ export class ShardHost implements Hosting<Shard> {
     return Promise.race([admitted, takenForGranted()]);
   }
 
-  #accept(shard: Shard, life: Life<Shard>, visitor: Visitor): Upgraded {
+  #accept(shard: Shard, life: Life<Shard>, visitor: Visitor, entry: Entry): Upgraded {
     const { world } = this.#options;
     if (world.random.chance(world.network.rates.lostReply / 4)) {
-      shard.release();
+      shard.release(entry);
       return { code: "unavailable" };
     }
     const client = this.#newClient(visitor);
     this.welcomed.add(client);
-    shard.welcome(this.#socket(client, life), visitor.connection, visitor.request);
+    shard.welcome(this.#socket(client, life), visitor.connection, visitor.request, entry);
     return { client };
   }
 

@@ -44,6 +44,24 @@ export class Timeline {
     return new Promise((resolve) => void this.after(delayMs, resolve));
   }
 
+  /** What comes of `work`, or `null` after so many virtual milliseconds. */
+  async within<Value>(
+    delayMs: number,
+    work: (signal: AbortSignal) => Promise<Value>,
+  ): Promise<Value | null> {
+    const controller = new AbortController();
+    const { promise: late, resolve } = Promise.withResolvers<null>();
+    const timer = this.after(delayMs, () => {
+      controller.abort();
+      resolve(null);
+    });
+    try {
+      return await Promise.race([work(controller.signal), late]);
+    } finally {
+      timer.cancel();
+    }
+  }
+
   /** Runs what happens within so many milliseconds; `check` follows every event. */
   async advance(delayMs: number, check: () => void): Promise<void> {
     const until = this.#time + delayMs;

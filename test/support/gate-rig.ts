@@ -1,17 +1,32 @@
 /** A gate on fake ports: requests from outside go in, responses come out. */
-import { defineRooms, type RoomTypeOptions } from "../../src/core/rooms.ts";
+import {
+  defineRooms,
+  type DeploymentOptions,
+  type RoomTypeOptions,
+  type Rooms,
+} from "../../src/core/rooms.ts";
 import { Gate } from "../../src/gate/gate.ts";
 import type { GatePorts } from "../../src/gate/ports.ts";
+import type { SeatClaim } from "../../src/protocol/calls.ts";
 import type { ShardLoad } from "../../src/protocol/registry-calls.ts";
 import { shardId, type RoomId, type ShardId } from "../../src/protocol/names.ts";
 import { FakeCalls, type Answer, type Call } from "./fake-calls.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { FakeEntropy } from "./fake-entropy.ts";
+import { turns } from "./turns.ts";
 
 type Connected = Awaited<ReturnType<GatePorts["connect"]>>;
-type Connect = { readonly shard: ShardId; readonly query: string; readonly connection: string };
+type Connect = {
+  readonly shard: ShardId;
+  readonly query: string;
+  readonly connection: string;
+  readonly claim: SeatClaim | null;
+  readonly signal: AbortSignal;
+};
 
 export const token = "secret";
+/** Key of tickets. */
+export const secret = "a secret of at least thirty-two bytes";
 
 export class GateRig {
   readonly clock = new FakeClock();
@@ -19,15 +34,30 @@ export class GateRig {
   readonly connects: Connect[] = [];
   readonly errors: unknown[] = [];
   /** What a shard says to an upgrade. */
-  connect: (shard: ShardId) => Connected = () => new Response("taken");
+  connect: (shard: ShardId) => Connected | Promise<Connected> = () => new Response("taken");
+  /** Whoever is waited for no longer than for some time, and what happens when that is over. */
+  readonly waits: { readonly ms: number; readonly end: () => void }[] = [];
   /** What the registry knows. */
   loads: ShardLoad[];
+  isLocked = false;
+  redirect: string | null = null;
   readonly ports: GatePorts;
+  readonly rooms: Rooms;
   readonly #gate: Gate;
 
-  constructor(options: RoomTypeOptions = {}, ports: Partial<GatePorts> = {}) {
+  constructor(
+    options: RoomTypeOptions = {},
+    ports: Partial<GatePorts> = {},
+    deployment: DeploymentOptions = {},
+  ) {
     const { shards = 4, capacity = 1_000 } = options;
-    this.#gate = new Gate(defineRooms({ default: { ...options, shards }, game: {} }));
+    const types = {
+      default: { ...options, shards },
+      game: { maxPlayers: 4 },
+      abroad: { hostedBy: "servers" },
+    } as const;
+    this.rooms = defineRooms(types, deployment);
+    this.#gate = new Gate(this.rooms);
     this.loads = Array.from({ length: shards }, (_, index) => {
       const id = shardId("lobby" as RoomId, index + 1);
       const state = { connections: 0, capacity, generation: 1, reportedAt: 0 };
@@ -37,17 +67,42 @@ export class GateRig {
       clock: this.clock,
       entropy: new FakeEntropy(),
       calls: this.calls,
-      registry: "default",
       adminToken: token,
+      secret,
+      region: () => null,
       maxQueryLength: 1_024,
       canRefuseUpgrades: true,
-      connect: async (shard, _request, query, connection) => {
-        this.connects.push({ shard, query, connection });
+      within: (ms, work) => this.#within(ms, work),
+      connect: async (shard, _request, query, connection, signal, claim) => {
+        this.connects.push({ shard, query, connection, signal, claim });
         return this.connect(shard);
       },
+      answerSocket: (frame, code) => new Response(`${code} ${frame}`),
+      events: async (_request, pattern) => new Response(`events ${pattern}`),
       onError: (error) => this.errors.push(error),
       ...ports,
     };
+  }
+
+  /** The time of whoever is waited for last is over. */
+  async passWait(): Promise<void> {
+    await turns();
+    const wait = this.waits.at(-1);
+    if (wait === undefined) throw new Error("nobody waits");
+    this.clock.advance(wait.ms);
+    wait.end();
+    await turns();
+  }
+
+  #within<Value>(ms: number, work: (signal: AbortSignal) => Promise<Value>): Promise<Value | null> {
+    const controller = new AbortController();
+    const { promise: late, resolve } = Promise.withResolvers<null>();
+    const end = (): void => {
+      controller.abort();
+      resolve(null);
+    };
+    this.waits.push({ ms, end });
+    return Promise.race([work(controller.signal), late]);
   }
 
   answer({ request }: Call): Answer {
@@ -57,7 +112,10 @@ export class GateRig {
         return { ok: true, value: { epoch: "e", first: 8, seq: 9, shards } };
       }
       case "table":
-        return { ok: true, value: { shards: this.loads } };
+        return {
+          ok: true,
+          value: { shards: this.loads, isLocked: this.isLocked, redirect: this.redirect },
+        };
       case "metrics":
         return { ok: true, value: { text: "partyshard_rooms 1\n" } };
       case "status": {
@@ -78,6 +136,14 @@ export class GateRig {
   post(body: BodyInit | null, init: { query?: string; headers?: Record<string, string> } = {}) {
     const { query = "", headers = {} } = init;
     return this.ask(`/parties/router/lobby${query}`, { method: "POST", body, headers });
+  }
+
+  /** The answer of the registry's API to the bearer of the admin token. */
+  admin(path: string, init: { method?: string; body?: unknown } = {}): Promise<Response> {
+    const { method = "GET", body } = init;
+    const headers = { authorization: `Bearer ${token}` };
+    const whole = body === undefined ? {} : { body: JSON.stringify(body) };
+    return this.ask(`/parties/registry/default/${path}`, { method, headers, ...whole });
   }
 
   upgrade(query = "", room = "lobby"): Promise<Response> {

@@ -5,6 +5,7 @@
  * where it was last told that it is.
  */
 import { assert } from "vitest";
+import { seriesOf } from "../../src/core/idempotency.ts";
 import {
   encodeServerFrame,
   parseClientFrame,
@@ -22,46 +23,21 @@ import {
 import { step } from "../../client/connection.ts";
 import type { Answer } from "../../client/outbox.ts";
 import { defaultSettings } from "../../client/settings.ts";
-
-type Entry = { readonly seq: number; readonly data: string; readonly topic: string | undefined };
+import { ModelLog, type Entry } from "./model-log.ts";
 
 function textOf(data: Payload): string {
   return typeof data === "string" ? data : data.base64;
 }
 
-/** One life of the room's log. */
-class Log {
-  readonly epoch: string;
-  readonly entries: Entry[] = [];
-  /** Entries up to here are trimmed. */
-  trimmed = 0;
-  readonly #keys = new Map<string, number>();
-
-  constructor(epoch: string) {
-    this.epoch = epoch;
-  }
-
-  get last(): number {
-    return this.entries.length;
-  }
-
-  append(data: string, topic: string | undefined, key?: string): number {
-    const known = key === undefined ? undefined : this.#keys.get(key);
-    if (known !== undefined) return known;
-    const seq = this.last + 1;
-    this.entries.push({ seq, data, topic });
-    if (key !== undefined) this.#keys.set(key, seq);
-    return seq;
-  }
-}
-
 /** The shard's end of a connection: what it still has to say, and up to where it has said. */
 type Conversation = {
-  readonly query: Readonly<Record<string, string | undefined>>;
+  readonly query: Readonly<Record<string, string | null | undefined>>;
   isOpen: boolean;
   /** The shard hears nothing and is not heard, and nobody has noticed. */
   isSilent: boolean;
   sent: number;
+  /** How far it had said in a former life of the log: acknowledgements of that may still come. */
+  formerlySent: number;
   queue: string[];
 };
 
@@ -69,7 +45,7 @@ type Conversation = {
 const requestMs = 15_000;
 
 export class ModelRoom {
-  #log = new Log("epoch-1");
+  #log = new ModelLog("epoch-1");
   readonly #logs = [this.#log];
   readonly #topics: string[];
   readonly #history: number;
@@ -80,8 +56,13 @@ export class ModelRoom {
   #posts: { readonly effect: Effect & { type: "post" }; readonly endsAt: number }[] = [];
   /** Where the application is, as it was told. */
   #cursor: Position | null = null;
+  /** The message of each publish, by its id. */
+  readonly #texts = new Map<string, string>();
   readonly #settled = new Map<string, { readonly ok: boolean; readonly seq: number }>();
   #published = 0;
+  /** The next publishes over the socket that are refused for the moment. */
+  #refusals = 0;
+  #hasRefused = false;
   delivered = 0;
   resets = 0;
   resumes = 0;
@@ -90,7 +71,7 @@ export class ModelRoom {
   constructor(publish: "http" | "socket", topics: string[], history: number) {
     this.#topics = topics;
     this.#history = history;
-    this.#state = initialState({ ...defaultSettings, publish }, topics);
+    this.#state = initialState({ ...defaultSettings, publish }, topics, null);
     this.#take({ type: "start", code: 1000, reason: "" });
   }
 
@@ -145,9 +126,9 @@ export class ModelRoom {
   }
 
   /** A frame on its way is lost, although the connection stays. */
-  loseFrame(): void {
+  loseFrame(type: "messages" | "published"): void {
     const queue = this.#conversation?.queue ?? [];
-    const index = queue.findIndex((text) => text.includes('"messages"'));
+    const index = queue.findIndex((text) => text.startsWith(`{"type":"${type}"`));
     if (index !== -1) queue.splice(index, 1);
   }
 
@@ -157,13 +138,14 @@ export class ModelRoom {
 
   /** The log begins a new life; the shard tells its clients, or drops them. */
   rebirth(tells: boolean, kept: number): void {
-    this.#log = new Log(`epoch-${this.#logs.length + 1}`);
+    this.#log = new ModelLog(`epoch-${this.#logs.length + 1}`);
     this.#logs.push(this.#log);
     for (let seq = 1; seq <= kept; seq += 1) this.#log.append(`old ${seq}`, undefined);
     this.#trim();
     const conversation = this.#conversation;
     if (conversation === null) return;
     if (!tells || !conversation.isOpen) return this.cut(4001);
+    conversation.formerlySent = Math.max(conversation.formerlySent, conversation.sent);
     conversation.sent = this.#log.last;
     const { epoch, last: seq } = this.#log;
     this.#say(conversation, { type: "reset", epoch, seq, reason: "restored" });
@@ -229,10 +211,11 @@ export class ModelRoom {
     let answer: Answer = { ok: false };
     if (how === "ok" || how === "answer lost") {
       const { id, data, topic } = post.effect;
-      const seq = this.#log.append(textOf(data), topic, id);
+      const seq = this.#log.appendOnce(textOf(data), topic, id);
       this.#trim();
       this.#send();
-      if (how === "ok") answer = { ok: true, value: { epoch: this.#log.epoch, seq } };
+      if (how === "ok" && seq !== null)
+        answer = { ok: true, value: { epoch: this.#log.epoch, seq } };
     }
     if (how === "busy") {
       const problem = { type: "urn:busy", title: "busy", status: 503, detail: "" };
@@ -260,10 +243,23 @@ export class ModelRoom {
 
   // What the application does.
 
+  /** Every third id is the application's own, and not one to be taken for a number. */
   publish(): void {
     this.#published += 1;
-    const id = `p${this.#published}`;
-    this.#take({ type: "publish", id, data: id });
+    const number = this.#published;
+    const id = number % 3 === 0 ? `own:${1_000 - number}` : `~model:${number}`;
+    const data = `p${number}`;
+    this.#texts.set(id, data);
+    this.#take({ type: "publish", id, number, data });
+  }
+
+  /** The oldest wait for their repeat while many after them have their answers. */
+  flood(refusals: number): void {
+    const { settings, publishes } = this.#state;
+    if (settings.publish === "http" || publishes.length > 200) return;
+    this.#refusals = refusals;
+    for (let count = 0; count < 70; count += 1) this.publish();
+    this.deliver(Infinity);
   }
 
   reconnect(): void {
@@ -285,7 +281,8 @@ export class ModelRoom {
     switch (effect.type) {
       case "connect": {
         const { query } = effect;
-        this.#conversation = { query, isOpen: false, isSilent: false, sent: 0, queue: [] };
+        const none = { sent: 0, formerlySent: 0, queue: [] };
+        this.#conversation = { query, isOpen: false, isSilent: false, ...none };
         return;
       }
       case "disconnect":
@@ -329,12 +326,26 @@ export class ModelRoom {
     const parsed = parseClientFrame(text);
     if (!parsed.ok) throw new Error(parsed.detail);
     const frame = parsed.value;
-    if (frame.type === "ack") assert.isAtMost(frame.seq, conversation.sent);
+    if (frame.type === "ack") {
+      assert.isAtMost(frame.seq, Math.max(conversation.sent, conversation.formerlySent));
+    }
     if (frame.type !== "publish") return;
-    const seq = this.#log.append(textOf(frame.data), frame.topic, frame.id);
+    const { id, data, topic } = frame;
+    if (this.#refusals > 0) {
+      this.#refusals -= 1;
+      this.#hasRefused = true;
+      return this.#reject(conversation, id, 503);
+    }
+    const seq = this.#log.appendOnce(textOf(data), topic, id, seriesOf(id, "c"));
     this.#trim();
     this.#send();
-    this.#say(conversation, { type: "published", id: frame.id, seq });
+    if (seq === null) return this.#reject(conversation, id, 422);
+    this.#say(conversation, { type: "published", id, seq });
+  }
+
+  #reject(conversation: Conversation, id: string, status: number): void {
+    const problem = { type: "urn:x", title: "refused", status, detail: "" };
+    this.#say(conversation, { type: "rejected", id, problem });
   }
 
   #tell(effect: Effect & { type: "tell" }): void {
@@ -388,7 +399,7 @@ export class ModelRoom {
    */
   heal(): void {
     this.write(1, undefined);
-    for (let round = 0; round < 200 && !this.#isDone(); round += 1) {
+    for (let round = 0; round < 200 + this.#published && !this.#isDone(); round += 1) {
       this.accept(Infinity);
       this.deliver(Infinity);
       this.answerPost("ok");
@@ -415,19 +426,22 @@ export class ModelRoom {
 
   #checkPublishes(): void {
     for (const log of this.#logs) {
-      const ids = log.entries.map((entry) => entry.data).filter((data) => data.startsWith("p"));
-      assert.strictEqual(new Set(ids).size, ids.length);
-      // A new life has forgotten the keys, and takes what the one before it had for new.
-      if (this.#logs.length > 1) continue;
-      const answered = ids.filter((id) => this.#settled.get(id)?.ok);
-      const numbers = answered.map((id) => Number(id.slice(1)));
+      const texts = log.entries.map(({ data }) => data).filter((data) => /^p\d/.test(data));
+      assert.strictEqual(new Set(texts).size, texts.length);
+      // A new life has forgotten the keys, and takes what the one before it had for new. Over the
+      // socket what is refused for the moment is overtaken.
+      if (this.#logs.length > 1 || this.#hasRefused) continue;
+      const answered = new Set(
+        [...this.#settled].filter(([, { ok }]) => ok).map(([id]) => this.#texts.get(id)),
+      );
+      const numbers = texts.filter((text) => answered.has(text)).map((text) => +text.slice(1));
       assert.deepEqual(
         numbers,
         numbers.toSorted((one, other) => one - other),
       );
     }
     for (const [id, { ok, seq }] of this.#settled) {
-      const isThere = this.#logs.some((log) => log.entries[seq - 1]?.data === id);
+      const isThere = this.#logs.some((log) => log.entries[seq - 1]?.data === this.#texts.get(id));
       if (ok) assert.strictEqual(isThere, true);
     }
   }

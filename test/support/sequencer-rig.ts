@@ -47,6 +47,11 @@ export class SequencerRig {
   /** The object's next life: its rows are there, and nothing else. */
   async restart(): Promise<void> {
     await turns();
+    await this.restartNow();
+  }
+
+  /** The same, in the midst of whatever the object is doing. */
+  async restartNow(): Promise<void> {
     const { clock, entropy, calls } = this.ports;
     const storage = this.ports.storage.restart();
     this.ports = { ...fakePorts(), clock, entropy, calls, storage };

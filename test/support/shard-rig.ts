@@ -12,7 +12,8 @@ import {
 import type { MessageData } from "../../src/protocol/payload.ts";
 import type { ShardId } from "../../src/protocol/names.ts";
 import type { BroadcastHook } from "../../src/shard/fan-out.ts";
-import { plainRequest, Shard, type ClientSocket } from "../../src/shard/shard.ts";
+import { plainRequest, type ClientSocket } from "../../src/shard/clients.ts";
+import { Shard } from "../../src/shard/shard.ts";
 import type { Answer, Call } from "./fake-calls.ts";
 import { fakePorts, type FakePorts } from "./fake-ports.ts";
 import { FakeLink, FakeSocket } from "./fake-socket.ts";

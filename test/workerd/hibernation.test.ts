@@ -6,7 +6,7 @@ import { kill } from "./objects.ts";
 
 test("RC7, DL3 after a shard was evicted the next write reaches every socket exactly once", async () => {
   const room = freshRoom("game");
-  const clients = await TestClient.connectMany(room, 5);
+  const clients = await TestClient.connectMany(room, 4);
   await publishDelivered(room, "one");
   await evictDurableObject(env.Main.getByName(`${room}-1`));
   await publishDelivered(room, "two");

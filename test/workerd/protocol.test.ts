@@ -244,13 +244,13 @@ test("PR11, PR15 an acknowledgement of what came before the shard's sleep is tak
 });
 
 test("PR13, PR3 a room that lost everything resets its clients, and knows no position of its former life", async () => {
-  const { room, killSequencer } = makeRoom();
+  const room = new TestRoom(host);
   const client = await room.speak();
   const plain = await room.join();
   const former = await room.deliver("1\n2", { headers: ndjson });
   await client.messagesThrough(2);
   await runInDurableObject(env.Router.getByName(room.id), (_, state) => state.storage.deleteAll());
-  await killSequencer();
+  await kill(env.Router.getByName(room.id));
   const { epoch } = await room.publish("one");
   expect(epoch > former.epoch).toBe(true);
   const { reason } = await client.receivedOf("reset");

@@ -3,7 +3,18 @@ import type * as Party from "partykit/server";
 import type { Rooms } from "../../core/rooms.ts";
 import { Gate } from "../../gate/gate.ts";
 import type { GatePorts } from "../../gate/ports.ts";
-import { adminTokenName, clock, entropy, outsideHeaders, registryName } from "../platform.ts";
+import { hub } from "../../core/partitions.ts";
+import { secretName } from "../../protocol/ticket.ts";
+import { regionOfRequest, upgradeHeaders, variable } from "../outside.ts";
+import {
+  adminTokenName,
+  clock,
+  discardUpgrade,
+  entropy,
+  eventsPath,
+  outsideHeaders,
+  within,
+} from "../platform.ts";
 import { createCaller, stub } from "./ports.ts";
 
 type Answer = (request: Party.Request, lobby: Party.Lobby) => Promise<Response>;
@@ -40,26 +51,43 @@ export function answerFromOutside(
 }
 
 function createGatePorts(lobby: Party.Lobby): GatePorts {
-  const token = lobby.env[adminTokenName];
   return {
     clock,
     entropy,
     calls: createCaller(lobby.parties),
-    registry: registryName,
-    adminToken: typeof token === "string" ? token : undefined,
+    adminToken: variable(lobby.env, adminTokenName),
+    secret: variable(lobby.env, secretName),
+    region: regionOfRequest,
     maxQueryLength,
     // The platform accepts the socket before the party sees it.
     canRefuseUpgrades: false,
     onError: (error) => console.error("partyshard gate:", error),
-    connect: async (shard, request, query) => {
+    within,
+    connect: async (shard, request, query, _connection, signal, claim) => {
       try {
-        const headers = outsideHeaders(request.headers);
+        const headers = upgradeHeaders(request.headers, claim);
         const response = await stub(lobby.parties, "shard", shard).fetch(`/?${query}`, { headers });
+        if (signal.aborted) {
+          discardUpgrade(response);
+          return { ok: false, code: "unreachable" };
+        }
         // A shard whose class cannot start answers an upgrade with an ordinary 500.
         return response.status === 101 ? response : { ok: false, code: "unreachable" };
       } catch {
         return { ok: false, code: "unreachable" };
       }
+    },
+    answerSocket: (frame, code, reason) => {
+      const { 0: theirs, 1: ours } = new WebSocketPair();
+      ours.accept();
+      ours.send(frame);
+      ours.close(code, reason);
+      return new Response(null, { status: 101, webSocket: theirs });
+    },
+    events: (request, pattern) => {
+      const path = `/${eventsPath}?pattern=${encodeURIComponent(pattern)}`;
+      const headers = outsideHeaders(request.headers);
+      return stub(lobby.parties, "registry", hub).fetch(path, { headers });
     },
   };
 }

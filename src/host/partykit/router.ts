@@ -3,7 +3,7 @@ import type * as Party from "partykit/server";
 import type { Rooms } from "../../core/rooms.ts";
 import { isRoomId } from "../../protocol/names.ts";
 import { Sequencer } from "../../sequencer/sequencer.ts";
-import { registryName, WakeTimer } from "../platform.ts";
+import { WakeTimer } from "../platform.ts";
 import { answerFromOutside, type PartyClass } from "./gate.ts";
 import { answerCall, createObjectPorts, dialShard } from "./ports.ts";
 
@@ -30,10 +30,10 @@ export function router(rooms: Rooms): PartyClass {
     async onStart(): Promise<void> {
       const { id, context } = this.#room;
       const type = isRoomId(id) ? rooms.typeOf(id) : undefined;
-      if (type === undefined) throw new Error(`no room type for "${id}"`);
+      if (!isRoomId(id) || type === undefined) throw new Error(`no room type for "${id}"`);
       this.#sequencer = await Sequencer.start(type, {
         ...createObjectPorts(this.#room, this.#timer),
-        registry: registryName,
+        registry: rooms.partitionOf(id),
         dialer: { dial: (shard, events) => dialShard(context.parties, shard, events) },
       });
     }

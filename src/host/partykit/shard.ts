@@ -3,25 +3,20 @@
  * the class, messages of the room through its hooks.
  */
 import type * as Party from "partykit/server";
-import type { Socket } from "../../core/ports.ts";
+import { partitionNames } from "../../core/partitions.ts";
+import type { Caller } from "../../core/ports.ts";
 import type { Rooms } from "../../core/rooms.ts";
-import type { ClientRequest } from "../../protocol/client-request.ts";
-import { closeCodes } from "../../protocol/close-codes.ts";
+import { closeCodes, type CloseCode } from "../../protocol/close-codes.ts";
 import type { Position } from "../../protocol/link.ts";
 import { isShardId, roomOfShard } from "../../protocol/names.ts";
+import type { RegistryReplies } from "../../protocol/registry-calls.ts";
 import type { Result } from "../../protocol/result.ts";
-import type { BroadcastHook } from "../../shard/fan-out.ts";
+import type { Entry } from "../../shard/admission.ts";
+import type { ClientSocket } from "../../shard/clients.ts";
 import type { IncomingLink } from "../../shard/intake.ts";
-import { Shard, type ClientSocket } from "../../shard/shard.ts";
-import {
-  broadcastRequest,
-  clientRequestOf,
-  linkPath,
-  registryName,
-  speakProtocol,
-  toMessageData,
-  WakeTimer,
-} from "../platform.ts";
+import { Shard } from "../../shard/shard.ts";
+import { linkPath, seatClaimOf, seatHeader, WakeTimer } from "../platform.ts";
+import { broadcastHookOf, ClientEnds, clientRequestOf } from "../room-class.ts";
 import { answerFromOutside, type PartyClass } from "./gate.ts";
 import { answerCall, createCaller, createObjectPorts, openSocket } from "./ports.ts";
 import { roomWithoutLinks } from "./room-without-links.ts";
@@ -36,6 +31,8 @@ type RoomStatics = Pick<Party.Worker, "onCron">;
 
 /** Name of the cron in partykit.json that wakes rooms which still owe messages. */
 const sweepCron = "partyshard";
+/** Rooms that a sweep wakes at a time; the platform lets six calls wait. */
+const wakesAtATime = 6;
 
 /** Makes a PartyKit class the `main` party: a shard. Hibernates unless its options say otherwise. */
 export function shard(Room: RoomClass, rooms: Rooms): MainClass {
@@ -55,7 +52,7 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
       lobby: Party.CronLobby,
       context: Party.ExecutionContext,
     ): Promise<void> {
-      if (cron.name === sweepCron) await sweep(lobby.parties);
+      if (cron.name === sweepCron) await sweep(rooms, lobby.parties);
       else await statics.onCron?.(cron, lobby, context);
     }
 
@@ -64,9 +61,8 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
     readonly #room: Party.Room;
     readonly #timer = new WakeTimer(() => this.#shard?.wake());
     readonly #links = new Map<Party.Connection, IncomingLink>();
-    /** The role's end of sockets that speak protocol 1. */
-    readonly #speakers = new Map<Party.Connection, Socket>();
-    readonly #admissions = new WeakMap<Party.Connection, Result<null>>();
+    readonly #ends = new ClientEnds<Party.Connection>();
+    readonly #admissions = new WeakMap<Party.Connection, Result<Entry>>();
     #shard: Shard | undefined;
 
     constructor(room: Party.Room) {
@@ -87,16 +83,16 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
         }
         const request = clientRequestOf(connection.uri);
         clients.push({
-          socket: this.#endOf(connection, request),
+          socket: this.#ends.open(connection, request),
           connection: connection.id,
           request,
         });
       }
       const ports = {
         ...createObjectPorts(this.#room, this.#timer),
-        registry: registryName,
+        registry: rooms.partitionOf(roomOfShard(id)),
         onHookError: (error: unknown) => this.#report(error),
-        ...this.#broadcastHook(),
+        ...broadcastHookOf(this, id, this.#ownOnRequest()),
       };
       await super.onStart?.();
       this.#shard = await Shard.start(id, type, ports, clients, this.#links.values());
@@ -107,13 +103,17 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
       context: Party.ConnectionContext,
     ): Promise<string[]> {
       if (isLink(connection)) return [];
-      const admission = await this.#role.admit(connection.id, clientRequestOf(connection.uri));
+      const claim = seatClaimOf(context.request.headers.get(seatHeader));
+      const request = clientRequestOf(connection.uri);
+      const admission = claim.ok
+        ? await this.#role.admit(connection.id, request, claim.value)
+        : claim;
       this.#admissions.set(connection, admission);
       if (!admission.ok) return [];
       try {
         return checkTags((await super.getConnectionTags?.(connection, context)) ?? []);
       } catch (error) {
-        this.#role.release();
+        this.#role.release(admission.value);
         throw error;
       }
     }
@@ -130,13 +130,14 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
       }
       const admission = this.#admissions.get(connection);
       if (admission?.ok !== true) {
-        const isFull = admission?.code === "full";
-        const code = isFull ? closeCodes.full : closeCodes.unavailable;
-        connection.close(code, isFull ? "the shard is full" : "the room cannot be reached");
+        const [code, reason] = closingOf(admission?.code);
+        connection.close(code, reason);
         return;
       }
+      this.#admissions.delete(connection);
       const request = clientRequestOf(connection.uri);
-      this.#role.welcome(this.#endOf(connection, request), connection.id, request);
+      const end = this.#ends.open(connection, request);
+      if (!this.#role.welcome(end, connection.id, request, admission.value)) return;
       try {
         await super.onConnect?.(connection, context);
       } catch (error) {
@@ -155,12 +156,7 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
       if (link !== undefined) {
         return this.#role.handleLinkMessage(link, typeof message === "string" ? message : "");
       }
-      const speaker = this.#speakers.get(sender);
-      if (speaker === undefined) return super.onMessage?.(message, sender);
-      const client = this.#role.protocolClient(speaker);
-      // It was closed, and what it sent before it knew is for nobody.
-      if (client === undefined) return;
-      const forClass = this.#role.receive(client, toMessageData(message));
+      const forClass = this.#ends.receive(this.#role, sender, message);
       if (forClass !== null) return super.onMessage?.(forClass, sender);
     }
 
@@ -192,17 +188,8 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
       console.error(`${this.#room.id}: the room class threw:`, error);
     }
 
-    /** The role's end of a client's socket: the socket itself, unless it speaks protocol 1. */
-    #endOf(connection: Party.Connection, { speaksProtocol }: ClientRequest): Socket {
-      if (!speaksProtocol) return connection;
-      const end = speakProtocol(connection);
-      this.#speakers.set(connection, end);
-      return end;
-    }
-
     #leave(connection: Party.Connection): void {
-      this.#role.leave(this.#speakers.get(connection) ?? connection);
-      this.#speakers.delete(connection);
+      this.#role.leave(this.#ends.close(connection));
     }
 
     /** Whether the connection was a link. One that closed while the object slept may be new to it. */
@@ -213,32 +200,41 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
       return true;
     }
 
-    #broadcastHook(): { onBroadcast?: BroadcastHook; canReplay?: boolean } {
-      if ("onBroadcast" in this && typeof this.onBroadcast === "function") {
-        const hook = this.onBroadcast as BroadcastHook;
-        return { onBroadcast: (message) => hook.call(this, message) };
-      }
-      if (super.onRequest === undefined) return {};
-      const url = `http://partyshard.internal/parties/main/${this.#room.id}`;
-      return {
-        canReplay: false,
-        onBroadcast: async ({ data }) => {
-          await super.onRequest?.(broadcastRequest(url, data) as unknown as Party.Request);
-          return null;
-        },
-      };
+    #ownOnRequest(): ((request: Request) => unknown) | undefined {
+      if (super.onRequest === undefined) return undefined;
+      return (request) => super.onRequest?.(request as unknown as Party.Request);
     }
   };
 }
 
 /** Wakes every room that has clients: one that crashed goes on delivering what it owed. */
-async function sweep(parties: Party.Context["parties"]): Promise<void> {
+async function sweep(rooms: Rooms, parties: Party.Context["parties"]): Promise<void> {
   const calls = createCaller(parties);
-  const known = await calls.call({ role: "registry", id: registryName }, { type: "sweep" });
-  if (!known.ok) throw new Error(`the sweep found no registry: ${known.detail}`);
-  for (const id of known.value.rooms) {
-    await calls.call({ role: "sequencer", id }, { type: "wake" });
+  let failed: string | null = null;
+  for (const partition of partitionNames(rooms.deployment.partitions)) {
+    failed = (await sweepPartition(calls, partition)) ?? failed;
   }
+  if (failed !== null) throw new Error(`the sweep found no registry: ${failed}`);
+}
+
+/** Returns why the partition could not be asked, or `null`. */
+async function sweepPartition(calls: Caller, partition: string): Promise<string | null> {
+  let after: string | null = null;
+  do {
+    const known: Result<RegistryReplies["sweep"]> = await calls.call(
+      { role: "registry", id: partition },
+      { type: "sweep", after },
+    );
+    if (!known.ok) return known.detail;
+    const rooms = known.value.rooms.values();
+    // Each takes the next room until there is none: so many are woken at a time.
+    const wakers = Array.from({ length: wakesAtATime }, async () => {
+      for (const id of rooms) await calls.call({ role: "sequencer", id }, { type: "wake" });
+    });
+    await Promise.all(wakers);
+    after = known.value.through;
+  } while (after !== null);
+  return null;
 }
 
 /**
@@ -247,6 +243,19 @@ async function sweep(parties: Party.Context["parties"]): Promise<void> {
  */
 function finishClosing(connection: Party.Connection): void {
   openSocket(connection).close(1000, "");
+}
+
+/** How a socket ends whose upgrade could not be refused. */
+function closingOf(code: string | undefined): [code: CloseCode, reason: string] {
+  switch (code) {
+    case "full":
+      return [closeCodes.full, "the shard is full"];
+    case "ticket-used":
+    case "ticket-expired":
+      return [closeCodes.seatRefused, code];
+    default:
+      return [closeCodes.unavailable, "the room cannot be reached"];
+  }
 }
 
 /** The URL of the upgrade stays with the connection, also while the object sleeps. */

@@ -58,7 +58,10 @@ export function createCaller(bindings: Bindings): Caller {
     async call<R extends Role, Request extends RequestTo<R>>(to: Address<R>, request: Request) {
       try {
         const stub = namespaces[to.role].getByName(to.id);
-        const reply: unknown = await withDeadline(Promise.resolve(stub.partyshardCall(request)));
+        const reply: unknown = await withDeadline(
+          to.role,
+          Promise.resolve(stub.partyshardCall(request)),
+        );
         return reply as Result<ReplyTo<R, Request>>;
       } catch (error) {
         return callFailure(error);

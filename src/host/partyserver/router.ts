@@ -6,13 +6,18 @@ import type { GatePorts } from "../../gate/ports.ts";
 import { parseRequest } from "../../protocol/calls.ts";
 import { isRoomId } from "../../protocol/names.ts";
 import { Sequencer } from "../../sequencer/sequencer.ts";
+import { hub } from "../../core/partitions.ts";
+import { secretName } from "../../protocol/ticket.ts";
+import { regionOfRequest, upgradeHeaders, variable } from "../outside.ts";
 import {
   adminTokenName,
   clock,
+  discardUpgrade,
   entropy,
+  eventsPath,
   outsideHeaders,
-  registryName,
   WakeTimer,
+  within,
 } from "../platform.ts";
 import {
   callFailure,
@@ -48,7 +53,7 @@ export function router(rooms: Rooms): RouterClass {
         if (type === undefined) throw new Error(`no room type for "${name}"`);
         this.#sequencer = await Sequencer.start(type, {
           ...createObjectPorts(ctx, env, this.#timer),
-          registry: registryName,
+          registry: rooms.partitionOf(name),
           dialer: { dial: (shard, events) => dialShard(env.Main, shard, events) },
         });
       });
@@ -76,26 +81,44 @@ export async function routeRooms(request: Request, env: Bindings): Promise<Respo
 const maxQueryLength = 8 * 1024;
 
 function createGatePorts(env: Bindings): GatePorts {
-  const token = (env as Record<string, unknown>)[adminTokenName];
   return {
     clock,
     entropy,
     calls: createCaller(env),
-    registry: registryName,
-    adminToken: typeof token === "string" ? token : undefined,
+    adminToken: variable(env, adminTokenName),
+    secret: variable(env, secretName),
+    region: regionOfRequest,
     maxQueryLength,
     canRefuseUpgrades: true,
     onError: (error) => console.error("partyshard gate:", error),
-    connect: async (shard, request, query) => {
+    within,
+    connect: async (shard, request, query, _connection, signal, claim) => {
       const url = `https://partyshard.internal/parties/main/${shard}?${query}`;
-      const upgrade = new Request(url, { headers: outsideHeaders(request.headers) });
+      const upgrade = new Request(url, { headers: upgradeHeaders(request.headers, claim) });
       try {
         const response = await env.Main.getByName(shard).fetch(upgrade);
+        if (signal.aborted) {
+          discardUpgrade(response);
+          return { ok: false, code: "unreachable" };
+        }
         if (response.status === 101) return response;
         return { ok: false, code: response.headers.get(refusedHeader) ?? "unreachable" };
       } catch (error) {
         return callFailure(error);
       }
+    },
+    answerSocket: (frame, code, reason) => {
+      const { 0: theirs, 1: ours } = new WebSocketPair();
+      ours.accept();
+      ours.send(frame);
+      ours.close(code, reason);
+      return new Response(null, { status: 101, webSocket: theirs });
+    },
+    events: (request, pattern) => {
+      const path = `${eventsPath}?pattern=${encodeURIComponent(pattern)}`;
+      const url = `https://partyshard.internal/parties/registry/${hub}/${path}`;
+      const headers = outsideHeaders(request.headers);
+      return env.Registry.getByName(hub).fetch(new Request(url, { headers }));
     },
   };
 }

@@ -3,7 +3,6 @@
  * class's own connections, messages of the room through its hooks.
  */
 import { Server, type Connection, type ConnectionContext, type WSMessage } from "partyserver";
-import type { Socket } from "../../core/ports.ts";
 import type { RoomType, Rooms } from "../../core/rooms.ts";
 import { closeCodes } from "../../protocol/close-codes.ts";
 import type { ClientRequest } from "../../protocol/client-request.ts";
@@ -11,26 +10,24 @@ import { parseRequest } from "../../protocol/calls.ts";
 import { isShardId, roomOfShard, type ShardId } from "../../protocol/names.ts";
 import type { Position } from "../../protocol/link.ts";
 import type { IncomingLink } from "../../shard/intake.ts";
-import { plainRequest, Shard, type ClientSocket } from "../../shard/shard.ts";
-import type { BroadcastHook } from "../../shard/fan-out.ts";
-import {
-  broadcastRequest,
-  clientRequestOf,
-  registryName,
-  requestTag,
-  speakProtocol,
-  toMessageData,
-  WakeTimer,
-} from "../platform.ts";
+import { plainRequest, type ClientSocket } from "../../shard/clients.ts";
+import type { Entry, Refused } from "../../shard/admission.ts";
+import { Shard } from "../../shard/shard.ts";
+import { connectionOf, seatClaimOf, seatHeader, WakeTimer } from "../platform.ts";
+import { broadcastHookOf, ClientEnds, clientRequestOf } from "../room-class.ts";
 import { createObjectPorts, linkHeader, openSocket, type Bindings } from "./ports.ts";
 
 /** Answers `ping` without waking the shard. */
 const autoPong = new WebSocketRequestResponsePair("ping", "pong");
 
+type Admitted = { readonly client: ClientRequest; readonly entry: Entry };
+
 type RoomClass = typeof Server<Bindings & Cloudflare.Env>;
 
 /** Header of a shard's refusal, which the gate reads and no client sees. */
 export const refusedHeader = "x-partyshard-refused";
+/** Tag of sockets that asked for more than payloads; the gate lets no client have a `~` in a tag. */
+const requestTag = "~request";
 /** Tag of links; clients cannot have it, since connection ids hold no `~`. */
 const linkTag = "~link";
 
@@ -49,9 +46,8 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
 
     readonly #timer = new WakeTimer(() => this.#shard?.wake());
     readonly #links = new Map<WebSocket, IncomingLink>();
-    /** The role's end of sockets that speak protocol 1. */
-    readonly #speakers = new Map<WebSocket, Socket>();
-    readonly #admitted = new WeakMap<Request, ClientRequest>();
+    readonly #ends = new ClientEnds<WebSocket>();
+    readonly #admitted = new WeakMap<Request, Admitted>();
     #shard: Shard | undefined;
 
     constructor(ctx: DurableObjectState, env: Bindings & Cloudflare.Env) {
@@ -64,10 +60,10 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
         }
         const ports = {
           ...createObjectPorts(ctx, env, this.#timer),
-          registry: registryName,
+          registry: rooms.partitionOf(roomOfShard(id)),
           onHookError: (error: unknown) => this.onException(error),
           setAutoPong: (isOn: boolean) => ctx.setWebSocketAutoResponse(isOn ? autoPong : undefined),
-          ...this.#broadcastHook(),
+          ...broadcastHookOf(this, id, this.#ownOnRequest()),
         };
         const links = this.#links.values();
         this.#shard = await Shard.start(id, type, ports, this.#survivors(), links);
@@ -83,15 +79,17 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
       if (request.headers.get("Upgrade")?.toLowerCase() !== "websocket")
         return super.fetch(request);
       if (request.headers.has(linkHeader)) return this.#acceptLink();
-      // Places are held only where an upgrade cannot be refused, so the id is not needed.
+      const claim = seatClaimOf(request.headers.get(seatHeader));
+      if (!claim.ok) return refuse("unavailable");
       const client = clientRequestOf(request.url);
-      const admission = await this.#role.admit("", client);
+      const connection = connectionOf(request.url);
+      const admission = await this.#role.admit(connection, client, claim.value);
       if (!admission.ok) return refuse(admission.code);
-      this.#admitted.set(request, client);
+      this.#admitted.set(request, { client, entry: admission.value });
       const response = await super.fetch(request);
       if (!this.#admitted.delete(request)) return response;
       // The class failed before its socket was accepted.
-      this.#role.release();
+      this.#role.release(admission.value);
       return refuse("unavailable");
     }
 
@@ -100,15 +98,17 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
       context: ConnectionContext,
     ): Promise<string[]> {
       const tags = await super.getConnectionTags(connection, context);
-      const isPlain = (this.#admitted.get(context.request) ?? plainRequest) === plainRequest;
-      return isPlain ? tags : [...tags, requestTag];
+      const client = this.#admitted.get(context.request)?.client ?? plainRequest;
+      return client === plainRequest ? tags : [...tags, requestTag];
     }
 
     override async onConnect(connection: Connection, context: ConnectionContext): Promise<void> {
-      const client = this.#admitted.get(context.request);
+      const admitted = this.#admitted.get(context.request);
       this.#admitted.delete(context.request);
-      if (client !== undefined) {
-        this.#role.welcome(this.#endOf(connection, client), connection.id, client);
+      if (admitted !== undefined) {
+        const { client, entry } = admitted;
+        const end = this.#ends.open(connection, client);
+        if (!this.#role.welcome(end, connection.id, client, entry)) return;
       }
       try {
         await super.onConnect(connection, context);
@@ -121,12 +121,7 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
     }
 
     override onMessage(connection: Connection, message: WSMessage): void | Promise<void> {
-      const speaker = this.#speakers.get(connection);
-      if (speaker === undefined) return super.onMessage(connection, message);
-      const client = this.#role.protocolClient(speaker);
-      // It was closed, and what it sent before it knew is for nobody.
-      if (client === undefined) return;
-      const forClass = this.#role.receive(client, toMessageData(message));
+      const forClass = this.#ends.receive(this.#role, connection, message);
       if (forClass !== null) return super.onMessage(connection, forClass);
     }
 
@@ -176,25 +171,16 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
       for (const connection of this.getConnections(requestTag)) {
         const request = clientRequestOf(connection.uri ?? "");
         speakers.add(connection);
-        yield { socket: this.#endOf(connection, request), connection: connection.id, request };
+        yield { socket: this.#ends.open(connection, request), connection: connection.id, request };
       }
       for (const socket of this.ctx.getWebSockets()) {
         if (socket.readyState !== 1 || this.#links.has(socket) || speakers.has(socket)) continue;
-        yield { socket, connection: "", request: plainRequest };
+        yield new PlainSurvivor(socket, this.ctx);
       }
     }
 
-    /** The role's end of a client's socket: the socket itself, unless it speaks protocol 1. */
-    #endOf(connection: Connection, { speaksProtocol }: ClientRequest): Socket {
-      if (!speaksProtocol) return connection;
-      const end = speakProtocol(connection);
-      this.#speakers.set(connection, end);
-      return end;
-    }
-
     #leave(socket: WebSocket): void {
-      this.#role.leave(this.#speakers.get(socket) ?? socket);
-      this.#speakers.delete(socket);
+      this.#role.leave(this.#ends.close(socket));
     }
 
     async #acceptLink(): Promise<Response> {
@@ -217,28 +203,34 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
       return true;
     }
 
-    #broadcastHook(): { onBroadcast?: BroadcastHook; canReplay?: boolean } {
-      if ("onBroadcast" in this && typeof this.onBroadcast === "function") {
-        const hook = this.onBroadcast as BroadcastHook;
-        return { onBroadcast: (message) => hook.call(this, message) };
-      }
-      if (Base.prototype.onRequest === Server.prototype.onRequest) return {};
-      const url = `https://partyshard.internal/parties/main/${this.name}`;
-      return {
-        canReplay: false,
-        onBroadcast: async ({ data }) => {
-          await this.onRequest(broadcastRequest(url, data));
-          return null;
-        },
-      };
+    /** Unless it is the framework's. */
+    #ownOnRequest(): ((request: Request) => unknown) | undefined {
+      if (Base.prototype.onRequest === Server.prototype.onRequest) return undefined;
+      return (request) => this.onRequest(request);
     }
   }
 
   return Main as unknown as Room;
 }
 
+/** Its connection's name is a tag, which is read only when somebody asks. */
+class PlainSurvivor implements ClientSocket {
+  readonly request = plainRequest;
+  readonly socket: WebSocket;
+  readonly #ctx: DurableObjectState;
+
+  constructor(socket: WebSocket, ctx: DurableObjectState) {
+    this.socket = socket;
+    this.#ctx = ctx;
+  }
+
+  get connection(): string {
+    return this.#ctx.getTags(this.socket)[0] ?? "";
+  }
+}
+
 /** An answer to the gate, which tries another shard or tells the client. */
-function refuse(code: "full" | "unavailable"): Response {
+function refuse(code: Refused | "unavailable"): Response {
   return new Response(null, { status: 503, headers: { [refusedHeader]: code } });
 }
 

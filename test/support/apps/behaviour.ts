@@ -24,6 +24,9 @@ export type Platform = {
 
 type Hook = (message: BroadcastMessage) => Data | null | Promise<Data | null>;
 
+/** Shards that were told to stick, which outlives them, until another one frees them. */
+const stuck = new Map<string, PromiseWithResolvers<undefined>>();
+
 export class Behaviour {
   readonly #platform: Platform;
   readonly #type: string;
@@ -54,8 +57,9 @@ export class Behaviour {
     }
   }
 
-  onStart(): void {
+  async onStart(): Promise<void> {
     if (this.#type === "broken") throw new Error("broken on purpose");
+    await stuck.get(this.#platform.id)?.promise;
   }
 
   onConnect(client: Client, url: URL): void {
@@ -98,6 +102,13 @@ export class Behaviour {
         return;
       case "throw":
         throw new Error("failed on purpose");
+      case "stick":
+        stuck.set(this.#platform.id, Promise.withResolvers<undefined>());
+        this.#platform.reset();
+        return;
+      case "free":
+        stuck.get(rest.join(" "))?.resolve(undefined);
+        return;
       case "crash":
         this.#platform.reset();
         return;
@@ -133,6 +144,8 @@ export class Behaviour {
 }
 
 function fail({ data }: BroadcastMessage): Data | Promise<Data> {
+  // As from a class without types.
+  if (data === "nothing") return undefined as never;
   if (data === "throw") throw new Error("failed on purpose");
   if (data === "reject") return Promise.reject(new Error("failed on purpose, later"));
   return data;

@@ -4,7 +4,7 @@ import { defineRooms } from "../../../src/index.ts";
 export const rooms = defineRooms({
   default: { shards: 5 },
   wide: { shards: 10 },
-  game: { shards: 1 },
+  game: { maxPlayers: 4 },
   /** Four places in all. */
   tiny: { shards: 2, capacity: 2 },
   /** One place. */
@@ -23,6 +23,8 @@ export const rooms = defineRooms({
   throwing: { shards: 1 },
   /** Has `onRequest` and no `onBroadcast`. */
   requests: { shards: 2 },
+  /** Does not end its `onStart` again once it was told to `stick`, until it is freed. */
+  sticking: { shards: 1, connectTimeoutMs: 6_000 },
   /** Throws in `onStart`. */
   broken: { shards: 1 },
 });

@@ -25,10 +25,10 @@ class TestRoom implements Party.Server {
     this.onBroadcast = this.#behaviour.onBroadcast;
   }
 
-  onStart(): void {
+  onStart(): Promise<void> {
     // For tests that read the server's log.
     console.log(`started ${this.#room.id}`);
-    this.#behaviour.onStart();
+    return this.#behaviour.onStart();
   }
 
   onConnect(connection: Party.Connection, { request }: Party.ConnectionContext): void {

@@ -26,8 +26,8 @@ class TestRoom extends Server {
     this.onBroadcast = this.#behaviour.onBroadcast;
   }
 
-  override onStart(): void {
-    this.#behaviour.onStart();
+  override onStart(): Promise<void> {
+    return this.#behaviour.onStart();
   }
 
   override onConnect(connection: Connection, { request }: ConnectionContext): void {

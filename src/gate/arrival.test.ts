@@ -1,0 +1,169 @@
+import { SignJWT } from "jose";
+import { expect, test } from "vitest";
+import { GateRig, problemOf, secret } from "../../test/support/gate-rig.ts";
+import { signTicket } from "../protocol/ticket.ts";
+
+const seat = {
+  room: "game:1",
+  server: "game:1-1",
+  seat: "seat-1",
+  player: "ann",
+  expiresAt: 5_000,
+};
+const claim = { id: "seat-1", player: "ann", expiresAt: 5_000 };
+const upgrade = { headers: { upgrade: "websocket" } };
+
+const ticketOf = (changes: Partial<typeof seat> = {}): Promise<string> =>
+  signTicket(secret, { ...seat, ...changes });
+
+test("RA10 a ticket leads to its shard with its claim, and goes no further itself", async () => {
+  const rig = new GateRig();
+  const ticket = await ticketOf();
+  await rig.upgrade(`?_pk=me&name=a%20b&ticket=${ticket}&x=%2F`, "game:1");
+  await rig.upgrade(`?ticket=${ticket}`, "game:1");
+  expect(rig.connects).toMatchObject([
+    { shard: "game:1-1", connection: "me", query: "_pk=me&name=a%20b&x=%2F", claim },
+    { shard: "game:1-1", connection: "id-1", query: "_pk=id-1", claim },
+  ]);
+  expect(rig.calls.made).toEqual([]);
+});
+
+test("RA10 of several shards the ticket's own is the only one tried", async () => {
+  const rig = new GateRig({ shards: 4 });
+  const ticket = await ticketOf({ room: "lobby", server: "lobby-3" });
+  rig.connect = () => ({ ok: false, code: "full" });
+  expect(await problemOf(await rig.upgrade(`?ticket=${ticket}`))).toBe("503 room-full");
+  expect(rig.connects).toMatchObject([{ shard: "lobby-3", claim }]);
+});
+
+async function foreignTickets(): Promise<string[]> {
+  const [head = "", body = "", signature = ""] = (await ticketOf()).split(".");
+  const key = new TextEncoder().encode(secret);
+  const sign = (claims: Record<string, unknown>): Promise<string> =>
+    new SignJWT(claims)
+      .setProtectedHeader({ alg: "HS256" })
+      .setAudience("partyshard:seat")
+      .sign(key);
+  return [
+    await signTicket(`${secret}!`, seat),
+    `${head}.${body}`,
+    `${head}.${body}.${signature}x`,
+    "",
+    "x",
+    await ticketOf({ room: "game:2", server: "game:2-1" }),
+    await ticketOf({ server: "game:1-2" }),
+    await ticketOf({ server: "outside" }),
+    await ticketOf({ player: "a b" }),
+    await ticketOf({ seat: "" }),
+    await ticketOf({ expiresAt: -5 }),
+    await sign({ room: "game:1", server: "game:1-1" }),
+    await sign({ ...seat, player: 5 }),
+  ];
+}
+
+test("RA10 a ticket that was forged or is for another room or shard is refused", async () => {
+  const rig = new GateRig();
+  for (const ticket of await foreignTickets()) {
+    const answer = await rig.upgrade(`?ticket=${encodeURIComponent(ticket)}`, "game:1");
+    expect(await problemOf(answer)).toBe("401 ticket-invalid");
+  }
+  expect(rig.connects).toEqual([]);
+});
+
+test.each([undefined, "", "x".repeat(31)])(
+  "RA9 with %j for a secret a connect with a ticket is answered 501",
+  async (given) => {
+    const rig = new GateRig({}, { secret: given });
+    const answer = await rig.upgrade(`?ticket=${await ticketOf()}`, "game:1");
+    expect(answer.status).toBe(501);
+    expect(await answer.text()).toContain("set PARTYSHARD_SECRET");
+    expect([rig.calls.made, rig.connects]).toEqual([[], []]);
+  },
+);
+
+test("RA10, IO1 a shard takes from outside a WebSocket with a ticket for it, and nothing else", async () => {
+  const rig = new GateRig();
+  const path = "/parties/main/game:1-1";
+  const ticket = await ticketOf();
+  expect(await (await rig.ask(`${path}?_pk=me&ticket=${ticket}`, upgrade)).text()).toBe("taken");
+  expect(rig.connects.splice(0)).toMatchObject([
+    { shard: "game:1-1", connection: "me", query: "_pk=me", claim },
+  ]);
+  const elsewhere = ["game:1-2", "game:2-1", "lobby-1", "game:1", "game:1-1/x", "chess:1-1"];
+  const paths = elsewhere.map((each) => `/parties/main/${each}?ticket=${ticket}`);
+  paths.push(`/party/game:1-1?ticket=${ticket}`, `${path}?ticket=`, path);
+  for (const forged of await foreignTickets()) {
+    paths.push(`${path}?ticket=${encodeURIComponent(forged)}`);
+  }
+  for (const each of paths) {
+    expect(await problemOf(await rig.ask(each, upgrade))).toBe("403 forbidden");
+  }
+  for (const method of ["GET", "POST", "DELETE", "OPTIONS"]) {
+    const answer = await rig.ask(`${path}?ticket=${ticket}`, { method });
+    expect(await problemOf(answer)).toBe("403 forbidden");
+  }
+  expect([rig.calls.made, rig.connects]).toEqual([[], []]);
+  const bad = await rig.ask(`${path}?_pk=a~b&ticket=${ticket}`, upgrade);
+  expect(await problemOf(bad)).toBe("400 malformed-query");
+});
+
+test("RA10, IO1 without a secret no ticket leads to a shard", async () => {
+  const rig = new GateRig({}, { secret: undefined });
+  const answer = await rig.ask(`/parties/main/game:1-1?ticket=${await ticketOf()}`, upgrade);
+  expect(await problemOf(answer)).toBe("403 forbidden");
+});
+
+const refusals = [
+  ["full", "503 room-full"],
+  ["ticket-used", "403 ticket-used"],
+  ["ticket-expired", "403 ticket-expired"],
+  ["ticket-invalid", "401 ticket-invalid"],
+  ["unavailable", "503 unavailable"],
+  ["unreachable", "503 unavailable"],
+  ["overloaded", "503 unavailable"],
+] as const;
+
+test.each(refusals)("RA11 a shard's %s is answered %s, on both hosts", async (code, problem) => {
+  const ticket = await ticketOf();
+  const refused = { ok: false, code, detail: "as the shard says" };
+  const rig = new GateRig();
+  rig.connect = () => refused as { ok: false; code: string };
+  expect(await problemOf(await rig.upgrade(`?ticket=${ticket}`, "game:1"))).toBe(problem);
+  const asking = new GateRig({}, { canRefuseUpgrades: false });
+  asking.calls.answer = () => refused as { ok: false; code: string; detail: string };
+  for (const path of ["/parties/router/game:1", "/parties/main/game:1-1"]) {
+    const answer = await asking.ask(`${path}?ticket=${ticket}`, upgrade);
+    expect(await problemOf(answer)).toBe(problem);
+  }
+  expect(asking.connects).toEqual([]);
+});
+
+test("RA11 where upgrades cannot be refused, who brings a ticket or session is asked about first", async () => {
+  const rig = new GateRig({}, { canRefuseUpgrades: false });
+  rig.loads = rig.loads.map((load) => ({ ...load, connections: 1 }));
+  await rig.upgrade(`?_pk=a&ticket=${await ticketOf()}`, "game:1");
+  await rig.upgrade("?_pk=b&session=s1");
+  await rig.upgrade("?_pk=c");
+  expect(rig.calls.of("hold")).toEqual([
+    { type: "hold", connection: "a", claim, session: null },
+    { type: "hold", connection: "b", claim: null, session: "s1" },
+  ]);
+  expect(rig.connects.map(({ query }) => query)).toEqual(["_pk=a", "_pk=b&session=s1", "_pk=c"]);
+});
+
+test("RA11 a session that its shard refuses is not tried on others", async () => {
+  const rig = new GateRig({ shards: 4 });
+  rig.connect = () => ({ ok: false, code: "ticket-expired" });
+  expect(await problemOf(await rig.upgrade("?session=s1"))).toBe("403 ticket-expired");
+  expect(rig.connects).toHaveLength(1);
+});
+
+test.each(["", "a%20b", "%C3%A4", "x".repeat(65)])(
+  "HT4, RA11 a session %j is refused",
+  async (session) => {
+    const rig = new GateRig();
+    const answer = await rig.upgrade(`?session=${session}`);
+    expect(await problemOf(answer)).toBe("400 malformed-query");
+    expect(rig.connects).toEqual([]);
+  },
+);

@@ -1,0 +1,104 @@
+/** What an upgrade brings: its connection, what it asks for, its ticket; and the only parsing of it. */
+import { shardsOf, type RoomType } from "../core/rooms.ts";
+import type { SeatClaim } from "../protocol/calls.ts";
+import { parseClientRequest } from "../protocol/client-request.ts";
+import { isConnectionId, type RoomId, type ShardId } from "../protocol/names.ts";
+import { isRegistryId } from "../protocol/registry.ts";
+import { failure, success, type Result, type Success } from "../protocol/result.ts";
+import { minSecretBytes, secretName, verifyTicket } from "../protocol/ticket.ts";
+import type { GatePorts } from "./ports.ts";
+import { refusal, type Refusal } from "./http.ts";
+
+export type Arrival = {
+  readonly connection: string;
+  /** The client's own query for the room class, with the connection's id made sure of and without the ticket. */
+  readonly query: string;
+  readonly speaksProtocol: boolean;
+  /** From the welcome of a former connection. */
+  readonly session: string | null;
+  readonly ticket: Ticket | null;
+};
+
+/** A ticket whose signature holds. */
+export type Ticket = {
+  readonly room: string;
+  /** A shard, or a server outside. */
+  readonly server: string;
+  readonly claim: SeatClaim;
+};
+
+export async function parseArrival(
+  room: RoomId,
+  url: URL,
+  ports: GatePorts,
+): Promise<Success<Arrival> | Refusal> {
+  const search = url.searchParams;
+  const given = search.get("_pk");
+  if (given !== null && !isConnectionId(given)) {
+    return refusal("malformed-query", "_pk must be 1 to 128 printable ASCII characters, no ~");
+  }
+  const client = parseClientRequest(search);
+  if (!client.ok) return client;
+  const connection = given ?? ports.entropy.id();
+  const query = withoutTicket(url.search.slice(1), given === null ? connection : null);
+  if (query.length > ports.maxQueryLength) {
+    return refusal("uri-too-long", `the query must not exceed ${ports.maxQueryLength} characters`);
+  }
+  const ticket = await parseTicket(room, search.get("ticket"), ports);
+  if (!ticket.ok) return ticket;
+  const { speaksProtocol, session = null } = client.value;
+  return success({ connection, query, speaksProtocol, session, ticket: ticket.value });
+}
+
+/** The query as it was written, but for the ticket, which is the gate's; and with an id if it has none. */
+function withoutTicket(query: string, connection: string | null): string {
+  const kept = query.split("&").filter((each) => each !== "" && !/^ticket(?:=|$)/.test(each));
+  if (connection !== null) kept.push(String(new URLSearchParams({ _pk: connection })));
+  return kept.join("&");
+}
+
+async function parseTicket(
+  room: RoomId,
+  text: string | null,
+  ports: GatePorts,
+): Promise<Success<Ticket | null> | Refusal> {
+  if (text === null) return success(null);
+  const secret = usableSecret(ports);
+  if (!secret.ok) return refusal(secret.code, secret.detail);
+  const ticket = await readTicket(secret.value, text);
+  if (!ticket.ok) return refusal(ticket.code, `the ticket is not valid: ${ticket.detail}`);
+  if (ticket.value.room === room) return ticket;
+  return refusal("ticket-invalid", "the ticket is for another room");
+}
+
+/** Checks who signed the ticket, and nothing else. */
+export async function readTicket(
+  secret: string,
+  text: string,
+): Promise<Result<Ticket, "ticket-invalid">> {
+  const claims = await verifyTicket(secret, text);
+  if (!claims.ok) return claims;
+  const { room, server, seat, player, expiresAt } = claims.value;
+  // Servers outside have the secret too, and what they sign goes on in a header.
+  if (
+    !isRegistryId(seat) ||
+    !isRegistryId(player) ||
+    !Number.isSafeInteger(expiresAt) ||
+    expiresAt < 0
+  ) {
+    return failure("ticket-invalid", "it names no seat, player or time");
+  }
+  return success({ room, server, claim: { id: seat, player, expiresAt } });
+}
+
+export function usableSecret({ secret }: GatePorts): Result<string, "not-configured"> {
+  const bytes = new TextEncoder().encode(secret ?? "").length;
+  if (secret !== undefined && bytes >= minSecretBytes) return success(secret);
+  const advice = `set ${secretName} to a secret of ${minSecretBytes} bytes or more`;
+  return failure("not-configured", `seats need signed tickets: ${advice}`);
+}
+
+/** The shard of the room that the ticket is for, if it is for one. */
+export function shardOf(ticket: Ticket, room: RoomId, type: RoomType): ShardId | undefined {
+  return shardsOf(room, type).find((shard) => shard === ticket.server);
+}

@@ -1,0 +1,120 @@
+/** Queries of the registry's lists, and the only parsing of them. */
+import { isRoomId } from "../../protocol/names.ts";
+import { isEventPattern, type RoomQuery, type Scalar } from "../../protocol/registry.ts";
+import { success, type Success } from "../../protocol/result.ts";
+import { refusal, type Refusal } from "../http.ts";
+
+const defaultLimit = 50;
+const maxLimit = 200;
+/** A server's id, or a room's with the number of a shard. */
+const serverCursorPattern = /^[\x21-\x7e]{1,136}$/;
+const roomsNames = new Set(["type", "hasSpace", "notLocked", "limit", "cursor"]);
+const metadataPrefix = "metadata.";
+const maxConditions = 16;
+const maxConditionLength = 256;
+const maxPatternLength = 256;
+
+export type PageQuery = { readonly limit: number; readonly after: string | null };
+export type ListQuery = PageQuery & { readonly roomType: string | null; readonly query: RoomQuery };
+
+/** `type`, `hasSpace`, `notLocked`, `metadata.KEY`, `limit` and `cursor`; anything else is refused. */
+export function parseRoomsQuery(search: URLSearchParams): Success<ListQuery> | Refusal {
+  const unknown = unknownName(search, (name) => roomsNames.has(name) || isCondition(name));
+  if (unknown !== null) return unknown;
+  const page = parsePage(search, isRoomId);
+  if (!page.ok) return page;
+  const hasSpace = parseFlag(search, "hasSpace");
+  if (!hasSpace.ok) return hasSpace;
+  const notLocked = parseFlag(search, "notLocked");
+  if (!notLocked.ok) return notLocked;
+  const metadata = parseConditions(search);
+  if (!metadata.ok) return metadata;
+  const query = { ...hasSpace.value, ...notLocked.value, ...metadata.value };
+  return success({ ...page.value, roomType: search.get("type"), query });
+}
+
+export function parseServersQuery(search: URLSearchParams): Success<PageQuery> | Refusal {
+  const unknown = unknownName(search, (name) => name === "limit" || name === "cursor");
+  return unknown ?? parsePage(search, (cursor) => serverCursorPattern.test(cursor));
+}
+
+/** All events, unless a pattern is given. */
+export function parsePattern(search: URLSearchParams): Success<string> | Refusal {
+  const pattern = search.get("pattern") ?? "*";
+  if (pattern.length <= maxPatternLength && isEventPattern(pattern)) return success(pattern);
+  return refusal(
+    "malformed-query",
+    `pattern must be *, a type, or a prefix such as room:*, several separated by commas, ` +
+      `of at most ${maxPatternLength} characters`,
+  );
+}
+
+function unknownName(search: URLSearchParams, isKnown: (name: string) => boolean): Refusal | null {
+  const unknown = [...search.keys()].find((name) => !isKnown(name));
+  if (unknown === undefined) return null;
+  return refusal("malformed-query", `"${unknown.slice(0, 100)}" is no parameter of this list`);
+}
+
+function parsePage(
+  search: URLSearchParams,
+  isCursor: (text: string) => boolean,
+): Success<PageQuery> | Refusal {
+  const text = search.get("limit") ?? String(defaultLimit);
+  const limit = /^\d{1,3}$/.test(text) ? Number(text) : 0;
+  if (limit < 1 || limit > maxLimit) {
+    return refusal("malformed-query", `limit must be a whole number from 1 to ${maxLimit}`);
+  }
+  const after = search.get("cursor");
+  if (after === null || isCursor(after)) return success({ limit, after });
+  return refusal("malformed-query", "cursor must be what the page before gave");
+}
+
+function parseFlag<Name extends "hasSpace" | "notLocked">(
+  search: URLSearchParams,
+  name: Name,
+): Success<{ readonly [name in Name]?: boolean }> | Refusal {
+  const text = search.get(name);
+  if (text === null) return success({});
+  if (text !== "true" && text !== "false") {
+    return refusal("malformed-query", `${name} must be true or false`);
+  }
+  const flag: { [name in Name]?: boolean } = {};
+  flag[name] = text === "true";
+  return success(flag);
+}
+
+function isCondition(name: string): boolean {
+  return name.startsWith(metadataPrefix) && name.length > metadataPrefix.length;
+}
+
+function parseConditions(
+  search: URLSearchParams,
+): Success<{ readonly metadata?: Record<string, Scalar> }> | Refusal {
+  const conditions = [...search].filter(([name]) => isCondition(name));
+  if (conditions.length === 0) return success({});
+  const isTooLong = conditions.some(
+    ([name, value]) => name.length > maxConditionLength || value.length > maxConditionLength,
+  );
+  if (conditions.length > maxConditions || isTooLong) {
+    return refusal(
+      "malformed-query",
+      `metadata is asked for by at most ${maxConditions} keys and values of at most ` +
+        `${maxConditionLength} characters`,
+    );
+  }
+  const entries = conditions.map(
+    ([name, value]) => [name.slice(metadataPrefix.length), scalarOf(value)] as const,
+  );
+  return success({ metadata: Object.fromEntries(entries) });
+}
+
+/**
+ * What a value in a query stands for: a JSON number, `true` and `false` for themselves, text in double
+ * quotes for that text (`"5"`), anything else for the text as it is.
+ */
+function scalarOf(text: string): Scalar {
+  if (text === "true" || text === "false") return text === "true";
+  if (/^-?(?:0|[1-9]\d*)(?:\.\d+)?$/.test(text)) return Number(text);
+  const quoted = /^"(.*)"$/s.exec(text)?.[1];
+  return quoted ?? text;
+}

@@ -1,0 +1,125 @@
+import { expect, test } from "vitest";
+import { lost } from "../../test/support/fake-calls.ts";
+import { GateRig, problemOf, secret } from "../../test/support/gate-rig.ts";
+import { signTicket } from "../protocol/ticket.ts";
+
+const ticketFor = (room: string, server: string): Promise<string> =>
+  signTicket(secret, { room, server, seat: "s", player: "ann", expiresAt: 5_000 });
+const outside = "wss://outside.example.com/rooms/1";
+
+test("RA12 a locked room refuses a whole burst of connects without tickets", async () => {
+  const rig = new GateRig();
+  rig.isLocked = true;
+  const answers = await Promise.all(Array.from({ length: 20 }, () => rig.upgrade()));
+  for (const answer of answers) expect(await problemOf(answer)).toBe("403 room-locked");
+  expect(rig.calls.of("table")).toHaveLength(1);
+  expect(rig.connects).toEqual([]);
+});
+
+test("RA12 a lock that comes or goes holds within a second", async () => {
+  const rig = new GateRig();
+  expect((await rig.upgrade()).status).toBe(200);
+  rig.isLocked = true;
+  rig.clock.advance(1_000);
+  expect((await rig.upgrade()).status).toBe(403);
+  rig.isLocked = false;
+  rig.clock.advance(1_000);
+  expect((await rig.upgrade()).status).toBe(200);
+});
+
+test("RA12 a ticket opens a locked room", async () => {
+  const rig = new GateRig();
+  rig.isLocked = true;
+  const ticket = await ticketFor("lobby", "lobby-2");
+  expect((await rig.upgrade(`?ticket=${ticket}`)).status).toBe(200);
+});
+
+test("RA12 a session opens a locked room of one shard, and none of several", async () => {
+  const one = new GateRig({ shards: 1 });
+  one.isLocked = true;
+  expect((await one.upgrade("?session=s1")).status).toBe(200);
+  const several = new GateRig({ shards: 2 });
+  several.isLocked = true;
+  expect(await problemOf(await several.upgrade("?session=s1"))).toBe("403 room-locked");
+});
+
+test("RA12 when the registry does not answer, what was known of the lock holds on", async () => {
+  const rig = new GateRig();
+  rig.isLocked = true;
+  await rig.upgrade();
+  rig.calls.answer = () => lost;
+  rig.clock.advance(1_000);
+  expect(await problemOf(await rig.upgrade())).toBe("403 room-locked");
+});
+
+test("RA5, RA12 a room's own partition is asked for its table", async () => {
+  const rig = new GateRig({}, {}, { partitions: 8 });
+  for (let n = 0; n < 20; n += 1) await rig.upgrade("", `room-${n}`);
+  const asked = rig.calls.made.map(({ id, request }) => [id, "room" in request && request.room]);
+  expect(asked).toEqual(asked.map(([, room]) => [rig.rooms.partitionOf(room as never), room]));
+  expect(new Set(asked.map(([id]) => id)).size).toBeGreaterThan(3);
+});
+
+test("RA13 a client of protocol 1 is sent to the room's server by a frame", async () => {
+  const rig = new GateRig();
+  rig.redirect = outside;
+  const answers = await Promise.all([
+    rig.upgrade("?protocol=1"),
+    rig.upgrade("?protocol=1&epoch=e&since=5"),
+    rig.upgrade(`?protocol=1&ticket=${await ticketFor("lobby", "outside")}`),
+  ]);
+  for (const answer of answers) {
+    expect(await answer.text()).toBe(`4000 {"type":"redirect","url":"${outside}"}`);
+  }
+  expect(rig.connects).toEqual([]);
+});
+
+test("RA13 any other connect is told the address", async () => {
+  const rig = new GateRig();
+  rig.redirect = outside;
+  for (const query of ["", `?ticket=${await ticketFor("lobby", "outside")}`]) {
+    const answer = await rig.upgrade(query);
+    expect(answer.headers.get("location")).toBe(outside);
+    const text = await answer.clone().text();
+    expect(text).toContain(`is at ${outside}`);
+    expect(await problemOf(answer)).toBe("421 room-elsewhere");
+  }
+  expect(rig.connects).toEqual([]);
+});
+
+test("RA13 reads and writes are told the address once the gate has learned it from a connect", async () => {
+  const rig = new GateRig();
+  rig.redirect = outside;
+  expect((await rig.post("before")).status).toBe(200);
+  await rig.upgrade();
+  const made = rig.calls.made.length;
+  for (const answer of [
+    await rig.post("after"),
+    await rig.ask("/parties/router/lobby"),
+    await rig.ask("/parties/router/lobby/messages"),
+  ]) {
+    expect(answer.headers.get("location")).toBe(outside);
+    expect(await problemOf(answer)).toBe("421 room-elsewhere");
+  }
+  expect(rig.calls.made.length).toBe(made);
+});
+
+test("RA13 where a type's rooms are always outside, reads and writes ask for themselves", async () => {
+  const rig = new GateRig();
+  rig.redirect = outside;
+  for (let n = 0; n < 20; n += 1) {
+    const init = { method: "POST", body: "x" };
+    const answer = await rig.ask("/parties/router/abroad:1", init);
+    expect(await problemOf(answer)).toBe("421 room-elsewhere");
+  }
+  expect(rig.calls.made.map(({ request }) => request.type)).toEqual(["table"]);
+});
+
+test("PL5 a message to a room on shards causes no call to the registry", async () => {
+  const rig = new GateRig();
+  for (let n = 0; n < 20; n += 1) {
+    await rig.post("x");
+    rig.clock.advance(1_000);
+  }
+  expect(rig.calls.made.filter(({ role }) => role === "registry")).toEqual([]);
+});

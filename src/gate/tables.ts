@@ -1,0 +1,89 @@
+/** What a gate knows of rooms: a placement table each, whether the room is locked, and where it is. */
+import type { Counters } from "../core/counters.ts";
+import { PlacementTable } from "../core/placement-table.ts";
+import { shardsOf, type Rooms, type RoomType } from "../core/rooms.ts";
+import type { RoomId } from "../protocol/names.ts";
+import type { GatePorts } from "./ports.ts";
+
+/** Tables are dropped when there are more and they have not been used for a while. */
+const maxTables = 1_000;
+const tableIdleMs = 60_000;
+
+export type KnownRoom = {
+  readonly placement: PlacementTable;
+  isLocked: boolean;
+  /** Address of the room when it is on a server outside. */
+  redirect: string | null;
+  /** The first question, which everybody waits for: a locked room lets nobody in meanwhile. */
+  first: Promise<void> | null;
+};
+
+/** One that hangs must leave time for another: the registry for a shard, a shard for the next. */
+export function stepMs(type: RoomType): number {
+  return type.connectTimeoutMs / 2;
+}
+
+export class Tables {
+  readonly #known = new Map<RoomId, KnownRoom>();
+  readonly #rooms: Rooms;
+  readonly #counters: Counters;
+
+  constructor(rooms: Rooms, counters: Counters) {
+    this.#rooms = rooms;
+    this.#counters = counters;
+  }
+
+  /** What is known, asked anew about once a second. */
+  async current(room: RoomId, type: RoomType, ports: GatePorts): Promise<KnownRoom> {
+    const known = this.#known.get(room) ?? this.#add(room, type, ports);
+    if (known.first !== null) await known.first;
+    else if (known.placement.startRefresh(ports.clock.now())) {
+      await this.#refresh(room, type, known, ports);
+    }
+    return known;
+  }
+
+  /** What is known without asking. */
+  lastKnown(room: RoomId): KnownRoom | undefined {
+    return this.#known.get(room);
+  }
+
+  #add(room: RoomId, type: RoomType, ports: GatePorts): KnownRoom {
+    const now = ports.clock.now();
+    this.#dropUnused(now);
+    const empty = { connections: 0, capacity: type.capacity, generation: 1, reportedAt: 0 };
+    const loads = shardsOf(room, type).map((id) => ({ id, status: "online" as const, ...empty }));
+    const placement = new PlacementTable(loads);
+    const known: KnownRoom = { placement, isLocked: false, redirect: null, first: null };
+    this.#known.set(room, known);
+    placement.startRefresh(now);
+    known.first = this.#refresh(room, type, known, ports).finally(() => {
+      known.first = null;
+    });
+    return known;
+  }
+
+  async #refresh(room: RoomId, type: RoomType, known: KnownRoom, ports: GatePorts): Promise<void> {
+    const counters = this.#counters.take();
+    const question = { type: "table", room, counters } as const;
+    const partition = this.#rooms.partitionOf(room);
+    const reply = await ports.within(stepMs(type), () =>
+      ports.calls.call({ role: "registry", id: partition }, question),
+    );
+    if (reply?.ok !== true) {
+      this.#counters.add(counters);
+      known.placement.refreshFailed(ports.clock.now());
+      return;
+    }
+    known.placement.update(reply.value.shards, ports.clock.now());
+    known.isLocked = reply.value.isLocked;
+    known.redirect = reply.value.redirect;
+  }
+
+  #dropUnused(now: number): void {
+    if (this.#known.size < maxTables) return;
+    for (const [room, { placement }] of this.#known) {
+      if (placement.isUnusedSince(now - tableIdleMs)) this.#known.delete(room);
+    }
+  }
+}

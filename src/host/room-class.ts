@@ -1,0 +1,99 @@
+/**
+ * What a room class meets alike on both hosts: its hook for the room's messages, and clients that
+ * speak protocol 1 beside those that do not. Knows nothing of how a host accepts sockets.
+ */
+import type { Socket } from "../core/ports.ts";
+import { encodeServerFrame } from "../protocol/client.ts";
+import { parseClientRequest, type ClientRequest } from "../protocol/client-request.ts";
+import { encodePayload, toMessageData, type RawMessage } from "../protocol/payload.ts";
+import type { BroadcastHook } from "../shard/fan-out.ts";
+import { plainRequest } from "../shard/clients.ts";
+import type { Shard } from "../shard/shard.ts";
+
+/** What a client asked for. The gate has checked it, and its URL stays with its socket. */
+export function clientRequestOf(url: string): ClientRequest {
+  // Most sockets ask for nothing, and need not have their URL taken apart.
+  if (!/[?&](?:protocol|topics|session)=/.test(url)) return plainRequest;
+  const parsed = parseClientRequest(new URL(url).searchParams);
+  return parsed.ok ? parsed.value : plainRequest;
+}
+
+type RawConnection = {
+  send(data: RawMessage): void;
+  close(code: number, reason: string): void;
+};
+
+/**
+ * The role's end of a socket that speaks protocol 1. What the room class sends on the connection
+ * itself goes out as a `local` frame from here on.
+ */
+function speakProtocol(connection: RawConnection): Socket {
+  const send = connection.send.bind(connection);
+  Object.defineProperty(connection, "send", {
+    configurable: true,
+    value: (data: RawMessage) => {
+      const payload = encodePayload(toMessageData(data));
+      send(encodeServerFrame({ type: "local", data: payload }));
+    },
+  });
+  return { send, close: (code, reason) => connection.close(code, reason) };
+}
+
+/** The role's ends of clients' sockets: the socket itself, unless the client speaks protocol 1. */
+export class ClientEnds<Connection extends RawConnection & Socket> {
+  readonly #speakers = new Map<Connection, Socket>();
+
+  open(connection: Connection, { speaksProtocol }: ClientRequest): Socket {
+    if (!speaksProtocol) return connection;
+    const end = speakProtocol(connection);
+    this.#speakers.set(connection, end);
+    return end;
+  }
+
+  /** The end of a socket that has closed. */
+  close(connection: Connection): Socket {
+    const end = this.#speakers.get(connection) ?? connection;
+    this.#speakers.delete(connection);
+    return end;
+  }
+
+  /** What of a client's message the room class gets; `null` when it is for the role, or for nobody. */
+  receive(role: Shard, connection: Connection, message: RawMessage): RawMessage | null {
+    const speaker = this.#speakers.get(connection);
+    if (speaker === undefined) return message;
+    const client = role.protocolClient(speaker);
+    // It was closed, and what it sent before it knew is for nobody.
+    return client === undefined ? null : role.receive(client, toMessageData(message));
+  }
+}
+
+/**
+ * How the class takes the room's messages: by `onBroadcast`, else by `onRequest` when it has one of
+ * its own, else not at all.
+ */
+export function broadcastHookOf(
+  room: object,
+  shard: string,
+  onRequest: ((request: Request) => unknown) | undefined,
+): { onBroadcast?: BroadcastHook; canReplay?: boolean } {
+  if ("onBroadcast" in room && typeof room.onBroadcast === "function") {
+    const hook = room.onBroadcast as BroadcastHook;
+    return { onBroadcast: (message) => hook.call(room, message) };
+  }
+  if (onRequest === undefined) return {};
+  const url = `https://partyshard.internal/parties/main/${shard}`;
+  return {
+    canReplay: false,
+    onBroadcast: async ({ data }) => {
+      await onRequest(broadcastRequest(url, data));
+      return null;
+    },
+  };
+}
+
+/** The write as a class with `onRequest` and no `onBroadcast` gets it. */
+function broadcastRequest(url: string, data: string | Uint8Array): Request {
+  const type = typeof data === "string" ? "text/plain;charset=UTF-8" : "application/octet-stream";
+  const body = data as string | Uint8Array<ArrayBuffer>;
+  return new Request(url, { method: "POST", headers: { "content-type": type }, body });
+}

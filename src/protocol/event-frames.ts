@@ -1,0 +1,43 @@
+/**
+ * What a subscriber of the registry's events and the hub say to each other over a WebSocket: the hub
+ * sends `subscribed` and then events as JSON, the subscriber acknowledges. Knows nothing of sockets.
+ */
+import * as v from "valibot";
+import { failure, success, type Result } from "./result.ts";
+
+/** A subscriber acknowledges at the latest after so many events. */
+export const acknowledgeEvery = 100;
+/** A subscriber with so many events that it has not acknowledged, or not read, is cut off. */
+export const maxUnacknowledged = 1_000;
+/** Longest list of patterns, in characters. */
+export const maxPatternLength = 256;
+
+/** The first frame; every later event that fits the pattern has a larger `seq`. */
+export type SubscribedFrame = {
+  readonly type: "subscribed";
+  readonly pattern: string;
+  readonly seq: number;
+};
+
+/** Every event up to `seq` has arrived. */
+const acknowledgementSchema = v.strictObject({
+  type: v.literal("ack"),
+  seq: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+});
+export type Acknowledgement = v.InferOutput<typeof acknowledgementSchema>;
+
+export function encodeSubscribed(pattern: string, seq: number): string {
+  return JSON.stringify({ type: "subscribed", pattern, seq } satisfies SubscribedFrame);
+}
+
+export function parseAcknowledgement(text: string): Result<Acknowledgement, "malformed-frame"> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return failure("malformed-frame", "the frame is not JSON");
+  }
+  const parsed = v.safeParse(acknowledgementSchema, value);
+  if (parsed.success) return success(parsed.output);
+  return failure("malformed-frame", v.summarize(parsed.issues));
+}

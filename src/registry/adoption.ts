@@ -1,0 +1,48 @@
+/** Takes over rows of rooms and locks from a former partition, as many times as they are sent. */
+import { partitionOf } from "../core/partitions.ts";
+import { isRoomId } from "../protocol/names.ts";
+import { failure, success, type Result } from "../protocol/result.ts";
+import type { HostedRooms } from "./hosted-rooms.ts";
+import type { Learning } from "./learning.ts";
+import { lockPrefix, type Locks } from "./locks.ts";
+import type { RegistryOwner, RequestOf } from "./part.ts";
+import { rowPrefix, seatsPrefix, type RoomStore } from "./room-store.ts";
+
+const prefixes = [rowPrefix, seatsPrefix, lockPrefix];
+
+type Parts = {
+  readonly store: RoomStore;
+  readonly learning: Learning;
+  readonly hosted: HostedRooms;
+  readonly locks: Locks;
+};
+
+export class Adoption {
+  readonly #owner: RegistryOwner;
+  readonly #parts: Parts;
+
+  constructor(owner: RegistryOwner, parts: Parts) {
+    this.#owner = owner;
+    this.#parts = parts;
+  }
+
+  adopt({ rows }: RequestOf<"adopt">): Result<null> {
+    const { store, learning, hosted, locks } = this.#parts;
+    const { rooms, name } = this.#owner;
+    for (const [key, value] of Object.entries(rows)) {
+      const prefix = prefixes.find((each) => key.startsWith(each));
+      if (prefix === undefined) continue;
+      const named = key.slice(prefix.length);
+      // The caller counts other partitions than this one: both must run the same code first.
+      if (partitionOf(named, rooms.deployment.partitions) !== name) {
+        return failure("unavailable", `"${named}" belongs to another partition`);
+      }
+      if (prefix === lockPrefix) locks.adopt({ [key]: value });
+      else if (!isRoomId(named)) continue;
+      else if (prefix === rowPrefix) store.adopt(named, value);
+      else hosted.adopt(named, value);
+    }
+    learning.begin();
+    return success(null);
+  }
+}

@@ -1,0 +1,167 @@
+/**
+ * Subscribers of events, each bounded: a socket by what it acknowledges, since the platform tells
+ * nobody how much a socket has buffered, and a stream by its own backpressure.
+ */
+import type { Socket } from "../core/ports.ts";
+import { closeCodes } from "../protocol/close-codes.ts";
+import {
+  acknowledgeEvery,
+  encodeSubscribed,
+  maxUnacknowledged,
+  parseAcknowledgement,
+} from "../protocol/event-frames.ts";
+
+export type Subscriber = {
+  readonly pattern: string;
+  /** Whether the subscriber is still one. */
+  send(seq: number, event: string): boolean;
+};
+
+/** What rests with a socket while the object sleeps. Up to 99 events younger than this may be missing. */
+export type KeptSubscription = {
+  readonly pattern: string;
+  /** The last event that was sent. */
+  readonly through: number;
+  /** How many up to that one were not acknowledged. */
+  readonly unacknowledged: number;
+};
+
+export interface EventSocket extends Socket {
+  readonly kept: KeptSubscription | null;
+  keep(subscription: KeptSubscription): void;
+}
+
+export class SocketSubscriber implements Subscriber {
+  readonly pattern: string;
+  readonly #socket: EventSocket;
+  /** Numbers of the events that were sent in this life and not acknowledged, ascending. */
+  #sent: number[] = [];
+  /** Those of lives before. */
+  #earlier: { readonly through: number; readonly count: number };
+  #sinceKept = 0;
+
+  private constructor(socket: EventSocket, kept: KeptSubscription) {
+    this.pattern = kept.pattern;
+    this.#socket = socket;
+    this.#earlier = { through: kept.through, count: kept.unacknowledged };
+  }
+
+  static subscribe(socket: EventSocket, pattern: string, seq: number): SocketSubscriber {
+    const kept = { pattern, through: seq, unacknowledged: 0 };
+    socket.keep(kept);
+    socket.send(encodeSubscribed(pattern, seq));
+    return new SocketSubscriber(socket, kept);
+  }
+
+  /** One that subscribed before the object slept. */
+  static restore(socket: EventSocket, kept: KeptSubscription): SocketSubscriber {
+    return new SocketSubscriber(socket, kept);
+  }
+
+  send(seq: number, event: string): boolean {
+    if (this.#unacknowledged >= maxUnacknowledged) {
+      const detail = `${maxUnacknowledged} events were not acknowledged`;
+      this.#socket.close(closeCodes.tooSlow, detail);
+      return false;
+    }
+    this.#socket.send(event);
+    this.#sent.push(seq);
+    this.#sinceKept += 1;
+    if (this.#sinceKept >= acknowledgeEvery) this.#keep();
+    return true;
+  }
+
+  /** Whether the frame is an acknowledgement of what was sent, at most `seq`. */
+  receive(frame: string, seq: number): boolean {
+    const parsed = parseAcknowledgement(frame);
+    if (!parsed.ok || parsed.value.seq > seq) {
+      const detail = parsed.ok ? "that was never sent" : parsed.detail;
+      // A close frame carries at most 123 bytes of reason (RFC 6455, 5.5).
+      this.#socket.close(closeCodes.malformedFrame, detail.replaceAll(/[^ -~]/g, "").slice(0, 120));
+      return false;
+    }
+    const acknowledged = parsed.value.seq;
+    if (acknowledged >= this.#earlier.through) this.#earlier = { through: 0, count: 0 };
+    const open = this.#sent.findIndex((each) => each > acknowledged);
+    this.#sent = open === -1 ? [] : this.#sent.slice(open);
+    this.#keep();
+    return true;
+  }
+
+  get #unacknowledged(): number {
+    return this.#earlier.count + this.#sent.length;
+  }
+
+  #keep(): void {
+    this.#sinceKept = 0;
+    const through = this.#sent.at(-1) ?? this.#earlier.through;
+    const { pattern } = this;
+    this.#socket.keep({ pattern, through, unacknowledged: this.#unacknowledged });
+  }
+}
+
+const encoder = new TextEncoder();
+
+/** A subscriber by `text/event-stream` (WHATWG HTML, "Server-sent events"). */
+export class StreamSubscriber implements Subscriber {
+  readonly pattern: string;
+  readonly body: ReadableStream<Uint8Array>;
+  #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
+  #isQuiet = true;
+
+  /** `onGone` is called when its reader has left. */
+  constructor(pattern: string, seq: number, onGone: (subscriber: StreamSubscriber) => void) {
+    this.pattern = pattern;
+    this.body = new ReadableStream<Uint8Array>(
+      {
+        start: (controller) => {
+          this.#controller = controller;
+        },
+        cancel: () => onGone(this),
+      },
+      { highWaterMark: maxUnacknowledged + 1 },
+    );
+    this.#write(`event: subscribed\ndata: ${encodeSubscribed(pattern, seq)}\n\n`);
+  }
+
+  send(seq: number, event: string): boolean {
+    this.#isQuiet = false;
+    if (!this.#hasSpace) {
+      const code = closeCodes.tooSlow;
+      this.#write(`event: closed\ndata: {"type":"closed","code":${code}}\n\n`);
+      this.#end();
+      return false;
+    }
+    return this.#write(`id: ${seq}\ndata: ${event}\n\n`);
+  }
+
+  /** Shows those between that the stream lives, if nothing else has since the last time. */
+  ping(): boolean {
+    const isNeeded = this.#isQuiet && this.#hasSpace;
+    this.#isQuiet = true;
+    return !isNeeded || this.#write(": ping\n\n");
+  }
+
+  get #hasSpace(): boolean {
+    return (this.#controller?.desiredSize ?? 0) > 0;
+  }
+
+  /** Whether the stream is still open. */
+  #write(text: string): boolean {
+    try {
+      this.#controller?.enqueue(encoder.encode(text));
+      return true;
+    } catch {
+      // Its reader has left, or it failed under it.
+      return false;
+    }
+  }
+
+  #end(): void {
+    try {
+      this.#controller?.close();
+    } catch {
+      // It has ended already.
+    }
+  }
+}

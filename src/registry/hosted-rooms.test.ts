@@ -1,0 +1,252 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import type { Answer, Call } from "../../test/support/fake-calls.ts";
+import { createRequest, id, RegistryRig, reserveRequest } from "../../test/support/registry-rig.ts";
+import { turns } from "../../test/support/turns.ts";
+import { partitionNames, partitionOf } from "../core/partitions.ts";
+import { defineRooms } from "../core/rooms.ts";
+import type { ShardId } from "../protocol/names.ts";
+
+const minute = 60_000;
+const rooms = defineRooms({ game: { maxPlayers: 3, seatTtlMs: 10_000 } }, { partitions: 2 });
+/** The partition under test is not the hub, which the test stands for. */
+const name = "default-1";
+
+/** The first room of the type that the partition keeps. */
+const mine = Array.from({ length: 50 }, (_, index) => `game:${index}`).filter(
+  (each) => partitionOf(each, 2) === name,
+);
+const [room = "", other = ""] = mine;
+
+const atServer = { server: "s1", url: "wss://s1.example" };
+
+async function start(allocated: () => Answer = () => ({ ok: true, value: atServer })) {
+  const rig = await new RegistryRig(rooms, name).start();
+  const told: Call[] = [];
+  rig.ports.calls.answer = (call): Answer => {
+    told.push(call);
+    if (call.request.type === "allocate") return allocated();
+    return { ok: true, value: null };
+  };
+  const report = (players: string[], seats: string[] = [], asOf = rig.ports.clock.now()) =>
+    rig.ask({ type: "hosted", server: "s1", asOf, rooms: [{ room: id(room), players, seats }] });
+  const count = async () => (await rig.ask({ type: "room", room: id(room) })).playerCount;
+  return { rig, told, report, count };
+}
+
+test("DI11 a new room goes to the server that the hub names, once, and everybody is sent there", async () => {
+  const { rig, told } = await start();
+  const [first, second] = await Promise.all([rig.table(room), rig.table(room)]);
+  const away = { shards: [], isLocked: false, redirect: atServer.url };
+  expect([first, second]).toEqual([away, away]);
+  expect(told.map((call) => [call.id, call.request.type])).toEqual([["default", "allocate"]]);
+  expect(await rig.ask({ type: "room", room: id(room) })).toMatchObject({
+    serverId: "s1",
+    serverIds: ["s1"],
+    address: atServer.url,
+  });
+  const held = await rig.reserve({ room: id(room) });
+  expect(held).toMatchObject({ server: "s1", redirect: atServer.url });
+  expect(held.expiresAt).toBe(rig.ports.clock.now() + 10_000);
+  const route = { type: "route", roomType: "game", room: null, player: "ann", query: {} } as const;
+  expect(await rig.ask({ ...route, server: "s1", region: null })).toEqual({
+    type: "local",
+    roomId: room,
+  });
+  expect(await rig.ask({ ...route, server: "s2", region: null })).toMatchObject({
+    type: "redirect",
+    serverId: "s1",
+    serverAddress: atServer.url,
+  });
+});
+
+test("DI11 where no server is offered shards host the room; a hub that cannot say is asked again", async () => {
+  let answer: Answer = { ok: false, code: "unreachable", detail: "" };
+  const { rig } = await start(() => answer);
+  expect(await rig.failed(createRequest(room))).toBe("unavailable");
+  answer = { ok: false, code: "no-server", detail: "none has space" };
+  expect(await rig.failed(reserveRequest({ create: id(room) }))).toBe("no-server");
+  expect(await rig.list()).toEqual([]);
+  answer = { ok: true, value: null };
+  expect((await rig.table(room)).shards).toHaveLength(1);
+});
+
+test("DI11 no more seats are held than the room has, and a group gets all or none", async () => {
+  const { rig, report } = await start();
+  await rig.reserve({ create: id(room), players: ["a", "b"] });
+  expect(await rig.failed(reserveRequest({ players: ["c", "d"] }))).toBe("room-full");
+  await rig.reserve({ players: ["c"] });
+  expect(await rig.failed(reserveRequest())).toBe("room-full");
+  await report(["a", "stranger"], []);
+  expect(await rig.failed(reserveRequest({ room: id(room) }))).toBe("room-full");
+});
+
+test("DI11 a seat is freed on the server's word alone, however late it comes", async () => {
+  const { rig, report } = await start();
+  const held = await rig.reserve({ create: id(room), players: ["a", "b", "c"] });
+  const [one, two] = held.seats.map((seat) => seat.id);
+  if (one === undefined || two === undefined) throw new Error("no seats");
+  rig.ports.clock.advance(minute);
+  // By the time that the server knew, the seats had not expired.
+  await report(["a"], [one], held.expiresAt - 1);
+  expect(await rig.failed(reserveRequest({ room: id(room) }))).toBe("room-full");
+  // Two was taken, three never was and never will be.
+  await report(["a", "b"], [one, two], held.expiresAt);
+  const [other2] = (await rig.reserve({ room: id(room), players: ["d"] })).seats;
+  expect(await rig.failed(reserveRequest({ room: id(room) }))).toBe("room-full");
+  // Who dropped keeps the seat for as long as the server names it.
+  await report([], [one, two]);
+  expect(await rig.failed(reserveRequest({ room: id(room) }))).toBe("room-full");
+  await report([], [two]);
+  expect(other2).toBeDefined();
+  await rig.reserve({ room: id(room), players: ["e"] });
+  expect(await rig.failed(reserveRequest({ room: id(room) }))).toBe("room-full");
+});
+
+test("DI11 seats survive, and none is held before the server has told who is there", async () => {
+  const { rig, report } = await start();
+  await rig.reserve({ create: id(room), players: ["a", "b"] });
+  await report([], []);
+  await rig.start();
+  expect(await rig.failed(reserveRequest())).toBe("room-full");
+  expect(await rig.failed(reserveRequest({ room: id(room) }))).toBe("unavailable");
+  await report([], []);
+  expect(await rig.failed(reserveRequest({ players: ["c", "d"] }))).toBe("room-full");
+  await rig.reserve({ players: ["c"] });
+});
+
+test("DI11 a seat that this partition knows nothing of counts while its player is away", async () => {
+  const { rig, report } = await start();
+  await rig.table(room);
+  await report(["x"], ["unknown-1", "unknown-2"]);
+  await rig.reserve({ players: ["a"] });
+  expect(await rig.failed(reserveRequest({ room: id(room) }))).toBe("room-full");
+});
+
+test("DI11 a server is told which rooms are not its own; one that is gone takes its rooms with it", async () => {
+  const { rig, report } = await start();
+  await rig.table(room);
+  await rig.reserve({ room: id(room) });
+  const answer = await rig.ask({
+    type: "hosted",
+    server: "s2",
+    asOf: 1,
+    rooms: [room, other].map((each) => ({ room: id(each), players: ["x"], seats: [] })),
+  });
+  expect(answer).toEqual({ unknown: [room, other] });
+  expect(await report(["x"])).toEqual({ unknown: [] });
+  await rig.ask({ type: "gone", server: "s2", rooms: [id(room)] });
+  expect(await rig.list()).toEqual([room]);
+  await rig.ask({ type: "gone", server: "s1", rooms: [id(room), id(other)] });
+  expect(await rig.list()).toEqual([]);
+  const left = [...rig.ports.storage.rows.keys()];
+  expect(left.filter((key) => key.startsWith("room/") || key.startsWith("seats/"))).toEqual([]);
+});
+
+test("DI11 an empty room's server is told to the hub as free again, until it knows", async () => {
+  const { rig, told, report, count } = await start();
+  await rig.table(room);
+  await report(["a"]);
+  expect(await count()).toBe(1);
+  await report([]);
+  const answer = rig.ports.calls.answer;
+  rig.ports.calls.answer = () => ({ ok: false, code: "unreachable", detail: "" });
+  await rig.passInSteps(minute);
+  expect(await rig.list()).toEqual([]);
+  rig.ports.calls.answer = answer;
+  await rig.start();
+  told.length = 0;
+  await rig.passInSteps(minute);
+  expect(told.map(({ id: to, request }) => [to, request])).toEqual([
+    ["default", { type: "vacate", room, server: "s1" }],
+  ]);
+});
+
+test("DI11 a room that is disposed of leaves its server, and nothing on shards is asked", async () => {
+  const { rig, told } = await start();
+  await rig.table(room);
+  await rig.ask({ type: "dispose", room: id(room) });
+  await rig.passInSteps(1_000);
+  await turns();
+  expect(told.map(({ request }) => request.type)).toEqual(["allocate", "vacate"]);
+});
+
+test("DI11 whatever order reports come in, players and held seats are never more than the room takes", async () => {
+  const someStep = fc.oneof(
+    fc.constant({ step: "reserve" } as const),
+    fc.record({ step: fc.constant("take" as const), which: fc.nat(5) }),
+    fc.record({ step: fc.constant("leave" as const), which: fc.nat(5) }),
+    fc.constant({ step: "report" } as const),
+    fc.constant({ step: "deliver" } as const),
+    fc.constant({ step: "hear" } as const),
+    fc.record({ step: fc.constant("pass" as const), ms: fc.constantFrom(1, 4_000, 12_000) }),
+    fc.constant({ step: "restart" } as const),
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(someStep, { maxLength: 60, size: "max" }), async (steps) => {
+      const { rig } = await start();
+      await rig.table(room);
+      const now = () => rig.ports.clock.now();
+      /** The server's own state: seats that players were promised, and those that were taken. */
+      let promised: { id: string; player: string; expiresAt: number }[] = [];
+      const taken = new Map<string, string>();
+      let players = 0;
+      let known = 0;
+      /** The registry's time, as answers on their way to the server tell it. */
+      let answered = 0;
+      let sent: { asOf: number; players: string[]; seats: string[] }[] = [];
+      for (const step of steps) {
+        if (step.step === "reserve") {
+          const player = `p${(players += 1)}`;
+          const held = await rig.tryReserve({ room: id(room), players: [player] });
+          const [seat] = held?.seats ?? [];
+          if (held === null || seat === undefined) continue;
+          promised.push({ ...seat, expiresAt: held.expiresAt });
+        } else if (step.step === "take") {
+          const seat = promised[step.which];
+          // By the registry's time as the server knows it, which is never later than it is.
+          if (seat !== undefined && known < seat.expiresAt) taken.set(seat.id, seat.player);
+          promised = promised.filter((each) => each !== seat);
+        } else if (step.step === "leave") {
+          const [seat] = [...taken.keys()].slice(step.which);
+          if (seat !== undefined) taken.delete(seat);
+        } else if (step.step === "report") {
+          sent.push({ asOf: known, players: [...taken.values()], seats: [...taken.keys()] });
+        } else if (step.step === "deliver") {
+          for (const each of sent) {
+            await rig.ask({
+              type: "hosted",
+              server: "s1",
+              asOf: each.asOf,
+              rooms: [{ room: id(room), ...each }].map(({ asOf: _, ...rest }) => rest),
+            });
+          }
+          sent = [];
+          answered = now();
+        } else if (step.step === "hear") {
+          known = answered;
+        } else if (step.step === "pass") await rig.pass(step.ms);
+        else await rig.start();
+        const open = promised.filter(({ expiresAt }) => known < expiresAt);
+        expect(taken.size + open.length).toBeLessThanOrEqual(3);
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test("DI14 a partition takes no room that another keeps", async () => {
+  const { rig } = await start();
+  const foreign = id(
+    Array.from({ length: 50 }, (_, n) => `game:${n}`).find((each) => !mine.includes(each)) ?? "",
+  );
+  expect(await rig.failed({ type: "table", room: foreign, counters: {} })).toBe("unavailable");
+  expect(await rig.failed(createRequest(foreign))).toBe("unavailable");
+  expect(await rig.failed(reserveRequest({ create: foreign }))).toBe("unavailable");
+  expect(await rig.failed({ type: "room", room: foreign })).toBe("unavailable");
+  const shard = `${foreign}-1` as ShardId;
+  const load = { connections: 1, players: null, reserved: 0, counters: { "room-full": 1 } };
+  expect(await rig.failed({ type: "report", shard, ...load })).toBe("unavailable");
+  expect((await rig.ask({ type: "figures" })).counters).toEqual({});
+  expect(partitionNames(2)).toContain(name);
+});

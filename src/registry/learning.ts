@@ -1,0 +1,128 @@
+/**
+ * Asks shards for their load: after this object has lost its memory, and before a room is given up.
+ * Rooms that somebody waits for come first, the others a few at a time, so that 100,000 rooms are
+ * neither woken at once nor remembered for ever. Knows nothing of servers outside, which report.
+ */
+import type { LoadReply } from "../protocol/calls.ts";
+import { shardId, type RoomId } from "../protocol/names.ts";
+import type { CallSlots } from "./call-slots.ts";
+import type { RegistryOwner } from "./part.ts";
+import type { Room } from "./room-record.ts";
+import type { RoomStore } from "./room-store.ts";
+import { ShardCounts } from "./shard-counts.ts";
+
+/** How many remembered rooms are looked at, and how often. */
+const stepRooms = 250;
+const stepMs = 500;
+/** A shard that did not answer is asked again after this. */
+const askAgainMs = 60_000;
+
+type Question = {
+  readonly answered: Promise<void>;
+  readonly isUrgent: boolean;
+  /** Shards that have reported since: that is newer than what they answer. */
+  readonly reported: Set<number>;
+};
+
+export class Learning {
+  readonly #owner: RegistryOwner;
+  readonly #store: RoomStore;
+  readonly #slots: CallSlots;
+  readonly #asked = new Map<Room, Question>();
+  /** The last remembered room that was looked at; `null` once all have been. */
+  #through: RoomId | "" | null;
+  #nextAt: number | null = null;
+
+  constructor(owner: RegistryOwner, store: RoomStore, slots: CallSlots) {
+    this.#owner = owner;
+    this.#store = store;
+    this.#slots = slots;
+    this.#through = null;
+  }
+
+  /** Rooms that this object does not know the load of have come into the directory. */
+  begin(): void {
+    if (this.#store.directory.size === 0) return;
+    this.#through = "";
+    this.#nextAt ??= this.#owner.ports.clock.now() + stepMs;
+    this.#owner.rearm();
+  }
+
+  /** Resolves once the room's load is known as far as its shards answer. */
+  async know(room: Room): Promise<void> {
+    if (!room.isKnown && room.host === null) await this.ask(room, true);
+  }
+
+  /** Asks every shard; one question a room at a time, unless the one under way is not urgent. */
+  ask(room: Room, isUrgent: boolean): Promise<void> {
+    const under = this.#asked.get(room);
+    if (under !== undefined && (under.isUrgent || !isUrgent)) return under.answered;
+    const reported = under?.reported ?? new Set();
+    const answered = this.#askShards(room, isUrgent, reported).finally(() => {
+      if (this.#asked.get(room)?.answered === answered) this.#asked.delete(room);
+    });
+    this.#asked.set(room, { answered, isUrgent, reported });
+    return answered;
+  }
+
+  nextDeadline(): number | null {
+    return this.#nextAt;
+  }
+
+  wake(now: number): void {
+    if (this.#nextAt === null || this.#nextAt > now || this.#through === null) return;
+    this.#nextAt = now + stepMs;
+    if (this.#slots.waiting > 0) return;
+    let looks = 0;
+    for (const room of this.#store.directory.after(null, this.#through)) {
+      if (looks === stepRooms) return;
+      looks += 1;
+      this.#through = room.id;
+      if (!room.isKnown && room.host === null) void this.ask(room, false);
+    }
+    this.#through = null;
+    this.#nextAt = null;
+  }
+
+  async #askShards(room: Room, isUrgent: boolean, reported: Set<number>): Promise<void> {
+    room.counts ??= new ShardCounts(room.type);
+    const { counts } = room;
+    // After a restart only those that have not told of themselves.
+    const shards = room.type.shards;
+    const unheard = Array.from({ length: shards }, (_, shard) => shard).filter(
+      (shard) => room.isKnown || counts.reportedAt(shard) === 0,
+    );
+    const asked = unheard.map((shard) =>
+      this.#slots.run(async () => {
+        const to = { role: "shard", id: shardId(room.id, shard + 1) } as const;
+        const reply = await this.#owner.ports.calls.call(to, { type: "load" });
+        if (reported.has(shard)) return;
+        if (reply.ok) this.#take(room, shard, reply.value);
+        else counts.notReached(shard);
+      }, isUrgent),
+    );
+    await Promise.all(asked);
+    this.#store.changeLoad(room, () => {
+      room.isKnown = true;
+    });
+    const again = this.#owner.ports.clock.now() + askAgainMs;
+    if (counts.unreached > 0 && this.#store.has(room)) this.#store.lookAt(room, again);
+  }
+
+  /** What a shard says of itself. */
+  takeReport(room: Room, shard: number, load: LoadReply): void {
+    this.#asked.get(room)?.reported.add(shard);
+    this.#take(room, shard, load);
+  }
+
+  #take(room: Room, shard: number, load: LoadReply): void {
+    this.#store.changeLoad(room, () => {
+      room.counts ??= new ShardCounts(room.type);
+      const grown = room.counts.report(shard, load, this.#owner.ports.clock.now());
+      room.connections += grown.connections;
+      room.reserved += grown.reserved;
+      if (load.players !== null) room.players = load.players;
+      room.isKnown ||= room.counts.areAllKnown();
+    });
+  }
+}

@@ -1,0 +1,110 @@
+/**
+ * Calls that must be made, if need be by a later life of this object: that a shard forgets a room's
+ * own limit, and that the hub counts a room on a server outside no longer. A row a room.
+ */
+import * as v from "valibot";
+import { backoffMs } from "../core/backoff.ts";
+import { hub } from "../core/partitions.ts";
+import { isRoomId, shardId, type RoomId } from "../protocol/names.ts";
+import type { Result } from "../protocol/result.ts";
+import type { CallSlots } from "./call-slots.ts";
+import type { RegistryOwner } from "./part.ts";
+
+const prefix = "owed/";
+const retryBounds = { baseMs: 1_000, maxMs: 60_000 };
+
+const owedSchema = v.variant("type", [
+  v.object({ type: v.literal("limit"), maxPlayers: v.number() }),
+  v.object({ type: v.literal("vacate"), server: v.string() }),
+]);
+export type OwedCall = v.InferOutput<typeof owedSchema>;
+
+type Debt = { readonly call: OwedCall; failures: number; at: number };
+
+export class OwedCalls {
+  readonly #owner: RegistryOwner;
+  readonly #slots: CallSlots;
+  readonly #debts = new Map<RoomId, Debt>();
+  readonly #underWay = new Map<RoomId, Promise<void>>();
+  #nextAt: number | null = null;
+
+  private constructor(owner: RegistryOwner, slots: CallSlots) {
+    this.#owner = owner;
+    this.#slots = slots;
+  }
+
+  static async start(owner: RegistryOwner, slots: CallSlots): Promise<OwedCalls> {
+    const calls = new OwedCalls(owner, slots);
+    for (const [key, value] of await owner.ports.storage.list(prefix)) {
+      const owed = v.safeParse(owedSchema, value);
+      const room = key.slice(prefix.length);
+      if (owed.success && isRoomId(room)) calls.#add(room, owed.output, owner.ports.clock.now());
+    }
+    return calls;
+  }
+
+  /** Resolves when no call for the room is under way: what is sent after it comes after it. */
+  async idle(room: RoomId): Promise<void> {
+    await this.#underWay.get(room);
+  }
+
+  /** Owed from `at` on; takes the place of what was owed for the room before. */
+  owe(room: RoomId, call: OwedCall, at: number): void {
+    this.#owner.ports.storage.put({ [prefix + room]: call });
+    this.#add(room, call, at);
+  }
+
+  /** It is owed no longer. */
+  cancel(room: RoomId): void {
+    if (this.#debts.delete(room)) this.#owner.ports.storage.delete([prefix + room]);
+  }
+
+  nextDeadline(): number | null {
+    return this.#nextAt;
+  }
+
+  wake(now: number): void {
+    if (this.#nextAt === null || this.#nextAt > now) return;
+    this.#nextAt = null;
+    for (const [room, debt] of this.#debts) {
+      if (this.#underWay.has(room)) continue;
+      if (debt.at > now) this.#wakeAt(debt.at);
+      else this.#underWay.set(room, this.#pay(room, debt));
+    }
+  }
+
+  #add(room: RoomId, call: OwedCall, at: number): void {
+    this.#debts.set(room, { call, failures: 0, at });
+    this.#wakeAt(at);
+  }
+
+  async #pay(room: RoomId, debt: Debt): Promise<void> {
+    const reply = await this.#slots.run(() => this.#call(room, debt.call), false);
+    this.#underWay.delete(room);
+    const owed = this.#debts.get(room);
+    if (owed !== debt) return owed === undefined ? undefined : this.#wakeAt(owed.at);
+    if (reply.ok || !isWorthAnotherTry(reply.code)) return this.cancel(room);
+    debt.failures += 1;
+    const { clock, entropy } = this.#owner.ports;
+    debt.at = clock.now() + 1_000 + backoffMs(debt.failures, entropy.random(), retryBounds);
+    this.#wakeAt(debt.at);
+  }
+
+  #call(room: RoomId, call: OwedCall): Promise<Result<null>> {
+    if (call.type === "vacate") {
+      return this.#owner.ask(hub, { type: "vacate", room, server: call.server });
+    }
+    const to = { role: "shard", id: shardId(room, 1) } as const;
+    return this.#owner.ports.calls.call(to, call);
+  }
+
+  #wakeAt(at: number): void {
+    if (this.#nextAt !== null && this.#nextAt <= at) return;
+    this.#nextAt = at;
+    this.#owner.rearm();
+  }
+}
+
+function isWorthAnotherTry(code: string): boolean {
+  return code === "unreachable" || code === "overloaded" || code === "unavailable";
+}

@@ -1,0 +1,74 @@
+/**
+ * What gates place sockets by, and what shards report: the load of each shard of a room. Knows
+ * nothing of messages.
+ */
+import type { RoomType } from "../core/rooms.ts";
+import { roomOfShard, shardId } from "../protocol/names.ts";
+import type { ShardLoad } from "../protocol/registry-calls.ts";
+import { failure, success } from "../protocol/result.ts";
+import type { Learning } from "./learning.ts";
+import { asProblem, type RegistryOwner, type RegistryReply, type RequestOf } from "./part.ts";
+import type { Room } from "./room-record.ts";
+import { unknownType, type RoomLife } from "./room-life.ts";
+import type { RoomStore } from "./room-store.ts";
+
+type Parts = { readonly store: RoomStore; readonly learning: Learning; readonly life: RoomLife };
+
+export class PlacementTables {
+  readonly #owner: RegistryOwner;
+  readonly #store: RoomStore;
+  readonly #learning: Learning;
+  readonly #life: RoomLife;
+
+  constructor(owner: RegistryOwner, { store, learning, life }: Parts) {
+    this.#owner = owner;
+    this.#store = store;
+    this.#learning = learning;
+    this.#life = life;
+  }
+
+  async table({ room: id }: RequestOf<"table">): Promise<RegistryReply> {
+    const found = await this.#life.use(id, null);
+    if (!found.ok) return asProblem(found);
+    const { isLocked, host } = found.value;
+    if (host !== null) return success({ shards: [], isLocked, redirect: host.url });
+    await this.#learning.know(found.value);
+    return success({ shards: shardLoads(found.value), isLocked, redirect: null });
+  }
+
+  report(request: RequestOf<"report">): RegistryReply {
+    const { shard, connections, players, reserved } = request;
+    const id = roomOfShard(shard);
+    const type = this.#owner.rooms.typeOf(id);
+    if (type === undefined) return unknownType(id);
+    const index = shardIndex(shard, type);
+    if (index === null) return failure("not-found", `"${id}" has no shard "${shard}"`);
+    // Nobody uses a room that is only told to be empty.
+    const isIdle = connections === 0 && reserved === 0 && (players?.length ?? 0) === 0;
+    if (isIdle && this.#store.get(id) === undefined) return success(null);
+    const room = this.#life.useOnShards(id, type);
+    // Sockets that were there before the room went to a server outside.
+    if (room.host !== null) return success(null);
+    this.#learning.takeReport(room, index, { connections, players, reserved });
+    if (!room.isKnown) void this.#learning.ask(room, true);
+    return success(null);
+  }
+}
+
+/** Load of every shard, in order. */
+export function shardLoads({ id, type, counts }: Room): ShardLoad[] {
+  return Array.from({ length: type.shards }, (_, index) => ({
+    id: shardId(id, index + 1),
+    status: "online",
+    connections: counts?.at(index).connections ?? 0,
+    capacity: type.capacity,
+    generation: 1,
+    reportedAt: counts?.reportedAt(index) ?? 0,
+  }));
+}
+
+/** The shard's place from 0, or `null` when the room has no such shard. */
+function shardIndex(shard: string, { shards }: RoomType): number | null {
+  const number = Number(shard.slice(shard.lastIndexOf("-") + 1));
+  return number <= shards ? number - 1 : null;
+}

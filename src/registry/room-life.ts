@@ -1,0 +1,247 @@
+/**
+ * How rooms come into the directory and leave it: entered when first used, created by hand, disposed
+ * of when asked or when nobody has been there for a while. Decides where a new room lives.
+ */
+import { hub } from "../core/partitions.ts";
+import { shardsOf, type RoomType } from "../core/rooms.ts";
+import { shardId, type RoomId } from "../protocol/names.ts";
+import type { Region } from "../protocol/registry.ts";
+import { failure, success, type Failure, type Result } from "../protocol/result.ts";
+import type { CallSlots } from "./call-slots.ts";
+import type { Learning } from "./learning.ts";
+import type { OwedCalls } from "./owed-calls.ts";
+import { asProblem, type RegistryOwner, type RegistryReply, type RequestOf } from "./part.ts";
+import {
+  isEmpty,
+  keepMsOf,
+  listing,
+  newRow,
+  type Room,
+  type RoomHost,
+  type RoomRow,
+} from "./room-record.ts";
+import type { RoomStore } from "./room-store.ts";
+
+/** A limit that was sent to a shard is taken back when the room has not come about after this. */
+const creatingMs = 30_000;
+
+export class RoomLife {
+  readonly #owner: RegistryOwner;
+  readonly #store: RoomStore;
+  readonly #learning: Learning;
+  readonly #owed: OwedCalls;
+  readonly #slots: CallSlots;
+  /** Rooms that are coming into the directory. */
+  readonly #entering = new Map<RoomId, Promise<Result<Room>>>();
+
+  constructor(
+    owner: RegistryOwner,
+    parts: { store: RoomStore; learning: Learning; owed: OwedCalls; slots: CallSlots },
+  ) {
+    this.#owner = owner;
+    this.#store = parts.store;
+    this.#learning = parts.learning;
+    this.#owed = parts.owed;
+    this.#slots = parts.slots;
+  }
+
+  /** The room, entered now if nobody has used it before. */
+  async use(id: RoomId, region: Region | null): Promise<Result<Room>> {
+    const known = this.#store.get(id);
+    if (known !== undefined) return success(known);
+    const type = this.#owner.rooms.typeOf(id);
+    if (type === undefined) return unknownType(id);
+    return this.#entering.get(id) ?? this.#enter(id, type, {}, region);
+  }
+
+  /** The room as its shard knows it: it lives on shards. */
+  useOnShards(id: RoomId, type: RoomType): Room {
+    return this.#store.get(id) ?? this.#store.enter(id, type, newRow(this.#now));
+  }
+
+  async create(request: RequestOf<"create">): Promise<RegistryReply> {
+    const { room: id, metadata, maxPlayers, isLocked, keepMs, region } = request;
+    const type = this.#owner.rooms.typeOf(id);
+    if (type === undefined) return unknownType(id);
+    const wrong = wrongLimit(type, maxPlayers);
+    if (wrong !== null) return failure("malformed-body", wrong);
+    await this.#entering.get(id);
+    // Another may have begun while this one waited.
+    if (this.#store.get(id) !== undefined || this.#entering.has(id)) {
+      return roomExists(id);
+    }
+    const row = { metadata, maxPlayers, isLocked, keepMs };
+    const room = await this.#enter(id, type, row, region);
+    return room.ok ? success(listing(room.value)) : room;
+  }
+
+  async dispose({ room: id }: RequestOf<"dispose">): Promise<RegistryReply> {
+    const room = this.#store.get(id);
+    if (room === undefined) return unknownRoom(id);
+    if (room.host === null) {
+      this.#store.setClosing(room, true);
+      const failed = await this.#disposeObjects(room);
+      if (failed !== undefined) {
+        if (this.#store.has(room)) this.#store.setClosing(room, false);
+        return asProblem(failed);
+      }
+    }
+    this.#leave(room, "disposed");
+    return success(null);
+  }
+
+  /** The room is on a server that is gone. */
+  lose(room: Room, reason: string): void {
+    this.#store.forget(room, reason);
+  }
+
+  nextDeadline(): number | null {
+    return this.#store.nextDeadline();
+  }
+
+  wake(now: number): void {
+    for (;;) {
+      const room = this.#store.takeDue(now);
+      if (room === undefined) return;
+      void this.#lookAt(room);
+    }
+  }
+
+  get #now(): number {
+    return this.#owner.ports.clock.now();
+  }
+
+  #enter(
+    id: RoomId,
+    type: RoomType,
+    row: Partial<RoomRow>,
+    region: Region | null,
+  ): Promise<Result<Room>> {
+    const entered = this.#findPlace(id, type, row, region).finally(() => {
+      this.#entering.delete(id);
+    });
+    this.#entering.set(id, entered);
+    return entered;
+  }
+
+  async #findPlace(
+    id: RoomId,
+    type: RoomType,
+    row: Partial<RoomRow>,
+    region: Region | null,
+  ): Promise<Result<Room>> {
+    const host = await this.#allocate(id, type, region);
+    if (!host.ok) return asProblem(host);
+    if (host.value === null && typeof row.maxPlayers === "number") {
+      const limited = await this.#limit(id, type, row.maxPlayers);
+      if (!limited.ok) return asProblem(limited);
+    }
+    const known = this.#store.get(id);
+    if (known === undefined) {
+      const complete = newRow(this.#now, { ...row, host: host.value });
+      return success(this.#store.enter(id, type, complete));
+    }
+    // Its shard has told of it meanwhile.
+    if (host.value !== null) this.#oweVacating(id, host.value);
+    if (row.keepMs === undefined) return success(known);
+    if (host.value === null) this.#oweOldLimit(id, type, this.#now);
+    return roomExists(id);
+  }
+
+  /** A server outside, or `null` when shards host the room. */
+  async #allocate(
+    room: RoomId,
+    type: RoomType,
+    region: Region | null,
+  ): Promise<Result<RoomHost | null>> {
+    if (type.hostedBy === "shards") return success(null);
+    return this.#owner.ask(hub, { type: "allocate", room, key: room, region });
+  }
+
+  /** Tells the shard the room's own limit; should this object die meanwhile, it is taken back. */
+  async #limit(room: RoomId, type: RoomType, maxPlayers: number): Promise<Result<null>> {
+    this.#oweOldLimit(room, type, this.#now + creatingMs);
+    await this.#owed.idle(room);
+    const to = { role: "shard", id: shardId(room, 1) } as const;
+    const limited = await this.#owner.ports.calls.call(to, { type: "limit", maxPlayers });
+    if (limited.ok) this.#owed.cancel(room);
+    else this.#oweOldLimit(room, type, this.#now);
+    return limited;
+  }
+
+  /** Until then an empty room's time may have been over, begun anew, or not be known. */
+  async #lookAt(room: Room): Promise<void> {
+    if (room.host === null && (!room.isKnown || (room.counts?.unreached ?? 0) > 0)) {
+      await this.#learning.ask(room, false);
+    }
+    if (room.isClosing || !this.#isOver(room)) return;
+    if (room.keepMs !== null && room.host === null) {
+      // Its metadata and lock would be lost if somebody has just come.
+      await this.#learning.ask(room, false);
+      if (room.isClosing || !this.#isOver(room)) return;
+    }
+    this.#leave(room, "empty");
+  }
+
+  /** Whether its time is over; if not, and it is empty, it is looked at again. */
+  #isOver(room: Room): boolean {
+    if (!this.#store.has(room) || !isEmpty(room) || room.emptySince === null) return false;
+    const end = room.emptySince + keepMsOf(room);
+    if (end <= this.#now) return true;
+    this.#store.lookAt(room, end);
+    return false;
+  }
+
+  #leave(room: Room, reason: string): void {
+    if (!this.#store.has(room)) return;
+    this.#store.forget(room, reason);
+    if (room.host !== null) this.#oweVacating(room.id, room.host);
+    else if (room.maxPlayers !== null && reason !== "disposed") {
+      this.#oweOldLimit(room.id, room.type, this.#now);
+    }
+  }
+
+  #oweVacating(room: RoomId, { server }: RoomHost): void {
+    this.#owed.owe(room, { type: "vacate", server }, this.#now);
+  }
+
+  #oweOldLimit(room: RoomId, type: RoomType, at: number): void {
+    const maxPlayers = type.maxPlayers ?? type.capacity;
+    this.#owed.owe(room, { type: "limit", maxPlayers }, at);
+  }
+
+  /** Ends the room's log and its shards. */
+  async #disposeObjects({ id, type }: Room): Promise<Failure | undefined> {
+    const { calls } = this.#owner.ports;
+    const sequencer = { role: "sequencer", id } as const;
+    const ended = await calls.call(sequencer, { type: "dispose" });
+    if (!ended.ok) return ended;
+    const replies = await Promise.all(
+      shardsOf(id, type).map((shard) =>
+        this.#slots.run(() => calls.call({ role: "shard", id: shard }, { type: "dispose" }), true),
+      ),
+    );
+    return replies.find((reply) => !reply.ok);
+  }
+}
+
+/** What is wrong with a room's own limit, if anything is. */
+function wrongLimit(type: RoomType, maxPlayers: number | null): string | null {
+  if (maxPlayers === null) return null;
+  if (type.shards > 1) return `rooms of type "${type.name}" have several shards and no maxPlayers`;
+  const most = type.maxPlayers ?? type.capacity;
+  if (maxPlayers >= 1 && maxPlayers <= most) return null;
+  return `maxPlayers must be from 1 to ${most} in rooms of type "${type.name}"`;
+}
+
+function roomExists(room: string): Failure {
+  return failure("room-exists", `there is a room "${room}" already`);
+}
+
+export function unknownType(room: string): Failure {
+  return failure("unknown-room-type", `no room type for "${room}"`);
+}
+
+export function unknownRoom(room: string): Failure {
+  return failure("unknown-room", `the directory has no room "${room}"`);
+}

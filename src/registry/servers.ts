@@ -1,0 +1,281 @@
+/**
+ * Servers outside, at the hub: who is registered, whose lease runs, and which of them takes a new
+ * room. Owns the rows `server/ID`. Knows nothing of seats; which room is where is in hosting.ts.
+ *
+ * Silence is not death: after a restart of this object every lease begins anew.
+ */
+import type { Candidate } from "../core/placement.ts";
+import type { Entropy } from "../core/ports.ts";
+import type { Rooms, RoomType } from "../core/rooms.ts";
+import type { RequestTo } from "../protocol/calls.ts";
+import { isRoomId, type RoomId } from "../protocol/names.ts";
+import type { RegistryReplies } from "../protocol/registry-calls.ts";
+import type {
+  BodyOf,
+  HeartbeatAnswer,
+  RegistryEventBody,
+  ServerRegistration,
+} from "../protocol/registry.ts";
+import { failure, success, type Failure, type Result } from "../protocol/result.ts";
+import { Hosting, type HostingOwner, type Tenant } from "./hosting.ts";
+import { OutsideServer } from "./outside-server.ts";
+import { isServerAddress } from "./server-address.ts";
+
+const rowPrefix = "server/";
+/** The clock may go back by so much when the object moves to another machine. */
+const clockToleranceMs = 1_000;
+
+type Call<Type extends RequestTo<"registry">["type"]> = Extract<
+  RequestTo<"registry">,
+  { type: Type }
+>;
+
+export type ServersOwner = HostingOwner & {
+  readonly entropy: Entropy;
+  readonly emit: (event: RegistryEventBody) => void;
+};
+
+export class Servers {
+  readonly #rooms: Rooms;
+  readonly #owner: ServersOwner;
+  readonly #servers: Map<string, OutsideServer>;
+  readonly #hosting: Hosting;
+  /** Rooms given out so far, by type. */
+  readonly #placed = new Map<string, number>();
+  #nextAt: number | null = null;
+
+  private constructor(
+    rooms: Rooms,
+    owner: ServersOwner,
+    servers: Map<string, OutsideServer>,
+    hosting: Hosting,
+  ) {
+    this.#rooms = rooms;
+    this.#owner = owner;
+    this.#servers = servers;
+    this.#hosting = hosting;
+    this.#arm();
+  }
+
+  static async start(rooms: Rooms, owner: ServersOwner): Promise<Servers> {
+    const servers = new Map<string, OutsideServer>();
+    for (const value of (await owner.storage.list(rowPrefix)).values()) {
+      const server = OutsideServer.restore(rooms, value, owner.clock.now());
+      if (server !== null) servers.set(server.registration.serverId, server);
+    }
+    const lives = ({ server, instance }: Tenant): boolean => {
+      const known = servers.get(server);
+      return known?.isOffline === false && known.registration.instance === instance;
+    };
+    return new Servers(rooms, owner, servers, await Hosting.start(rooms, owner, lives));
+  }
+
+  register({ server: asked }: Call<"register">): Result<HeartbeatAnswer> {
+    const now = this.#expire();
+    const refused = this.#refusal(asked);
+    if (refused !== null) return refused;
+    const known = this.#servers.get(asked.serverId);
+    const isSameStart = known?.registration.instance === asked.instance;
+    if (known !== undefined && !isSameStart && this.#isInUse(known)) {
+      const detail = `another process is registered as "${asked.serverId}" and its lease runs`;
+      return { ...failure("server-exists", detail), retryAfterMs: known.endsAt - now };
+    }
+    const server = new OutsideServer(this.#rooms, asked, now);
+    this.#servers.set(asked.serverId, server);
+    const isUpdate = isSameStart && !known.isOffline;
+    if (isSameStart) server.isDraining = known.isDraining;
+    if (isUpdate) {
+      server.playerCount = known.playerCount;
+      server.reporting = known.reporting;
+    } else {
+      if (known?.isOffline === false) void this.#tellOffline(known, "replaced");
+      this.#owner.emit({ type: "server:online", serverId: asked.serverId });
+    }
+    this.#keep(server);
+    this.#arm();
+    return success(server.answer(now, []));
+  }
+
+  async heartbeat({ server: id, report }: Call<"heartbeat">): Promise<Result<HeartbeatAnswer>> {
+    const now = this.#expire();
+    const server = this.#servers.get(id);
+    const isKnown = server?.registration.instance === report.instance;
+    if (!isKnown || server.isOffline) return unknownServer(id);
+    if (report.asOf > now + clockToleranceMs) {
+      return failure("malformed-body", `asOf is in the future: it is ${now} here`);
+    }
+    const rooms = report.rooms.flatMap(({ roomId, players, seats }) =>
+      isRoomId(roomId) ? [{ room: roomId, players, seats }] : [],
+    );
+    if (rooms.length < report.rooms.length) {
+      return failure("malformed-body", "a roomId of the report is not the id of a room");
+    }
+    server.lastHeartbeat = now;
+    // One that was overtaken on its way says what is no longer true.
+    if (report.asOf < server.asOf) return success(server.answer(now, []));
+    server.asOf = report.asOf;
+    server.playerCount = rooms.reduce((sum, { players }) => sum + players.length, 0);
+    const tell = (): Promise<RoomId[]> =>
+      this.#hosting.report(server.tenant, { asOf: report.asOf, rooms });
+    const told = server.reporting.then(tell, tell);
+    server.reporting = told;
+    return success(server.answer(now, await told));
+  }
+
+  drain({ server: id }: Call<"drain">): Result<ServerRegistration> {
+    this.#expire();
+    const server = this.#servers.get(id);
+    if (server === undefined || server.isOffline) return unknownServer(id);
+    if (!server.isDraining) {
+      server.isDraining = true;
+      this.#keep(server);
+      this.#owner.emit({ type: "server:draining", serverId: id });
+    }
+    return success(server.listing(this.#hosting.roomCount(server.tenant)));
+  }
+
+  async unregister({ server: id }: Call<"unregister">): Promise<Result<null>> {
+    const server = this.#servers.get(id);
+    if (server === undefined) return unknownServer(id);
+    this.#drop(id);
+    if (!server.isOffline) await this.#tellOffline(server, "unregistered");
+    return success(null);
+  }
+
+  /** Servers after `after` in order of their ids; `through` is the last when there may be more. */
+  list(after: string | null, limit: number): RegistryReplies["servers"] {
+    this.#expire();
+    const ids = [...this.#servers.keys()].filter((id) => after === null || id > after);
+    const page = ids.toSorted((one, other) => (one < other ? -1 : 1)).slice(0, limit);
+    const servers = page.flatMap((id) => this.#servers.get(id) ?? []);
+    const through = page.length < ids.length ? (page.at(-1) ?? after) : null;
+    return {
+      servers: servers.map((server) => server.listing(this.#hosting.roomCount(server.tenant))),
+      through,
+    };
+  }
+
+  allocate({ room, key, region }: Call<"allocate">): Result<RegistryReplies["allocate"]> {
+    this.#expire();
+    const type = this.#rooms.typeOf(room);
+    if (type === undefined) return failure("unknown-room-type", `no room type for "${room}"`);
+    const tenant = this.#hosting.tenantOf(room);
+    const present = tenant === null ? undefined : this.#servers.get(tenant.server);
+    if (present !== undefined) return success(present.placeOf(room));
+    const offering = this.#offering(type);
+    if (offering.length === 0 && type.hostedBy !== "servers") return success(null);
+    const [first, ...others] = offering.flatMap((server) => this.#candidate(server) ?? []);
+    if (first === undefined) {
+      return failure("no-server", `no server takes a room of type "${type.name}" at the moment`);
+    }
+    const placed = this.#placed.get(type.name) ?? 0;
+    this.#placed.set(type.name, placed + 1);
+    const random = (): number => this.#owner.entropy.random();
+    const context = { random, placed, key, region, local: null };
+    const { server } = type.placement([first, ...others], context);
+    this.#hosting.assign(room, server.tenant);
+    return success(server.placeOf(room));
+  }
+
+  vacate({ room, server }: Call<"vacate">): Result<null> {
+    this.#hosting.vacate(room, server);
+    return success(null);
+  }
+
+  nextDeadline(): number | null {
+    const told = this.#hosting.nextDeadline();
+    if (this.#nextAt === null || told === null) return this.#nextAt ?? told;
+    return Math.min(this.#nextAt, told);
+  }
+
+  wake(now: number): void {
+    if (this.#nextAt !== null && this.#nextAt <= now) {
+      this.#nextAt = null;
+      this.#expire();
+      this.#arm();
+    }
+    this.#hosting.wake(now);
+  }
+
+  #refusal(asked: BodyOf<"registerServer">): Failure | null {
+    if (!isServerAddress(asked.address)) {
+      const detail = "address is a host name, or a ws, wss, http or https URL without a path";
+      return failure("malformed-body", detail);
+    }
+    for (const name of asked.roomTypes) {
+      const type = this.#rooms.type(name);
+      if (type === undefined) return failure("unknown-room-type", `no room type "${name}"`);
+      if (type.hostedBy === "shards") {
+        return failure("malformed-body", `rooms of type "${name}" are hosted by shards`);
+      }
+    }
+    return null;
+  }
+
+  /** Ends leases that ran out, and forgets servers that were offline for long. Gives the time. */
+  #expire(): number {
+    const now = this.#owner.clock.now();
+    for (const [id, server] of this.#servers) {
+      if (server.endsAt > now) continue;
+      if (server.isOffline) {
+        this.#drop(id);
+        continue;
+      }
+      server.offlineSince = now;
+      server.playerCount = 0;
+      this.#keep(server);
+      void this.#tellOffline(server, "lease");
+    }
+    return now;
+  }
+
+  async #tellOffline(server: OutsideServer, reason: string): Promise<void> {
+    this.#owner.emit({ type: "server:offline", serverId: server.registration.serverId, reason });
+    await this.#hosting.gone(server.tenant);
+  }
+
+  #arm(): void {
+    if (this.#servers.size === 0) return;
+    const next = Math.min(...[...this.#servers.values()].map(({ endsAt }) => endsAt));
+    if (this.#nextAt !== null && this.#nextAt <= next) return;
+    this.#nextAt = next;
+    this.#owner.wakeAt(next);
+  }
+
+  /** Whether another process may not take this one's place. */
+  #isInUse(server: OutsideServer): boolean {
+    if (server.isOffline) return false;
+    return !server.isDraining || this.#hosting.roomCount(server.tenant) > 0;
+  }
+
+  #offering(type: RoomType): OutsideServer[] {
+    if (type.hostedBy === "shards") return [];
+    return [...this.#servers.values()].filter(
+      (server) => !server.isOffline && server.offers(type.name),
+    );
+  }
+
+  #candidate(server: OutsideServer): (Candidate & { readonly server: OutsideServer }) | null {
+    const { serverId: id, capacity, region } = server.registration;
+    const rooms = this.#hosting.roomCount(server.tenant);
+    if (server.isDraining || rooms >= capacity) return null;
+    const load = { connections: server.playerCount, rooms, capacity };
+    return { id, ...load, ...(region === undefined ? {} : { region }), server };
+  }
+
+  #keep(server: OutsideServer): void {
+    this.#owner.storage.put({ [rowPrefix + server.registration.serverId]: server.row });
+  }
+
+  #drop(id: string): void {
+    this.#servers.delete(id);
+    this.#owner.storage.delete([rowPrefix + id]);
+  }
+}
+
+function unknownServer(id: string): Failure {
+  return failure(
+    "unknown-server",
+    `no server "${id}" is registered with this instance: register it`,
+  );
+}

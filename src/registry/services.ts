@@ -1,0 +1,148 @@
+/**
+ * What a partition does beside rooms: locks of its keys, and at the hub servers outside and events.
+ * Gives each request to the part that answers it. Keeps nothing itself.
+ */
+import { hub, partitionOf } from "../core/partitions.ts";
+import type { RegistryEventBody } from "../protocol/registry.ts";
+import { failure, success } from "../protocol/result.ts";
+import { EventHub } from "./event-hub.ts";
+import { EventLog } from "./event-log.ts";
+import { Locks } from "./locks.ts";
+import type { RegistryOwner, RegistryReply, RequestOf } from "./part.ts";
+import { Servers } from "./servers.ts";
+
+type LockRequest = RequestOf<"lock" | "extend" | "release">;
+type HubRequest = RequestOf<
+  "events" | "servers" | "register" | "heartbeat" | "drain" | "unregister" | "allocate" | "vacate"
+>;
+
+type Parts = {
+  readonly locks: Locks;
+  readonly servers: Servers;
+  readonly log: EventLog;
+  readonly events: EventHub;
+};
+
+export class Services {
+  readonly #owner: RegistryOwner;
+  readonly #parts: Parts;
+
+  private constructor(owner: RegistryOwner, parts: Parts) {
+    this.#owner = owner;
+    this.#parts = parts;
+  }
+
+  static async start(owner: RegistryOwner): Promise<Services> {
+    let services: Services | null = null;
+    const { clock, entropy, storage } = owner.ports;
+    const ports = { clock, entropy, storage, wakeAt: () => owner.rearm() };
+    const parts = {
+      locks: await Locks.start(ports),
+      events: await EventHub.start({ ...ports, count: owner.count }),
+      log: new EventLog({
+        ...ports,
+        toHub: ({ id, events, lost }) =>
+          owner.ask(hub, { type: "events", events, lost, batch: id }),
+      }),
+      servers: await Servers.start(owner.rooms, {
+        ...ports,
+        toPartition: owner.ask,
+        emit: (event) => services?.emit(event),
+      }),
+    };
+    services = new Services(owner, parts);
+    return services;
+  }
+
+  /** Where subscribers go, at the hub. */
+  get events(): EventHub {
+    return this.#parts.events;
+  }
+
+  get locks(): Locks {
+    return this.#parts.locks;
+  }
+
+  /** Tells whoever has subscribed. */
+  emit(event: RegistryEventBody): void {
+    const { log, events } = this.#parts;
+    const { name, ports } = this.#owner;
+    if (name === hub) events.publish([{ ...event, at: ports.clock.now() }], 0, null);
+    else log.emit(event);
+  }
+
+  handle(request: LockRequest | HubRequest): RegistryReply | Promise<RegistryReply> {
+    switch (request.type) {
+      case "lock":
+      case "extend":
+      case "release":
+        return this.#handleLock(request);
+      default:
+        if (this.#owner.name === hub) return this.#handleAtHub(request);
+        return failure("unavailable", `"${hub}" keeps servers and events`);
+    }
+  }
+
+  /** A deadline that must hold even if this object dies: silent servers, before all. */
+  nextDurableDeadline(): number | null {
+    return this.#parts.servers.nextDeadline();
+  }
+
+  nextDeadline(): number | null {
+    const { locks, servers, log, events } = this.#parts;
+    const deadlines = [locks, servers, log, events]
+      .map((part) => part.nextDeadline())
+      .filter((at) => at !== null);
+    return deadlines.length === 0 ? null : Math.min(...deadlines);
+  }
+
+  wake(now: number): void {
+    const { locks, servers, log, events } = this.#parts;
+    for (const part of [locks, servers, log, events]) part.wake(now);
+  }
+
+  #handleLock(request: LockRequest): RegistryReply {
+    const { name, rooms } = this.#owner;
+    // A caller that counts other partitions must not get a lock that another one may have given.
+    if (partitionOf(request.key, rooms.deployment.partitions) !== name) {
+      return failure("unavailable", `another partition keeps the lock "${request.key}"`);
+    }
+    const { locks } = this.#parts;
+    switch (request.type) {
+      case "lock":
+        return locks.lock(request);
+      case "extend":
+        return locks.extend(request);
+      case "release":
+        return locks.release(request);
+      default:
+        return request satisfies never;
+    }
+  }
+
+  #handleAtHub(request: HubRequest): RegistryReply | Promise<RegistryReply> {
+    const { servers, events } = this.#parts;
+    switch (request.type) {
+      case "events":
+        return success({
+          isHeard: events.publish(request.events, request.lost, request.batch ?? null),
+        });
+      case "servers":
+        return success(servers.list(request.after, request.limit));
+      case "register":
+        return servers.register(request);
+      case "heartbeat":
+        return servers.heartbeat(request);
+      case "drain":
+        return servers.drain(request);
+      case "unregister":
+        return servers.unregister(request);
+      case "allocate":
+        return servers.allocate(request);
+      case "vacate":
+        return servers.vacate(request);
+      default:
+        return request satisfies never;
+    }
+  }
+}

@@ -1,0 +1,152 @@
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, expect, test } from "vitest";
+import { Recording } from "../support/recording.ts";
+import { kill } from "./objects.ts";
+
+type Event = { readonly type: string; readonly seq: number; readonly serverId?: string };
+
+const hub = () => env.Registry.getByName("default");
+const url = (pattern: string): string =>
+  `https://partyshard.internal/~events?pattern=${encodeURIComponent(pattern)}`;
+
+const open: WebSocket[] = [];
+afterEach(() => {
+  for (const socket of open.splice(0)) socket.close();
+});
+
+class Subscriber {
+  readonly events = new Recording<Event>((event) => JSON.stringify(event));
+  readonly closed: Promise<number>;
+  readonly socket: WebSocket;
+
+  private constructor(socket: WebSocket) {
+    this.socket = socket;
+    socket.addEventListener("message", ({ data }) => this.events.add(JSON.parse(String(data))));
+    this.closed = new Promise((resolve) => {
+      socket.addEventListener("close", ({ code }) => resolve(code));
+    });
+    socket.accept();
+    open.push(socket);
+  }
+
+  static async open(pattern = "*"): Promise<Subscriber> {
+    const response = await hub().fetch(url(pattern), { headers: { upgrade: "websocket" } });
+    if (response.webSocket === null) throw new Error(`no socket: ${response.status}`);
+    return new Subscriber(response.webSocket);
+  }
+
+  async receives(count: number): Promise<readonly Event[]> {
+    await this.events.until(() => this.events.items.length >= count, `${count} frames`);
+    return this.events.items;
+  }
+}
+
+async function publish(...servers: readonly string[]): Promise<unknown> {
+  const events = servers.map((serverId) => ({ type: "server:online", serverId, at: 1 }));
+  return hub().partyshardCall({ type: "events", events, lost: 0 });
+}
+
+test("EV1, EV4 a socket at the hub gets the events of its pattern, and the hub knows that it is heard", async () => {
+  expect(await publish("nobody")).toEqual({ ok: true, value: { isHeard: false } });
+  const subscriber = await Subscriber.open("server:*");
+  const other = await Subscriber.open("room:*");
+  expect(await publish("a", "b")).toEqual({ ok: true, value: { isHeard: true } });
+  const [first, ...events] = await subscriber.receives(3);
+  expect(first).toMatchObject({ type: "subscribed", pattern: "server:*" });
+  const start = first?.seq ?? NaN;
+  expect(events).toEqual([
+    { type: "server:online", serverId: "a", at: 1, seq: start + 1 },
+    { type: "server:online", serverId: "b", at: 1, seq: start + 2 },
+  ]);
+  expect(other.events.items).toHaveLength(1);
+});
+
+test("EV7 a socket goes on after the hub slept, with its pattern and its numbers", async () => {
+  const subscriber = await Subscriber.open("server:*");
+  await publish("a");
+  await subscriber.receives(2);
+  await evictDurableObject(hub());
+  expect(await publish("b")).toEqual({ ok: true, value: { isHeard: true } });
+  const [, first, second] = await subscriber.receives(3);
+  expect(second?.serverId).toBe("b");
+  expect(second?.seq).toBeGreaterThan(first?.seq ?? Infinity);
+  subscriber.socket.send(JSON.stringify({ type: "ack", seq: second?.seq }));
+  await evictDurableObject(hub());
+  subscriber.socket.send("no acknowledgement");
+  expect(await subscriber.closed).toBe(4500);
+  expect(await publish("c")).toEqual({ ok: true, value: { isHeard: false } });
+});
+
+test("EV5 a socket that does not acknowledge is closed, and the hub's sleep does not excuse it", async () => {
+  const subscriber = await Subscriber.open();
+  await publish(...Array.from({ length: 900 }, String));
+  await subscriber.receives(901);
+  await evictDurableObject(hub());
+  await publish(...Array.from({ length: 200 }, String));
+  expect(await subscriber.closed).toBe(4005);
+});
+
+test("EV6 a binary frame closes the subscriber", async () => {
+  const subscriber = await Subscriber.open();
+  subscriber.socket.send(new Uint8Array([1]));
+  expect(await subscriber.closed).toBe(4500);
+});
+
+test("EV7 a socket that closed is nobody's, also while the hub slept", async () => {
+  const subscriber = await Subscriber.open();
+  await subscriber.receives(1);
+  await evictDurableObject(hub());
+  subscriber.socket.close(1000, "done");
+  await subscriber.closed;
+  expect(await publish("a")).toEqual({ ok: true, value: { isHeard: false } });
+});
+
+test("EV1, EV4 a stream carries events, and its reader's leaving is noticed", async () => {
+  const response = await hub().fetch(url("server:*"));
+  expect(response.headers.get("content-type")).toBe("text/event-stream");
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+  const first = (await reader?.read())?.value;
+  expect(first).toContain("event: subscribed\n");
+  await publish("a");
+  const event = (await reader?.read())?.value;
+  expect(event).toMatch(/^id: \d+\ndata: \{"type":"server:online","serverId":"a"/);
+  await reader?.cancel();
+  const isHeard = () =>
+    runInDurableObject(hub(), async () => {
+      const reply = (await publish("x")) as { value: { isHeard: boolean } };
+      return reply.value.isHeard;
+    });
+  await expect.poll(isHeard).toBe(false);
+});
+
+test("EV1 a malformed pattern and another path are refused", async () => {
+  expect((await hub().fetch(url("no pattern"))).status).toBe(400);
+  expect((await hub().fetch("https://partyshard.internal/other")).status).toBe(404);
+  const socket = await Subscriber.open("no pattern");
+  expect(await socket.closed).toBe(4500);
+});
+
+test("LO3, SV3 locks and servers outlive the hub", async () => {
+  const lock = { type: "lock", key: "shop", ttlMs: 60_000 };
+  const held = (await hub().partyshardCall(lock)) as { value: { token: number } };
+  const server = {
+    serverId: "a",
+    address: "game.test",
+    capacity: 1,
+    roomTypes: ["game"],
+    metadata: {},
+    instance: "first",
+  };
+  expect(await hub().partyshardCall({ type: "register", server })).toMatchObject({ ok: true });
+  const allocate = { type: "allocate", room: "game:1", key: "ann", region: null };
+  const place = { ok: true, value: { server: "a", url: "ws://game.test/parties/router/game:1" } };
+  expect(await hub().partyshardCall(allocate)).toEqual(place);
+  await kill(hub());
+  expect(await hub().partyshardCall(allocate)).toEqual(place);
+  expect(await hub().partyshardCall(lock)).toMatchObject({ ok: false, code: "lock-held" });
+  const release = { type: "release", key: "shop", token: held.value.token };
+  expect(await hub().partyshardCall(release)).toMatchObject({ ok: true });
+  const again = (await hub().partyshardCall(lock)) as { value: { token: number } };
+  expect(again.value.token).toBeGreaterThan(held.value.token);
+});
