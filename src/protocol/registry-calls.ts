@@ -3,6 +3,7 @@
  * partition; calls about servers outside and events go to the hub.
  */
 import * as v from "valibot";
+import { snapshotRequests, type SnapshotReplies } from "./snapshot.ts";
 import { isRoomId, isShardId, type RoomId, type ShardId } from "./names.ts";
 import type {
   HeartbeatAnswer,
@@ -166,6 +167,8 @@ export const registryRequestSchema = v.variant("type", [
   v.strictObject({ type: v.literal("handOver") }),
   /** From a former partition: rows of this one. Those that are there already stay as they are. */
   v.strictObject({ type: v.literal("adopt"), rows: v.record(v.string(), v.unknown()) }),
+
+  ...snapshotRequests,
 ]);
 
 type ShardStatus = ServerStatus;
@@ -202,7 +205,7 @@ export type Figures = {
   readonly counters: Readonly<Record<string, number>>;
 };
 
-export type RegistryReplies = {
+export type RegistryReplies = SnapshotReplies & {
   table: {
     readonly shards: readonly ShardLoad[];
     readonly isLocked: boolean;

@@ -19,7 +19,7 @@ import { Learning } from "./learning.ts";
 import { Matchmaking } from "./matchmaking.ts";
 import { gatherFigures } from "./metrics.ts";
 import { OwedCalls } from "./owed-calls.ts";
-import type { RegistryOwner, RegistryReply, RegistryRequest, Waking } from "./part.ts";
+import type { RegistryOwner, RegistryReply, RegistryRequest, RequestOf, Waking } from "./part.ts";
 import { PlacementTables } from "./placement-tables.ts";
 import { RoomLife } from "./room-life.ts";
 import { RoomQueries } from "./room-queries.ts";
@@ -111,7 +111,7 @@ export class Registry {
       case "change":
         return queries.change(request);
       case "dispose":
-        return life.dispose(request);
+        return this.#dispose(request);
       case "route":
         return matchmaking.route(request);
       case "reserve":
@@ -164,6 +164,14 @@ export class Registry {
     this.#owner.ports.wakeups.durable(durable);
   }
 
+  /** A room that the directory has forgotten may have left a snapshot. */
+  async #dispose(request: RequestOf<"dispose">): Promise<RegistryReply> {
+    const { life, services } = this.#parts;
+    const reply = await life.dispose(request);
+    if (reply.ok || reply.code === "unknown-room") services.snapshots.drop(request.room);
+    return reply;
+  }
+
   /** Calls that this partition makes to itself are no calls. */
   #askSelf<Request extends RegistryRequest>(
     request: Request,
@@ -205,8 +213,12 @@ async function startParts(owner: RegistryOwner): Promise<Parts> {
   const learning = new Learning(owner, store, slots);
   const life = new RoomLife(owner, { store, learning, owed, slots });
   const hosted = await HostedRooms.start(owner, { store, life });
-  const handOver = await HandOver.start(owner, [rowPrefix, seatsPrefix, lockPrefix]);
   const services = await Services.start(owner);
+  const { snapshots, locks } = services;
+  const handOver = await HandOver.start(owner, {
+    prefixes: [rowPrefix, seatsPrefix, lockPrefix],
+    snapshots,
+  });
   return {
     services,
     store,
@@ -218,6 +230,6 @@ async function startParts(owner: RegistryOwner): Promise<Parts> {
     tables: new PlacementTables(owner, { store, learning, life }),
     queries: new RoomQueries({ store, learning }),
     matchmaking: new Matchmaking(owner, { store, learning, life, hosted }),
-    adoption: new Adoption(owner, { store, learning, hosted, locks: services.locks }),
+    adoption: new Adoption(owner, { store, learning, hosted, locks, snapshots }),
   };
 }

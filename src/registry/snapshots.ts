@@ -20,7 +20,10 @@ import {
   type SnapshotInfo,
 } from "../protocol/snapshot.ts";
 
-const rowPrefix = "snapshot/";
+export const snapshotPrefix = "snapshot/";
+export const partPrefix = "snapshot-part/";
+/** UTF-16 units of text that go to another partition in one call. */
+const exportUnits = 1024 * 1024;
 const digestPattern = /^[0-9a-f]{64}$/;
 /** A snapshot that is not finished by then is given up. */
 const unfinishedMs = 120_000;
@@ -60,8 +63,8 @@ export class Snapshots {
 
   static async start(owner: SnapshotsOwner): Promise<Snapshots> {
     const snapshots = new Snapshots(owner);
-    for (const [key, value] of await owner.storage.list(rowPrefix)) {
-      const room = key.slice(rowPrefix.length);
+    for (const [key, value] of await owner.storage.list(snapshotPrefix)) {
+      const room = key.slice(snapshotPrefix.length);
       const row = v.safeParse(rowSchema, value);
       if (isRoomId(room) && row.success) snapshots.#rows.set(room, row.output);
     }
@@ -137,7 +140,7 @@ export class Snapshots {
   async read(room: RoomId, id: string, index: number): Promise<Result<{ readonly text: string }>> {
     const stored = this.#row(room).newest;
     if (stored?.id !== id) return superseded;
-    const rows = await this.#owner.storage.list(`${partPrefix(room, id, index)}/`);
+    const rows = await this.#owner.storage.list(`${partName(room, id, index)}/`);
     const text = [...rows.values()].map(String).join("");
     if (rows.size !== stored.slices[index] || (await digestOf(text)) !== stored.digests[index]) {
       // It may have been replaced meanwhile.
@@ -147,10 +150,61 @@ export class Snapshots {
     return success({ text });
   }
 
+  /** Rooms with a snapshot, or one on its way. */
+  rooms(): RoomId[] {
+    return [...this.#rows.keys()];
+  }
+
+  /** The rows of the newest snapshot for another partition, a bounded amount at a time. */
+  async *export(room: RoomId): AsyncGenerator<Record<string, unknown>, void> {
+    const { newest } = this.#row(room);
+    if (newest === null) return;
+    let rows: Record<string, unknown> = {};
+    let units = 0;
+    for (const index of newest.slices.keys()) {
+      const part = await this.#owner.storage.list(`${partName(room, newest.id, index)}/`);
+      for (const [key, text] of part) {
+        const length = String(text).length;
+        if (units > 0 && units + length > exportUnits) {
+          yield rows;
+          rows = {};
+          units = 0;
+        }
+        rows[key] = text;
+        units += length;
+      }
+    }
+    yield rows;
+    // Last, when all that it stands for is there.
+    yield { [snapshotPrefix + room]: { newest, next: null } satisfies Row };
+  }
+
+  /** Text from another partition, of a snapshot whose row is still to come. */
+  adoptPart(key: string, text: unknown): void {
+    // Rows of a partition whose values may be larger than here cannot come: all run on one host.
+    this.#owner.storage.put({ [key]: text });
+  }
+
+  /** A snapshot from another partition, unless there is a newer one. */
+  adopt(room: RoomId, value: unknown): void {
+    const parsed = v.safeParse(rowSchema, value);
+    const adopted = parsed.success ? parsed.output.newest : null;
+    if (adopted === null) return;
+    const { newest, next } = this.#row(room);
+    if (newest?.id === adopted.id) return;
+    if (newest !== null && !isNewer(adopted.position, newest.position)) {
+      this.#deleteParts(room, adopted);
+      return;
+    }
+    if (newest !== null) this.#deleteParts(room, newest);
+    this.#write(room, { newest: adopted, next });
+    this.#owner.wakeAt(adopted.expiresAt);
+  }
+
   drop(room: RoomId): void {
     const { newest, next } = this.#row(room);
     for (const stored of [newest, next]) if (stored !== null) this.#deleteParts(room, stored);
-    if (this.#rows.delete(room)) this.#owner.storage.delete([rowPrefix + room]);
+    if (this.#rows.delete(room)) this.#owner.storage.delete([snapshotPrefix + room]);
   }
 
   /** Drops what has expired or was never finished. */
@@ -187,11 +241,11 @@ export class Snapshots {
   #write(room: RoomId, row: Row): void {
     if (row.newest === null && row.next === null) {
       this.#rows.delete(room);
-      this.#owner.storage.delete([rowPrefix + room]);
+      this.#owner.storage.delete([snapshotPrefix + room]);
       return;
     }
     this.#rows.set(room, row);
-    this.#owner.storage.put({ [rowPrefix + room]: row });
+    this.#owner.storage.put({ [snapshotPrefix + room]: row });
   }
 
   #deleteParts(room: RoomId, { id, slices }: Stored): void {
@@ -218,12 +272,12 @@ function info({ id, position, digests, takenAt, expiresAt, size }: Stored): Snap
   return { id, position, digests, takenAt, expiresAt, size };
 }
 
-function partPrefix(room: RoomId, id: string, index: number): string {
-  return `snapshot-part/${room}/${id}/${String(index).padStart(4, "0")}`;
+function partName(room: RoomId, id: string, index: number): string {
+  return `${partPrefix}${room}/${id}/${String(index).padStart(4, "0")}`;
 }
 
 function partKey(room: RoomId, id: string, index: number, slice: number): string {
-  return `${partPrefix(room, id, index)}/${String(slice).padStart(4, "0")}`;
+  return `${partName(room, id, index)}/${String(slice).padStart(4, "0")}`;
 }
 
 /** At least one piece, also of an empty text. */

@@ -32,6 +32,7 @@ import { CommitQueue } from "./commit-queue.ts";
 import { DeliveryWaiters } from "./delivery-waiters.ts";
 import { Journal, type JournaledBatch } from "./journal.ts";
 import { SharedQuestion } from "./shared-question.ts";
+import { SnapshotNeed } from "./snapshot-need.ts";
 import { Subscribers } from "./subscribers.ts";
 
 /** UTF-16 units of frames that a room keeps as history, and for shards that are behind. */
@@ -65,6 +66,7 @@ export class Sequencer {
   readonly #ports: SequencerPorts;
   readonly #journal: Journal;
   readonly #log: DeliveryLog<JournaledBatch>;
+  readonly #snapshotNeed: SnapshotNeed;
   readonly #keys: IdempotencyWindow;
   readonly #queue = new CommitQueue<Write>();
   readonly #counters = new Counters();
@@ -90,6 +92,7 @@ export class Sequencer {
     this.#journal = journal;
     const bounds = { ...type.history, units: historyUnits, backlogUnits };
     this.#log = new DeliveryLog(bounds);
+    this.#snapshotNeed = new SnapshotNeed((row) => journal.writeSnapshotted(row));
     this.#waiters = new DeliveryWaiters((seq) => this.#subscribers.count(seq));
     this.#subscribers = new Subscribers({
       clock: ports.clock,
@@ -121,7 +124,7 @@ export class Sequencer {
 
   async handle(request: RequestTo<"sequencer">): Promise<Reply> {
     if (request.type === "dispose") return success(this.#dispose());
-    if (request.type !== "unsubscribe" && request.type !== "wake") this.#isDisposed = false;
+    if (!isAfterthought(request)) this.#isDisposed = false;
     if (!this.#isDisposed) this.#storeEpoch();
     switch (request.type) {
       case "publish":
@@ -134,7 +137,11 @@ export class Sequencer {
       case "status":
         return success(await this.#status.ask());
       case "read":
+        if (request.isForState === true) return success(this.#readKept(request.position));
         return success(this.#read(request.position, request.limit));
+      case "snapshotted":
+        if (request.position.epoch === this.#epoch) this.#snapshotNeed.tell(request);
+        return success(null);
       case "wake":
         return success(null);
     }
@@ -157,6 +164,7 @@ export class Sequencer {
     this.#isEpochStored = contents.epoch !== null;
     this.#epoch = contents.epoch ?? newEpoch(this.#ports, "");
     this.#log.restore(contents.batches, contents.head);
+    this.#snapshotNeed.restore(contents.snapshotted);
     for (const use of contents.keys) this.#keys.add(use);
     this.#subscribers.restore(contents.subscribers, contents.settled);
   }
@@ -180,6 +188,7 @@ export class Sequencer {
   #forget(): void {
     this.#journal.clear(this.#log.since(this.#log.start) ?? []);
     this.#log.restore([], 0);
+    this.#snapshotNeed.restore(null);
     this.#keys.clear();
     this.#epoch = newEpoch(this.#ports, this.#epoch);
     this.#isEpochStored = false;
@@ -291,7 +300,11 @@ export class Sequencer {
     for (const use of batch.keys) this.#keys.add(use);
     const { after, through, keys } = batch;
     this.#log.append(this.#journal.append({ after, through, at: now, frame }, keys));
-    this.#journal.release(this.#log.trim(now, this.#subscribers.settledThrough(now)), now);
+    const settled = this.#subscribers.settledThrough(now);
+    const needed = this.#snapshotNeed.through(now, this.#log.head);
+    this.#journal.release(this.#log.trim(now, Math.min(settled, needed)), now);
+    if (this.#snapshotNeed.lost(now, this.#log.head, this.#log.start))
+      this.#counters.increment("snapshot_log_lost");
   }
 
   /** Clients' writes that a shard sent on its link: each has an idempotency key and one message. */
@@ -325,6 +338,21 @@ export class Sequencer {
     return { epoch: this.#epoch, after, through: head, frames };
   }
 
+  /** For a shard's state: all that is kept, as much as a call may carry. */
+  #readKept(position: Position | null): LogRange {
+    const { head, start } = this.#log;
+    const seq = position?.epoch === this.#epoch ? position.seq : start;
+    const after = Math.max(Math.min(seq, head), start);
+    const frames: string[] = [];
+    let units = 0;
+    for (const { frame } of this.#log.since(after) ?? []) {
+      if (units > 0 && units + frame.length > historyUnits) break;
+      frames.push(frame);
+      units += frame.length;
+    }
+    return { epoch: this.#epoch, after, through: head, frames };
+  }
+
   #handleAcknowledged(before: number, acked: number): void {
     this.#queue.acknowledged(before, acked);
     this.#waiters.check();
@@ -341,10 +369,11 @@ export class Sequencer {
     const { calls } = this.#ports;
     const subscribers = await this.#subscribers.status(async (id) => {
       const load = await calls.call({ role: "shard", id }, { type: "load" });
-      return load.ok ? load.value.connections : null;
+      return load.ok ? load.value : null;
     });
     const history = this.#log.history(this.#ports.clock.now());
-    return { epoch: this.#epoch, seq: this.#log.head, history, subscribers };
+    const snapshot = this.#snapshotNeed.newest(this.#ports.clock.now());
+    return { epoch: this.#epoch, seq: this.#log.head, history, snapshot, subscribers };
   }
 
   #wakeNoLaterThan(at: number): void {
@@ -368,4 +397,9 @@ export class Sequencer {
     this.#durableWakeAt = now + recoveryMs;
     this.#ports.wakeups.durable(this.#durableWakeAt);
   }
+}
+
+/** What may come of a room that was disposed, and begins no other life. */
+function isAfterthought({ type }: RequestTo<"sequencer">): boolean {
+  return type === "unsubscribe" || type === "wake" || type === "snapshotted";
 }

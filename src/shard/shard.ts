@@ -25,6 +25,7 @@ import { History } from "./history.ts";
 import { Intake, type IncomingLink } from "./intake.ts";
 import { LoadReporter } from "./load-reporter.ts";
 import type { ProtocolClient } from "./protocol-client.ts";
+import { State, type StateHooks } from "./state.ts";
 import { Subscription } from "./subscription.ts";
 import { Upstream } from "./upstream.ts";
 
@@ -36,6 +37,8 @@ export type ShardPorts = ObjectPorts & {
   /** The registry object that keeps this room. */
   readonly registry: string;
   readonly onBroadcast?: BroadcastHook;
+  /** Left out when the room class keeps no state. */
+  readonly state?: StateHooks;
   /** Has the platform answer `ping` with `pong` for all sockets, or no longer, where it can. */
   readonly setAutoPong?: (isOn: boolean) => void;
   /** False when the hook has effects that a message read again must not have. Default true. */
@@ -55,6 +58,7 @@ export class Shard {
   readonly #intake: Intake;
   readonly #subscription: Subscription;
   readonly #reporter: LoadReporter;
+  readonly #state: State | null;
   readonly #counters = new Counters();
   /** Links that opened before the answer to `subscribe` came. */
   readonly #earlyLinks = new Set<IncomingLink>();
@@ -81,8 +85,10 @@ export class Shard {
       },
       onLeft: () => this.#lingerIfEmpty(),
     });
+    this.#state = ports.state === undefined ? null : this.#createState(id, type, ports.state);
     this.#fanOut = new FanOut(this.#clients.audience, {
       clock,
+      ...(this.#state === null ? {} : { folding: this.#state }),
       ...(ports.onBroadcast === undefined ? {} : { onBroadcast: ports.onBroadcast }),
       onHookError: (error) => {
         count("room_hook_errors");
@@ -135,10 +141,22 @@ export class Shard {
     return this.#clients.size;
   }
 
-  handle(request: RequestTo<"shard">): Result<AnyReply<"shard">> {
+  handle(request: Exclude<RequestTo<"shard">, { type: StateCall }>): Result<AnyReply<"shard">>;
+  handle(
+    request: RequestTo<"shard">,
+  ): Result<AnyReply<"shard">> | Promise<Result<AnyReply<"shard">>>;
+  handle(
+    request: RequestTo<"shard">,
+  ): Result<AnyReply<"shard">> | Promise<Result<AnyReply<"shard">>> {
     switch (request.type) {
-      case "load":
-        return success(this.#clients.load);
+      case "load": {
+        const error = this.#state?.error ?? null;
+        return success({ ...this.#clients.load, ...(error === null ? {} : { stateError: error }) });
+      }
+      case "takeSnapshot":
+        return this.#state?.take() ?? stateless;
+      case "restoreSnapshot":
+        return this.#state?.restore() ?? stateless;
       case "dispose":
         this.#dispose();
         return success(null);
@@ -159,9 +177,18 @@ export class Shard {
     const entered = this.#clients.enter(connection, request, claim);
     if (!entered.ok) return entered;
     const subscribed = await this.#subscription.ensure();
-    if (subscribed.ok && (await this.#reach(request.resume))) return entered;
+    const isReady = subscribed.ok && (await this.#reachState());
+    if (isReady && (await this.#reach(request.resume))) return entered;
     this.release(entered.value);
-    return failure("unavailable", "the room's sequencer cannot be reached");
+    return failure("unavailable", "the room's sequencer or its state cannot be reached");
+  }
+
+  /**
+   * Resolves when the class has the state that its clients may expect, or will not have it soon;
+   * `null` when it has.
+   */
+  stateReady(): Promise<unknown> | null {
+    return this.#state === null || this.#state.isCurrent ? null : this.#state.ready();
   }
 
   /** Gives an admitted place back; a ticket that was used for it is good again. */
@@ -242,6 +269,7 @@ export class Shard {
       void this.#renew();
     }
     this.#clients.expire(now);
+    this.#state?.wake(now);
     this.#history.expire(now);
     this.#armWake();
   }
@@ -287,6 +315,32 @@ export class Shard {
     if (this.#ports.canReplay !== false) return this.#history.holds(position);
     const here = this.#fanOut.position;
     return here?.epoch === position.epoch && here.seq === position.seq;
+  }
+
+  /** Who is here already shows that the room goes on without its state. */
+  async #reachState(): Promise<boolean> {
+    return (await this.stateReady()) !== false || this.connections > 0;
+  }
+
+  #createState(id: ShardId, type: RoomType, hooks: StateHooks): State {
+    return new State({
+      ...this.#ports,
+      shard: id,
+      type,
+      hooks,
+      position: () => this.#fanOut.position,
+      // A room class that gets its messages as requests has them once.
+      refold: async (batch, after, through) => {
+        if (this.#ports.canReplay !== false) await this.#fanOut.refold(batch, after, through);
+      },
+      between: (work) => this.#intake.between(work),
+      count: (what) => {
+        this.#counters.increment(what);
+        this.#reporter.changed();
+      },
+      onError: this.#ports.onHookError,
+      rearm: () => this.#armWake(),
+    });
   }
 
   async #reach(position: Position | null): Promise<boolean> {
@@ -345,9 +399,14 @@ export class Shard {
       this.#lingerUntil,
       this.#renewAt,
       ...this.#clients.nextDeadlines(),
+      ...(this.#state?.nextDeadlines() ?? []),
       this.#history.nextDeadline(),
     ];
     const known = times.filter((at) => at !== null);
     this.#ports.wakeups.soon(known.length === 0 ? null : Math.min(...known));
   }
 }
+
+type StateCall = "takeSnapshot" | "restoreSnapshot";
+
+const stateless = failure("no-state", "the room class has no getSnapshot");

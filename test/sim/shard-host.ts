@@ -87,7 +87,7 @@ export class ShardHost implements Hosting<Shard> {
     );
   }
 
-  handle(shard: Shard, request: unknown): Result<unknown> {
+  async handle(shard: Shard, request: unknown): Promise<Result<unknown>> {
     const parsed = parseRequest("shard", request);
     return parsed.ok ? shard.handle(parsed.value) : parsed;
   }
