@@ -91,6 +91,8 @@ test.each([
   { publishOverSocket: true },
   { maxPlayers: 1_000, seatTtlMs: 600_000, hostedBy: "servers" as const },
   { heartbeatIntervalMs: 1_000, leaseMs: 2_000, seatTtlMs: 1_000, hostedBy: "shards" as const },
+  { snapshotIntervalMs: 0, snapshotTtlMs: 1_000 },
+  { snapshotIntervalMs: 3_600_000, snapshotTtlMs: 2_592_000_000 },
 ])("RT1 the bounds themselves are possible: %j", (options) => {
   expect(defineRooms({ game: options }).typeOf("game:1" as RoomId)).toMatchObject(options);
 });
@@ -107,6 +109,8 @@ const defaults = {
   seatTtlMs: 15_000,
   leaseMs: 15_000,
   hostedBy: null,
+  snapshotIntervalMs: 30_000,
+  snapshotTtlMs: 86_400_000,
   connectTimeoutMs: 10_000,
 };
 

@@ -100,6 +100,12 @@ function within(name: string, min: number, max: number) {
   );
 }
 
+function zeroOrWithin(name: string, min: number, max: number) {
+  const allowed = `${name} must be 0 or a whole number from ${min} to ${max}`;
+  const isAllowed = (value: number): boolean => value === 0 || (value >= min && value <= max);
+  return v.pipe(v.number(allowed), v.integer(allowed), v.check(isAllowed, allowed));
+}
+
 function wholeNumber(name: string, min: number, max: number, unset: number) {
   return v.optional(within(name, min, max), unset);
 }
@@ -138,13 +144,7 @@ const optionsSchema = options("a room type", {
   seatTtlMs: wholeNumber("seatTtlMs", 1_000, 600_000, 15_000),
   leaseMs: v.optional(within("leaseMs", 2_000, 600_000)),
   hostedBy: v.optional(v.picklist(["shards", "servers"], "hostedBy must be shards or servers")),
-  snapshotIntervalMs: v.optional(
-    v.union(
-      [v.literal(0), within("snapshotIntervalMs", 1_000, 3_600_000)],
-      "snapshotIntervalMs must be 0 or a whole number from 1000 to 3600000",
-    ),
-    30_000,
-  ),
+  snapshotIntervalMs: v.optional(zeroOrWithin("snapshotIntervalMs", 1_000, 3_600_000), 30_000),
   snapshotTtlMs: wholeNumber("snapshotTtlMs", 1_000, 2_592_000_000, 86_400_000),
   connectTimeoutMs: wholeNumber("connectTimeoutMs", 100, 60_000, 10_000),
 });

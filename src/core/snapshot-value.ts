@@ -18,12 +18,22 @@ function isErrorName(name: string): name is keyof typeof errors {
   return Object.hasOwn(errors, name);
 }
 
+function isPlain(value: unknown): value is object {
+  return (
+    typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype
+  );
+}
+
 /** What `devalue` leaves to others. */
 const reducers = {
   Error: (value: unknown) =>
     value instanceof Error && [value.name, value.message, value.stack, value.cause],
+  // A player may have given himself this name.
+  Entries: (value: unknown) =>
+    isPlain(value) && Object.hasOwn(value, "__proto__") && Object.entries(value),
 };
 const revivers = {
+  Entries: (entries: [string, unknown][]) => Object.fromEntries(entries),
   Error: ([name, message, stack, cause]: [string, string, string | undefined, unknown]) => {
     const Kind = isErrorName(name) ? errors[name] : Error;
     const error = new Kind(message, cause === undefined ? {} : { cause });

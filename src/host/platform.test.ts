@@ -92,7 +92,9 @@ test.each([
 
 test("HT8 a call that is answered, or fails, keeps no timer", async () => {
   await expect(withDeadline("shard", "load", Promise.resolve(null))).resolves.toBe(null);
-  await expect(withDeadline("shard", "load", Promise.reject(new Error("gone")))).rejects.toThrow("gone");
+  await expect(withDeadline("shard", "load", Promise.reject(new Error("gone")))).rejects.toThrow(
+    "gone",
+  );
   expect(vi.getTimerCount()).toBe(0);
 });
 
