@@ -53,6 +53,23 @@ export type SnapshotInfo = {
   readonly size: number;
 };
 
+/** A snapshot as the registry's HTTP API shows it. */
+export type RoomSnapshot = {
+  readonly roomId: string;
+  /** The state is that of all messages up to this position. */
+  readonly epoch: string;
+  readonly seq: number;
+  /** Epoch milliseconds. */
+  readonly takenAt: number;
+  readonly expiresAt: number;
+  /** Characters of text. */
+  readonly size: number;
+  /** When the snapshot was read, where it is JSON and not large. */
+  readonly state?: unknown;
+  /** Shards that went back to it, when it was restored. */
+  readonly shards?: readonly string[];
+};
+
 export type SnapshotReplies = {
   beginSnapshot: { readonly id: string };
   snapshotPart: null;

@@ -9,7 +9,7 @@ import { parseFrameToShard, type BatchFrame, type Position } from "../protocol/l
 import { roomOfShard, type ShardId } from "../protocol/names.ts";
 import type { Result } from "../protocol/result.ts";
 import type { LogRange } from "../protocol/calls.ts";
-import type { SnapshotStore } from "./snapshot-store.ts";
+import type { SnapshotStore } from "../core/snapshot-store.ts";
 import type { TimedHook } from "./timed-hook.ts";
 
 /** How long a hook is waited for. */

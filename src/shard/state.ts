@@ -11,7 +11,7 @@ import { failure, success, type Failure, type Result } from "../protocol/result.
 import type { SnapshotInfo } from "../protocol/snapshot.ts";
 import type { Folding } from "./fan-out.ts";
 import { FoldedLog, hookMs } from "./folded-log.ts";
-import { SnapshotStore } from "./snapshot-store.ts";
+import { SnapshotStore } from "../core/snapshot-store.ts";
 import { TimedHook } from "./timed-hook.ts";
 
 /** A room class's hooks for its state. */

@@ -1,8 +1,8 @@
 /**
- * The room's snapshot as its shards reach it: stored and read in parts at the registry, each checked.
+ * The room's snapshot as others than its registry reach it: stored and read in parts at the registry, each checked.
  * Knows nothing of the room class.
  */
-import type { Caller } from "../core/ports.ts";
+import type { Caller } from "./ports.ts";
 import type { ReplyTo, RequestTo } from "../protocol/calls.ts";
 import type { Position } from "../protocol/link.ts";
 import type { RoomId } from "../protocol/names.ts";
