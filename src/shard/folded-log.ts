@@ -88,7 +88,8 @@ export class FoldedLog {
   /** Nothing that the class holds counts any more. */
   forget(): void {
     this.#at = null;
-    this.#isUsed = true;
+    // A class that has not told its first state yet is still to be asked.
+    if (this.#initial !== undefined) this.#isUsed = true;
     this.#retryAt = 0;
   }
 
