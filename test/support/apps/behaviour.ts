@@ -55,6 +55,7 @@ export class Behaviour {
       case "throwing":
         return (message) => fail(message);
       case "adding":
+      case "solo":
         return (message) => this.#add(message);
       case "forgetful":
         return ({ data }) => {
@@ -70,8 +71,15 @@ export class Behaviour {
 
   /** The class's `getSnapshot`, or `undefined` where the type keeps no state. */
   get getSnapshot(): (() => unknown) | undefined {
-    if (this.#type === "adding") return () => ({ ...this.#sum });
-    return this.#type === "forgetful" ? () => this.#fail() : undefined;
+    switch (this.#type) {
+      case "adding":
+      case "solo":
+        return () => ({ ...this.#sum });
+      case "forgetful":
+        return () => this.#fail();
+      default:
+        return undefined;
+    }
   }
 
   onRestore(snapshot: unknown): void {
@@ -165,6 +173,8 @@ export class Behaviour {
 
   #fail(): unknown {
     if (this.#failing === "throw") throw new Error("failed on purpose");
+    if (this.#failing === "large") return "x".repeat(32 * 1024 * 1024);
+    if (this.#failing === "long") return "x".repeat(5 * 1024 * 1024);
     return this.#failing === "function" ? () => 0 : { last: this.#failing };
   }
 
