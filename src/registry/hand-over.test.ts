@@ -75,7 +75,8 @@ class Deployment {
   async #wake(name: string, old?: RegistryRig): Promise<void> {
     const rooms = defineRooms({ game: { maxPlayers: 4 } }, { partitions: this.count });
     const rig = new RegistryRig(rooms, name);
-    rig.ports = { ...(old?.ports ?? fakePorts()), clock: this.#ports.clock };
+    const { clock, entropy } = this.#ports;
+    rig.ports = { ...(old?.ports ?? fakePorts()), clock, entropy };
     await rig.start();
     rig.ports.calls.answer = async (call) => {
       if (call.role !== "registry") return this.shards.answer(call);
