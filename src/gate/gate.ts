@@ -213,8 +213,9 @@ async function status(room: RoomId, type: RoomType, ports: GatePorts): Promise<R
   });
   const connections = shards.reduce((sum, shard) => sum + shard.connections, 0);
   const snapshotError = subscribers.find((each) => each.stateError !== null)?.stateError;
+  const state = { room, type: type.name, epoch, seq, connections, shards, history, snapshot };
   return jsonResponse({
-    ...{ room, type: type.name, epoch, seq, connections, shards, history, snapshot },
+    ...state,
     ...(snapshotError === undefined ? {} : { snapshotError }),
   });
 }

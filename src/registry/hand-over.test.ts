@@ -210,6 +210,10 @@ test("DI14 a partition takes no room that another keeps, and counts nothing twic
   expect((await rig.ask({ type: "figures" })).counters).toEqual({});
 });
 
+function partsOf(name: string): string[] {
+  return [name.repeat(30_000), "", `end of ${name}`];
+}
+
 /** Stores a snapshot of these parts at the partition that keeps the room. */
 async function storeSnapshot(rig: RegistryRig, name: string, parts: string[]): Promise<void> {
   const room = id(name);
@@ -235,7 +239,6 @@ async function readSnapshot(rig: RegistryRig, name: string): Promise<string[]> {
 test("SN14 snapshots go with their rooms when the number of partitions changes, whatever is lost", async () => {
   const deployment = await new Deployment().deploy(1);
   const few = names.slice(0, 8);
-  const partsOf = (name: string): string[] => [name.repeat(30_000), "", `end of ${name}`];
   for (const name of few) await storeSnapshot(deployment.named(hub), name, partsOf(name));
   let calls = 0;
   deployment.fate = ({ request }) => {

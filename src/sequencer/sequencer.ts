@@ -11,22 +11,16 @@ import type { RoomType } from "../core/rooms.ts";
 import type {
   AnyReply,
   DeliveryCount,
-  LogRange,
   Published,
   PublishRequest,
   RequestTo,
   SequencerStatus,
 } from "../protocol/calls.ts";
-import {
-  sliceFrame,
-  splitFrame,
-  type Position,
-  type UpstreamResult,
-  type UpstreamWrite,
-} from "../protocol/link.ts";
+import { splitFrame, type UpstreamResult, type UpstreamWrite } from "../protocol/link.ts";
 import { payloadUnits, type Payload } from "../protocol/payload.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
 import { BatchBuilder, type Committed, type WriteKey } from "./batch-builder.ts";
+import { historyUnits, readLog } from "./log-reader.ts";
 import { newEpoch } from "./epoch.ts";
 import { CommitQueue } from "./commit-queue.ts";
 import { DeliveryWaiters } from "./delivery-waiters.ts";
@@ -35,8 +29,7 @@ import { SharedQuestion } from "./shared-question.ts";
 import { SnapshotNeed } from "./snapshot-need.ts";
 import { Subscribers } from "./subscribers.ts";
 
-/** UTF-16 units of frames that a room keeps as history, and for shards that are behind. */
-const historyUnits = 4 * 1024 * 1024;
+/** UTF-16 units of frames that a room keeps for shards that are behind, and for a snapshot. */
 const backlogUnits = 16 * 1024 * 1024;
 /** After a crash the room is woken this long after something was owed, to deliver it. */
 const recoveryMs = 10_000;
@@ -137,8 +130,7 @@ export class Sequencer {
       case "status":
         return success(await this.#status.ask());
       case "read":
-        if (request.isForState === true) return success(this.#readKept(request.position));
-        return success(this.#read(request.position, request.limit));
+        return success(readLog(this.#log, this.#epoch, request, this.#ports.clock.now()));
       case "snapshotted":
         if (request.position.epoch === this.#epoch) this.#snapshotNeed.tell(request);
         return success(null);
@@ -322,35 +314,6 @@ export class Sequencer {
         return { id, code: result.code, detail: result.detail };
       }),
     );
-  }
-
-  /** The log may hold older messages, for shards that are behind: history alone is read. */
-  #read(position: Position | null, limit = Infinity): LogRange {
-    const { head } = this.#log;
-    const start = this.#log.history(this.#ports.clock.now()).first - 1;
-    const seq = position?.epoch === this.#epoch ? position.seq : start;
-    const after = Math.max(Math.min(seq, head), start);
-    const frames: string[] = [];
-    for (const batch of this.#log.since(after) ?? []) {
-      if (batch.after - after >= limit) break;
-      frames.push(batch.after < start ? sliceFrame(batch.frame, start) : batch.frame);
-    }
-    return { epoch: this.#epoch, after, through: head, frames };
-  }
-
-  /** For a shard's state: all that is kept, as much as a call may carry. */
-  #readKept(position: Position | null): LogRange {
-    const { head, start } = this.#log;
-    const seq = position?.epoch === this.#epoch ? position.seq : start;
-    const after = Math.max(Math.min(seq, head), start);
-    const frames: string[] = [];
-    let units = 0;
-    for (const { frame } of this.#log.since(after) ?? []) {
-      if (units > 0 && units + frame.length > historyUnits) break;
-      frames.push(frame);
-      units += frame.length;
-    }
-    return { epoch: this.#epoch, after, through: head, frames };
   }
 
   #handleAcknowledged(before: number, acked: number): void {

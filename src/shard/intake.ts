@@ -112,8 +112,7 @@ export class Intake {
   /** Runs between two batches: frames that come meanwhile wait. */
   between<Value>(work: () => Promise<Value>): Promise<Value> {
     const result = (this.#working ?? Promise.resolve()).then(work);
-    const end = (): void => {};
-    void this.#track(result.then(end, end));
+    void this.#track(result.then(nothing, nothing));
     return result;
   }
 
@@ -221,3 +220,5 @@ export class Intake {
     this.#owner.upstream.linkEnded();
   }
 }
+
+function nothing(): void {}

@@ -26,7 +26,7 @@ import { Intake, type IncomingLink } from "./intake.ts";
 import { LoadReporter } from "./load-reporter.ts";
 import type { ProtocolClient } from "./protocol-client.ts";
 import { Renewal } from "./renewal.ts";
-import { State, type StateHooks } from "./state.ts";
+import { answerStateCall, State, type StateCall, type StateHooks } from "./state.ts";
 import { Subscription } from "./subscription.ts";
 import { Upstream } from "./upstream.ts";
 
@@ -47,6 +47,8 @@ export type ShardPorts = ObjectPorts & {
   /** Tests take smaller ones. */
   readonly bounds?: AudienceBounds;
 };
+
+type Reply = Result<AnyReply<"shard">>;
 
 /** What outlives the object's memory, written when a subscription begins and when a link ends. */
 const rowSchema = v.object({ subscription: v.string(), position: positionSchema });
@@ -88,7 +90,16 @@ export class Shard {
       },
       onLeft: () => this.#lingerIfEmpty(),
     });
-    this.#state = ports.state === undefined ? null : this.#createState(id, type, ports.state);
+    this.#state = State.of({
+      ...ports,
+      shard: id,
+      type,
+      fanOut: () => this.#fanOut,
+      intake: () => this.#intake,
+      count,
+      onFailed: () => this.#reporter.changed(),
+      rearm: () => this.#armWake(),
+    });
     this.#fanOut = new FanOut(this.#clients.audience, {
       clock,
       ...(this.#state === null ? {} : { folding: this.#state }),
@@ -141,22 +152,17 @@ export class Shard {
     return this.#clients.size;
   }
 
-  handle(request: Exclude<RequestTo<"shard">, { type: StateCall }>): Result<AnyReply<"shard">>;
-  handle(
-    request: RequestTo<"shard">,
-  ): Result<AnyReply<"shard">> | Promise<Result<AnyReply<"shard">>>;
-  handle(
-    request: RequestTo<"shard">,
-  ): Result<AnyReply<"shard">> | Promise<Result<AnyReply<"shard">>> {
+  handle(request: Exclude<RequestTo<"shard">, StateCall>): Reply;
+  handle(request: RequestTo<"shard">): Reply | Promise<Reply>;
+  handle(request: RequestTo<"shard">): Reply | Promise<Reply> {
     switch (request.type) {
       case "load": {
         const error = this.#state?.error ?? null;
         return success({ ...this.#clients.load, ...(error === null ? {} : { stateError: error }) });
       }
       case "takeSnapshot":
-        return this.#state?.take() ?? stateless;
       case "restoreSnapshot":
-        return this.#state?.restore() ?? stateless;
+        return answerStateCall(this.#state, request);
       case "dispose":
         this.#dispose();
         return success(null);
@@ -177,7 +183,8 @@ export class Shard {
     const entered = this.#clients.enter(connection, request, claim);
     if (!entered.ok) return entered;
     const subscribed = await this.#subscription.ensure();
-    const isReady = subscribed.ok && (await this.#reachState());
+    // Who is here already shows that the room goes on without its state.
+    const isReady = subscribed.ok && ((await this.stateReady()) !== false || this.connections > 0);
     if (isReady && (await this.#reach(request.resume))) return entered;
     this.release(entered.value);
     return failure("unavailable", "the room's sequencer or its state cannot be reached");
@@ -343,32 +350,6 @@ export class Shard {
     return here?.epoch === position.epoch && here.seq === position.seq;
   }
 
-  /** Who is here already shows that the room goes on without its state. */
-  async #reachState(): Promise<boolean> {
-    return (await this.stateReady()) !== false || this.connections > 0;
-  }
-
-  #createState(id: ShardId, type: RoomType, hooks: StateHooks): State {
-    return new State({
-      ...this.#ports,
-      shard: id,
-      type,
-      hooks,
-      position: () => this.#fanOut.position,
-      // A room class that gets its messages as requests has them once.
-      refold: async (batch, after, through) => {
-        if (this.#ports.canReplay !== false) await this.#fanOut.refold(batch, after, through);
-      },
-      between: (work) => this.#intake.between(work),
-      count: (what) => {
-        this.#counters.increment(what);
-        this.#reporter.changed();
-      },
-      onError: this.#ports.onHookError,
-      rearm: () => this.#armWake(),
-    });
-  }
-
   async #reach(position: Position | null): Promise<boolean> {
     if (position === null || this.#ports.canReplay === false) return true;
     const reached = this.#history.reach(position);
@@ -418,7 +399,3 @@ export class Shard {
     this.#ports.wakeups.soon(known.length === 0 ? null : Math.min(...known));
   }
 }
-
-type StateCall = "takeSnapshot" | "restoreSnapshot";
-
-const stateless = failure("no-state", "the room class has no getSnapshot");

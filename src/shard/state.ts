@@ -5,12 +5,14 @@
 import { encodeSnapshot } from "../core/snapshot-value.ts";
 import type { Caller, Clock, Entropy } from "../core/ports.ts";
 import type { RoomType } from "../core/rooms.ts";
-import type { BatchFrame, Position } from "../protocol/link.ts";
+import type { RequestTo } from "../protocol/calls.ts";
+import type { Position } from "../protocol/link.ts";
 import { roomOfShard, type ShardId } from "../protocol/names.ts";
 import { failure, success, type Failure, type Result } from "../protocol/result.ts";
 import type { SnapshotInfo } from "../protocol/snapshot.ts";
-import type { Folding } from "./fan-out.ts";
+import type { FanOut, Folding } from "./fan-out.ts";
 import { FoldedLog, hookMs } from "./folded-log.ts";
+import type { Intake } from "./intake.ts";
 import { SnapshotStore } from "../core/snapshot-store.ts";
 import { TimedHook } from "./timed-hook.ts";
 
@@ -29,15 +31,17 @@ export type StateOwner = {
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly calls: Caller;
-  readonly hooks: StateHooks;
-  /** Where the shard's clients are. */
-  readonly position: () => Position | null;
-  readonly refold: (batch: BatchFrame, after: number, through: number) => Promise<void>;
-  /** Runs work between two batches. */
-  readonly between: <Value>(work: () => Promise<Value>) => Promise<Value>;
+  /** Left out when the room class keeps no state. */
+  readonly state?: StateHooks;
+  /** False when the class gets its messages as requests, which it has once. */
+  readonly canReplay?: boolean;
+  readonly fanOut: () => Pick<FanOut, "position" | "refold">;
+  readonly intake: () => Pick<Intake, "between">;
   readonly count: (what: string) => void;
+  /** There is something to report. */
+  readonly onFailed: () => void;
   /** The class failed. */
-  readonly onError: (error: unknown) => void;
+  readonly onHookError: (error: unknown) => void;
   readonly rearm: () => void;
 };
 
@@ -65,10 +69,10 @@ export class State implements Folding {
   #taking: Promise<Result<SnapshotInfo>> | null = null;
   #error: string | null = null;
 
-  constructor(owner: StateOwner) {
+  private constructor(owner: StateOwner, hooks: StateHooks) {
     this.#owner = owner;
-    const { shard, registry, calls, hooks } = owner;
-    const report = { clock: owner.clock, onError: owner.onError, rearm: owner.rearm };
+    const { shard, registry, calls } = owner;
+    const report = { clock: owner.clock, onError: owner.onHookError, rearm: owner.rearm };
     this.#getSnapshot = new TimedHook("getSnapshot", hooks.getSnapshot, report);
     this.#onRestore = new TimedHook("onRestore", hooks.onRestore, report);
     this.#store = new SnapshotStore(roomOfShard(shard), registry, calls);
@@ -80,11 +84,21 @@ export class State implements Folding {
       onRestore: this.#onRestore,
       onNoSnapshot: (position) => void this.#tellSequencer(position, null),
       onSnapshot: (position) => (this.#stored = position),
+      position: () => owner.fanOut().position,
+      refold: async (batch, after, through) => {
+        if (owner.canReplay !== false) await owner.fanOut().refold(batch, after, through);
+      },
       onFailed: (kind, detail) => {
         owner.count(kind);
         this.#error = detail;
+        owner.onFailed();
       },
     });
+  }
+
+  /** `null` for a class that keeps none. */
+  static of(owner: StateOwner): State | null {
+    return owner.state === undefined ? null : new State(owner, owner.state);
   }
 
   /** What went wrong last, until a snapshot has been stored again. */
@@ -100,7 +114,7 @@ export class State implements Folding {
   /** Resolves when it does; false when that cannot be had now. */
   async ready(): Promise<boolean> {
     if (this.#log.isCurrent) return true;
-    return this.#log.canBring && this.#owner.between(() => this.#log.bring());
+    return this.#log.canBring && this.#owner.intake().between(() => this.#log.bring());
   }
 
   /** The caller applies a batch, so that no other does meanwhile. */
@@ -127,7 +141,7 @@ export class State implements Folding {
 
   /** Goes back to the newest snapshot, and on to where the clients are. */
   restore(): Promise<Result<Position>> {
-    return this.#owner.between(async () => {
+    return this.#owner.intake().between(async () => {
       this.#log.forget();
       const isThere = await this.#log.bring();
       const { at, lastRestoreError } = this.#log;
@@ -177,7 +191,7 @@ export class State implements Folding {
   }
 
   async #take(): Promise<Result<SnapshotInfo>> {
-    const taken = await this.#owner.between(() => this.#ask());
+    const taken = await this.#owner.intake().between(() => this.#ask());
     if (!taken.ok) return this.#fail(taken);
     const { position, text } = taken.value;
     const stored = await this.#store.store(position, text);
@@ -212,9 +226,10 @@ export class State implements Folding {
   #fail(problem: Failure): Failure {
     this.#owner.count("snapshot_errors");
     this.#owner.count(kinds[problem.code] ?? "snapshot_unstored");
+    this.#owner.onFailed();
     this.#error = problem.detail;
     const isOfClass = problem.code in kinds && problem.code !== "hook-threw";
-    if (isOfClass) this.#owner.onError(new Error(problem.detail));
+    if (isOfClass) this.#owner.onHookError(new Error(problem.detail));
     return problem;
   }
 
@@ -228,6 +243,17 @@ export class State implements Folding {
     const request = { type: "snapshotted", position, takenAt, expiresAt } as const;
     await this.#owner.calls.call(to, request);
   }
+}
+
+export type StateCall = Extract<RequestTo<"shard">, { type: "takeSnapshot" | "restoreSnapshot" }>;
+
+/** Answers a call about the state of a shard, which may keep none. */
+export async function answerStateCall(
+  state: State | null,
+  { type }: StateCall,
+): Promise<Result<SnapshotInfo | Position>> {
+  if (state === null) return failure("no-state", "the room class has no getSnapshot");
+  return type === "takeSnapshot" ? state.take() : state.restore();
 }
 
 function isAtLeast(position: Position | null, other: Position): boolean {

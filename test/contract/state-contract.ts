@@ -29,11 +29,7 @@ export function describeState(host: RoomsHost): void {
   ): Promise<v.InferOutput<typeof snapshotSchema>> =>
     v.parse(snapshotSchema, await api.json(`snapshots/${path}`, { method }));
 
-  /** Says what is given, and waits for the socket's end to be found out by a next life. */
-  const crash = async (socket: RecordedSocket): Promise<void> => {
-    socket.send("crash");
-    await socket.closed();
-  };
+  const ask = (path: string, method: string) => api.ask(`snapshots/${path}`, { method });
 
   describe(`state on ${host.name}`, () => {
     test("SN8, SN13 a snapshot is taken and read, and tells position, time and state", async () => {
@@ -125,7 +121,6 @@ export function describeState(host: RoomsHost): void {
     });
 
     test("SN13 what cannot be done is refused with a reason", async () => {
-      const ask = (path: string, method: string) => api.ask(`snapshots/${path}`, { method });
       const empty = new TestRoom(host, "adding");
       expectProblem(await ask(empty.id, "GET"), 404, "unknown-room");
       expectProblem(await ask(empty.id, "PUT"), 409, "room-empty");
@@ -140,4 +135,10 @@ export function describeState(host: RoomsHost): void {
       expect((await ask(plain.id, "DELETE")).headers.get("allow")).toBe("GET, HEAD, PUT, OPTIONS");
     });
   });
+}
+
+/** Has the shard of this socket lose its memory and its sockets. */
+async function crash(socket: RecordedSocket): Promise<void> {
+  socket.send("crash");
+  await socket.closed();
 }

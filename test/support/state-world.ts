@@ -17,10 +17,10 @@ import { fakePorts } from "./fake-ports.ts";
 import { FakeLink, FakeSocket } from "./fake-socket.ts";
 import { turns } from "./turns.ts";
 
-export const room = "lobby" as RoomId;
+const room = "lobby" as RoomId;
 
 /** The room class. A test may replace its hooks. */
-export class Ledger {
+class Ledger {
   seen: string[] = [];
   /** What it was handed, and how. */
   readonly handed: string[] = [];
