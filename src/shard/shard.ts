@@ -90,16 +90,7 @@ export class Shard {
       },
       onLeft: () => this.#lingerIfEmpty(),
     });
-    this.#state = State.of({
-      ...ports,
-      shard: id,
-      type,
-      fanOut: () => this.#fanOut,
-      intake: () => this.#intake,
-      count,
-      onFailed: () => this.#reporter.changed(),
-      rearm: () => this.#armWake(),
-    });
+    this.#state = this.#stateOf(id, type, ports);
     this.#fanOut = new FanOut(this.#clients.audience, {
       clock,
       ...(this.#state === null ? {} : { folding: this.#state }),
@@ -156,10 +147,8 @@ export class Shard {
   handle(request: RequestTo<"shard">): Reply | Promise<Reply>;
   handle(request: RequestTo<"shard">): Reply | Promise<Reply> {
     switch (request.type) {
-      case "load": {
-        const error = this.#state?.error ?? null;
-        return success({ ...this.#clients.load, ...(error === null ? {} : { stateError: error }) });
-      }
+      case "load":
+        return success({ ...this.#clients.load, ...this.#state?.load });
       case "takeSnapshot":
       case "restoreSnapshot":
         return answerStateCall(this.#state, request);
@@ -348,6 +337,13 @@ export class Shard {
     if (this.#ports.canReplay !== false) return this.#history.holds(position);
     const here = this.#fanOut.position;
     return here?.epoch === position.epoch && here.seq === position.seq;
+  }
+
+  #stateOf(shard: ShardId, type: RoomType, ports: ShardPorts): State | null {
+    const parts = { fanOut: () => this.#fanOut, intake: () => this.#intake };
+    const count = (what: string): void => this.#counters.increment(what);
+    const told = { count, onFailed: () => this.#reporter.changed(), rearm: () => this.#armWake() };
+    return State.of({ ...ports, shard, type, ...parts, ...told });
   }
 
   async #reach(position: Position | null): Promise<boolean> {

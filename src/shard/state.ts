@@ -102,8 +102,8 @@ export class State implements Folding {
   }
 
   /** What went wrong last, until a snapshot has been stored again. */
-  get error(): string | null {
-    return this.#error;
+  get load(): { readonly stateError?: string } {
+    return this.#error === null ? {} : { stateError: this.#error };
   }
 
   /** Whether the class holds all that the shard's clients were sent. */
