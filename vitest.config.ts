@@ -51,6 +51,19 @@ export default defineConfig({
         },
       },
       {
+        plugins: [
+          cloudflareTest({
+            wrangler: { configPath: "./test/support/apps/workers/wrangler.jsonc" },
+            miniflare: { bindings: { PARTYSHARD_ADMIN_TOKEN: "test-admin-token" } },
+          }),
+        ],
+        test: {
+          name: "workerd-state",
+          include: ["test/workerd/state/*.test.ts"],
+          testTimeout: 30_000,
+        },
+      },
+      {
         test: {
           name: "partykit",
           include: ["test/partykit/**/*.test.ts"],

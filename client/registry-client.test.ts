@@ -52,6 +52,7 @@ test("GS2 every operation has its request, with the token", async () => {
       leaseMs: 2,
       heartbeatIntervalMs: 1,
       dispose: [],
+      seq: 1,
     }),
   );
   const server = { serverId: "s/1", address: "a", roomTypes: ["game"], instance: "i" };
@@ -69,6 +70,9 @@ test("GS2 every operation has its request, with the token", async () => {
     await client.unlockRoom("game:1"),
     await client.setMetadata("game:1", { map: "x" }),
     await client.disposeRoom("game:1"),
+    await client.getSnapshot("game:1"),
+    await client.takeSnapshot("game:1"),
+    await client.restoreSnapshot("game:1"),
     await client.getServers(),
     await client.getServers({ kind: "server", type: "game", limit: 5 }, "s/0"),
     await client.registerServer(server),
@@ -97,6 +101,9 @@ test("GS2 every operation has its request, with the token", async () => {
     ["PATCH", "rooms/game%3A1", { isLocked: false }],
     ["PATCH", "rooms/game%3A1", { metadata: { map: "x" } }],
     ["DELETE", "rooms/game%3A1", null],
+    ["GET", "snapshots/game%3A1", null],
+    ["PUT", "snapshots/game%3A1", null],
+    ["POST", "snapshots/game%3A1/restore", null],
     ["GET", "servers", null],
     ["GET", "servers?kind=server&type=game&limit=5&cursor=s%2F0", null],
     ["POST", "servers", server],

@@ -13,6 +13,7 @@ import type {
   RouteAnswer,
   ServerRegistration,
 } from "../src/protocol/registry.ts";
+import type { RoomSnapshot } from "../src/protocol/snapshot.ts";
 import { RegistryEvents, type EventOptions } from "./registry-events.ts";
 import { RegistryHttp, type Query, type RegistryConnection } from "./registry-http.ts";
 import { holding, isLockGrant, RegistryLock } from "./registry-lock.ts";
@@ -32,6 +33,8 @@ export type {
   RouteAnswer,
   ServerRegistration,
 } from "../src/protocol/registry.ts";
+
+export type { RoomSnapshot } from "../src/protocol/snapshot.ts";
 
 export type RegistryClientOptions = RegistryConnection & {
   /** Events come over it, in place of a stream; Node's client has one. */
@@ -56,6 +59,7 @@ export type JoinOptions = Omit<BodyInput<"reserve">, "roomType" | "playerId" | "
 
 const isRoom = answerWith<RoomRegistration>({ roomId: "string", address: "string" });
 const isRoomsPage = answerWith<RoomsPage>({ rooms: "object" });
+const isSnapshot = answerWith<RoomSnapshot>({ roomId: "string", seq: "number" });
 const isServer = answerWith<ServerRegistration>({ serverId: "string", status: "string" });
 const isServersPage = answerWith<ServersPage>({ servers: "object" });
 const isReservation = answerWith<Reservation>({ roomId: "string", ticket: "string" });
@@ -153,6 +157,21 @@ export class RegistryClient {
     return this.#http.call("DELETE", roomPath(roomId), isAnything);
   }
 
+  /** The newest snapshot's position, and its state where that is JSON and not large. */
+  getSnapshot(roomId: string): Promise<RegistryResult<RoomSnapshot>> {
+    return this.#http.call("GET", snapshotPath(roomId), isSnapshot);
+  }
+
+  /** Has a shard of the room store its state as it is now. */
+  takeSnapshot(roomId: string): Promise<RegistryResult<RoomSnapshot>> {
+    return this.#http.call("PUT", snapshotPath(roomId), isSnapshot);
+  }
+
+  /** Has every shard of the room go back to the newest snapshot, and on by the log after it. */
+  restoreSnapshot(roomId: string): Promise<RegistryResult<RoomSnapshot>> {
+    return this.#http.call("POST", `${snapshotPath(roomId)}/restore`, isSnapshot);
+  }
+
   /** One page of shards and servers outside; a page may be short and still have a cursor. */
   getServers(
     { kind, type, limit }: ServersQuery = {},
@@ -237,4 +256,8 @@ function roomsQuery(
     parts[`metadata.${key}`] = typeof value === "string" ? `"${value}"` : String(value);
   }
   return parts;
+}
+
+function snapshotPath(roomId: string): string {
+  return `snapshots/${encodeURIComponent(roomId)}`;
 }

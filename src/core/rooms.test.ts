@@ -19,7 +19,7 @@ const whole = (name: string, from: number, to: number) =>
   `${name} must be a whole number from ${from} to ${to}`;
 const roomOptions =
   "shards, capacity, placement, history, maxMessageBytes, publishOverSocket, heartbeatIntervalMs, " +
-  "maxPlayers, seatTtlMs, leaseMs, hostedBy, connectTimeoutMs";
+  "maxPlayers, seatTtlMs, leaseMs, hostedBy, snapshotIntervalMs, snapshotTtlMs, connectTimeoutMs";
 const placements =
   "placement must be one of least-connections, least-players, least-rooms, power-of-two, " +
   "round-robin, random, weighted, fill-first, sticky, nearest, or a function";
@@ -52,6 +52,16 @@ test.each([
   [{ seatTtlMs: 999 }, whole("seatTtlMs", 1_000, 600_000)],
   [{ leaseMs: 9_999 }, "leaseMs must be at least twice heartbeatIntervalMs"],
   [{ leaseMs: 600_001 }, whole("leaseMs", 2_000, 600_000)],
+  [
+    { snapshotIntervalMs: 999 },
+    "snapshotIntervalMs must be 0 or a whole number from 1000 to 3600000",
+  ],
+  [
+    { snapshotIntervalMs: -1 },
+    "snapshotIntervalMs must be 0 or a whole number from 1000 to 3600000",
+  ],
+  [{ snapshotTtlMs: 999 }, whole("snapshotTtlMs", 1_000, 2_592_000_000)],
+  [{ snapshotTtlMs: 29_999 }, "snapshotTtlMs must be at least snapshotIntervalMs (30000)"],
   [{ hostedBy: "redis" }, "hostedBy must be shards or servers"],
   [{ placement: "best" }, placements],
   [{ placement: "toString" }, placements],
@@ -81,6 +91,8 @@ test.each([
   { publishOverSocket: true },
   { maxPlayers: 1_000, seatTtlMs: 600_000, hostedBy: "servers" as const },
   { heartbeatIntervalMs: 1_000, leaseMs: 2_000, seatTtlMs: 1_000, hostedBy: "shards" as const },
+  { snapshotIntervalMs: 0, snapshotTtlMs: 1_000 },
+  { snapshotIntervalMs: 3_600_000, snapshotTtlMs: 2_592_000_000 },
 ])("RT1 the bounds themselves are possible: %j", (options) => {
   expect(defineRooms({ game: options }).typeOf("game:1" as RoomId)).toMatchObject(options);
 });
@@ -97,6 +109,8 @@ const defaults = {
   seatTtlMs: 15_000,
   leaseMs: 15_000,
   hostedBy: null,
+  snapshotIntervalMs: 30_000,
+  snapshotTtlMs: 86_400_000,
   connectTimeoutMs: 10_000,
 };
 

@@ -47,6 +47,13 @@ export type RoomTypeOptions = {
    */
   readonly hostedBy?: "shards" | "servers";
   /**
+   * How often the state of a room that changed is stored, where the class has `getSnapshot`, ms, 1,000
+   * to 3,600,000; 0 for never. Default 30,000.
+   */
+  readonly snapshotIntervalMs?: number;
+  /** How long a snapshot is kept, ms, from `snapshotIntervalMs` to 2,592,000,000. Default 86,400,000. */
+  readonly snapshotTtlMs?: number;
+  /**
    * How long a client that connects waits at most, ms, 100 to 60,000; after half of that another
    * shard is tried. Default 10,000.
    */
@@ -76,6 +83,8 @@ export type RoomType = {
   readonly seatTtlMs: number;
   readonly leaseMs: number;
   readonly hostedBy: "shards" | "servers" | null;
+  readonly snapshotIntervalMs: number;
+  readonly snapshotTtlMs: number;
   readonly connectTimeoutMs: number;
 };
 
@@ -89,6 +98,12 @@ function within(name: string, min: number, max: number) {
     v.minValue(min, allowed),
     v.maxValue(max, allowed),
   );
+}
+
+function zeroOrWithin(name: string, min: number, max: number) {
+  const allowed = `${name} must be 0 or a whole number from ${min} to ${max}`;
+  const isAllowed = (value: number): boolean => value === 0 || (value >= min && value <= max);
+  return v.pipe(v.number(allowed), v.integer(allowed), v.check(isAllowed, allowed));
 }
 
 function wholeNumber(name: string, min: number, max: number, unset: number) {
@@ -129,6 +144,8 @@ const optionsSchema = options("a room type", {
   seatTtlMs: wholeNumber("seatTtlMs", 1_000, 600_000, 15_000),
   leaseMs: v.optional(within("leaseMs", 2_000, 600_000)),
   hostedBy: v.optional(v.picklist(["shards", "servers"], "hostedBy must be shards or servers")),
+  snapshotIntervalMs: v.optional(zeroOrWithin("snapshotIntervalMs", 1_000, 3_600_000), 30_000),
+  snapshotTtlMs: wholeNumber("snapshotTtlMs", 1_000, 2_592_000_000, 86_400_000),
   connectTimeoutMs: wholeNumber("connectTimeoutMs", 100, 60_000, 10_000),
 });
 
@@ -147,6 +164,9 @@ function contradiction(type: v.InferOutput<typeof optionsSchema>): string | null
   }
   if (type.leaseMs !== undefined && type.leaseMs < 2 * type.heartbeatIntervalMs) {
     return "leaseMs must be at least twice heartbeatIntervalMs";
+  }
+  if (type.snapshotTtlMs < type.snapshotIntervalMs) {
+    return `snapshotTtlMs must be at least snapshotIntervalMs (${type.snapshotIntervalMs})`;
   }
   return null;
 }

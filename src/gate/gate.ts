@@ -196,7 +196,7 @@ async function routeMessages(
 async function status(room: RoomId, type: RoomType, ports: GatePorts): Promise<Response | Refusal> {
   const result = await ports.calls.call({ role: "sequencer", id: room }, { type: "status" });
   if (!result.ok) return refusal("unavailable", "the room's sequencer cannot be reached");
-  const { epoch, seq, history, subscribers } = result.value;
+  const { epoch, seq, history, snapshot, subscribers } = result.value;
   const byShard = new Map(subscribers.map((each) => [each.shard, each]));
   const shards = shardsOf(room, type).map((id) => {
     const subscriber = byShard.get(id);
@@ -212,7 +212,12 @@ async function status(room: RoomId, type: RoomType, ports: GatePorts): Promise<R
     };
   });
   const connections = shards.reduce((sum, shard) => sum + shard.connections, 0);
-  return jsonResponse({ room, type: type.name, epoch, seq, connections, shards, history });
+  const snapshotError = subscribers.find((each) => each.stateError !== null)?.stateError;
+  const state = { room, type: type.name, epoch, seq, connections, shards, history, snapshot };
+  return jsonResponse({
+    ...state,
+    ...(snapshotError === undefined ? {} : { snapshotError }),
+  });
 }
 
 function headersTooLarge(headers: Headers): Refusal | null {

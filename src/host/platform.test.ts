@@ -81,7 +81,7 @@ test.each([
   "HT8, HT9 a call to a %s that is never answered fails after %i ms",
   async (role, ms) => {
     const failed = vi.fn<(error: unknown) => void>();
-    const silent = withDeadline(role, new Promise(() => {})).catch(failed);
+    const silent = withDeadline(role, "load", new Promise(() => {})).catch(failed);
     await vi.advanceTimersByTimeAsync(ms - 1);
     expect(failed).not.toHaveBeenCalled();
     await vi.advanceTimersByTimeAsync(1);
@@ -91,8 +91,10 @@ test.each([
 );
 
 test("HT8 a call that is answered, or fails, keeps no timer", async () => {
-  await expect(withDeadline("shard", Promise.resolve(null))).resolves.toBe(null);
-  await expect(withDeadline("shard", Promise.reject(new Error("gone")))).rejects.toThrow("gone");
+  await expect(withDeadline("shard", "load", Promise.resolve(null))).resolves.toBe(null);
+  await expect(withDeadline("shard", "load", Promise.reject(new Error("gone")))).rejects.toThrow(
+    "gone",
+  );
   expect(vi.getTimerCount()).toBe(0);
 });
 

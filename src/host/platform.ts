@@ -36,9 +36,22 @@ const callDeadlineMs = 15_000;
 /** A shard answers from memory, and whoever asks it is waited for: one that hangs is left out. */
 const shardDeadlineMs = 5_000;
 
+/** Hooks of the room class and up to 32 Mi characters of text, in parts. */
+const snapshotDeadlineMs = 60_000;
+
+/** How long the answer to a call is waited for. */
+function deadlineOf(role: Role, type: string): number {
+  if (type === "takeSnapshot" || type === "restoreSnapshot") return snapshotDeadlineMs;
+  return role === "shard" ? shardDeadlineMs : callDeadlineMs;
+}
+
 /** Rejects when a call to another object has no answer in time, so that nothing waits for ever. */
-export async function withDeadline<Value>(role: Role, call: Promise<Value>): Promise<Value> {
-  const ms = role === "shard" ? shardDeadlineMs : callDeadlineMs;
+export async function withDeadline<Value>(
+  role: Role,
+  type: string,
+  call: Promise<Value>,
+): Promise<Value> {
+  const ms = deadlineOf(role, type);
   const answer = await within(ms, async () => ({ value: await call }));
   if (answer === null) throw new Error(`no answer within ${ms} ms`);
   return answer.value;

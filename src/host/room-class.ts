@@ -9,6 +9,7 @@ import { encodePayload, toMessageData, type RawMessage } from "../protocol/paylo
 import type { BroadcastHook } from "../shard/fan-out.ts";
 import { plainRequest } from "../shard/clients.ts";
 import type { Shard } from "../shard/shard.ts";
+import type { StateHooks } from "../shard/state.ts";
 
 /** What a client asked for. The gate has checked it, and its URL stays with its socket. */
 export function clientRequestOf(url: string): ClientRequest {
@@ -101,6 +102,35 @@ export function broadcastHookOf(
       return null;
     },
   };
+}
+
+/**
+ * The class's hooks for its state, where it has `getSnapshot`. `started` resolves when the class may be
+ * called.
+ */
+export function stateHooksOf(
+  room: object,
+  started: () => Promise<void> | null,
+): { state?: StateHooks } {
+  if (!("getSnapshot" in room) || typeof room.getSnapshot !== "function") return {};
+  const getSnapshot = room.getSnapshot as () => unknown;
+  const call = (hook: () => unknown): unknown => {
+    const starting = started();
+    return starting === null ? hook() : starting.then(hook);
+  };
+  return {
+    state: {
+      getSnapshot: () => call(() => getSnapshot.call(room)),
+      onRestore: (snapshot) => call(() => restore(room, snapshot)),
+    },
+  };
+}
+
+function restore(room: object, snapshot: unknown): unknown {
+  if ("onRestore" in room && typeof room.onRestore === "function") {
+    return (room.onRestore as (snapshot: unknown) => unknown).call(room, snapshot);
+  }
+  throw new Error("the room class has getSnapshot and no onRestore");
 }
 
 /** The write as a class with `onRequest` and no `onBroadcast` gets it. */

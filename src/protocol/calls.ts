@@ -5,10 +5,11 @@
  */
 import * as v from "valibot";
 import { isShardId, type ShardId } from "./names.ts";
-import { positionSchema } from "./link.ts";
+import { positionSchema, type Position } from "./link.ts";
 import { payloadSchema } from "./payload.ts";
 import { registryRequestSchema, type RegistryReplies } from "./registry-calls.ts";
 import { failure, success, type Result } from "./result.ts";
+import type { SnapshotInfo } from "./snapshot.ts";
 
 const shardSchema = v.custom<ShardId>((value) => typeof value === "string" && isShardId(value));
 const countSchema = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
@@ -56,6 +57,18 @@ const requestSchemas = {
       type: v.literal("read"),
       position: v.nullable(positionSchema),
       limit: v.optional(v.pipe(countSchema, v.minValue(1))),
+      /** For a shard's state: also what history no longer holds and is kept; the rest is read after it. */
+      isForState: v.optional(v.boolean()),
+    }),
+    /**
+     * What comes after this position is needed until `expiresAt`, since the newest snapshot does not
+     * hold it; `takenAt` is `null` as long as there is none.
+     */
+    v.strictObject({
+      type: v.literal("snapshotted"),
+      position: positionSchema,
+      takenAt: v.nullable(countSchema),
+      expiresAt: countSchema,
     }),
     v.strictObject({ type: v.literal("wake") }),
     /** The room is disposed: nothing is kept, and a later write begins another epoch. */
@@ -88,6 +101,10 @@ const requestSchemas = {
     }),
     /** The room is disposed: clients are closed for good, and nothing is kept. */
     v.strictObject({ type: v.literal("dispose") }),
+    /** Stores the state as it is now. */
+    v.strictObject({ type: v.literal("takeSnapshot") }),
+    /** The state goes back to the newest snapshot, and the log after it is replayed. */
+    v.strictObject({ type: v.literal("restoreSnapshot") }),
   ]),
   registry: registryRequestSchema,
 } as const;
@@ -133,11 +150,15 @@ export type SequencerStatus = {
   readonly seq: number;
   /** Sequence numbers that the log still holds; `first` is above `last` when it holds none. */
   readonly history: { readonly first: number; readonly last: number };
+  /** The newest snapshot that a shard has told of, as long as it is kept. */
+  readonly snapshot: { readonly seq: number; readonly takenAt: number } | null;
   readonly subscribers: readonly {
     readonly shard: ShardId;
     readonly acked: number;
     /** `null` when the shard did not answer. */
     readonly connections: number | null;
+    /** What is wrong with the shard's state. */
+    readonly stateError: string | null;
   }[];
 };
 
@@ -150,6 +171,8 @@ export type LoadReply = {
   readonly reserved: number;
   /** When this was so, by the shard's clock. */
   readonly at?: number | undefined;
+  /** What is wrong with the shard's state, if anything is. */
+  readonly stateError?: string;
 };
 
 type Replies = {
@@ -159,6 +182,7 @@ type Replies = {
     unsubscribe: null;
     status: SequencerStatus;
     read: LogRange;
+    snapshotted: null;
     wake: null;
     dispose: null;
   };
@@ -168,6 +192,8 @@ type Replies = {
     reserve: { readonly expiresAt: number };
     limit: null;
     dispose: null;
+    takeSnapshot: SnapshotInfo;
+    restoreSnapshot: Position;
   };
   registry: RegistryReplies;
 };

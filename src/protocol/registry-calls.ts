@@ -3,6 +3,7 @@
  * partition; calls about servers outside and events go to the hub.
  */
 import * as v from "valibot";
+import { snapshotRequests, type SnapshotReplies } from "./snapshot.ts";
 import { isRoomId, isShardId, type RoomId, type ShardId } from "./names.ts";
 import type {
   HeartbeatAnswer,
@@ -188,6 +189,8 @@ export const registryRequestSchema = v.variant("type", [
   v.strictObject({ type: v.literal("handOver") }),
   /** From a former partition: rows of this one. Those that are there already stay as they are. */
   v.strictObject({ type: v.literal("adopt"), rows: v.record(v.string(), v.unknown()) }),
+
+  ...snapshotRequests,
 ]);
 
 type ShardStatus = ServerStatus;
@@ -224,7 +227,7 @@ export type Figures = {
   readonly counters: Readonly<Record<string, number>>;
 };
 
-export type RegistryReplies = {
+export type RegistryReplies = SnapshotReplies & {
   table: {
     readonly shards: readonly ShardLoad[];
     readonly isLocked: boolean;

@@ -1,4 +1,4 @@
-/** Takes over rows of rooms and locks from a former partition, as many times as they are sent. */
+/** Takes over rows of rooms, locks and snapshots from a former partition, as many times as they are sent. */
 import { partitionOf } from "../core/partitions.ts";
 import { isRoomId } from "../protocol/names.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
@@ -7,14 +7,16 @@ import type { Learning } from "./learning.ts";
 import { lockPrefix, type Locks } from "./locks.ts";
 import type { RegistryOwner, RequestOf } from "./part.ts";
 import { rowPrefix, seatsPrefix, type RoomStore } from "./room-store.ts";
+import { partPrefix, snapshotPrefix, type Snapshots } from "./snapshots.ts";
 
-const prefixes = [rowPrefix, seatsPrefix, lockPrefix];
+const prefixes = [rowPrefix, seatsPrefix, lockPrefix, partPrefix, snapshotPrefix];
 
 type Parts = {
   readonly store: RoomStore;
   readonly learning: Learning;
   readonly hosted: HostedRooms;
   readonly locks: Locks;
+  readonly snapshots: Snapshots;
 };
 
 export class Adoption {
@@ -27,18 +29,21 @@ export class Adoption {
   }
 
   adopt({ rows }: RequestOf<"adopt">): Result<null> {
-    const { store, learning, hosted, locks } = this.#parts;
+    const { store, learning, hosted, locks, snapshots } = this.#parts;
     const { rooms, name } = this.#owner;
     for (const [key, value] of Object.entries(rows)) {
       const prefix = prefixes.find((each) => key.startsWith(each));
       if (prefix === undefined) continue;
-      const named = key.slice(prefix.length);
+      const rest = key.slice(prefix.length);
+      const named = prefix === partPrefix ? rest.slice(0, rest.indexOf("/")) : rest;
       // The caller counts other partitions than this one: both must run the same code first.
       if (partitionOf(named, rooms.deployment.partitions) !== name) {
         return failure("unavailable", `"${named}" belongs to another partition`);
       }
       if (prefix === lockPrefix) locks.adopt({ [key]: value });
       else if (!isRoomId(named)) continue;
+      else if (prefix === partPrefix) snapshots.adoptPart(key, value);
+      else if (prefix === snapshotPrefix) snapshots.adopt(named, value);
       else if (prefix === rowPrefix) store.adopt(named, value);
       else hosted.adopt(named, value);
     }

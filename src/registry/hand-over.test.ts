@@ -11,6 +11,7 @@ import {
 } from "../../test/support/registry-rig.ts";
 import { hub, partitionNames, partitionOf } from "../core/partitions.ts";
 import { defineRooms } from "../core/rooms.ts";
+import { digestOf } from "../protocol/snapshot.ts";
 import type { RegistryRequest } from "./part.ts";
 
 /** Every partition that there has been, on one network and one clock. */
@@ -74,7 +75,8 @@ class Deployment {
   async #wake(name: string, old?: RegistryRig): Promise<void> {
     const rooms = defineRooms({ game: { maxPlayers: 4 } }, { partitions: this.count });
     const rig = new RegistryRig(rooms, name);
-    rig.ports = { ...(old?.ports ?? fakePorts()), clock: this.#ports.clock };
+    const { clock, entropy } = this.#ports;
+    rig.ports = { ...(old?.ports ?? fakePorts()), clock, entropy };
     await rig.start();
     rig.ports.calls.answer = async (call) => {
       if (call.role !== "registry") return this.shards.answer(call);
@@ -206,4 +208,77 @@ test("DI14 a partition takes no room that another keeps, and counts nothing twic
   await expect(rig.report(foreign, { players: ["ann"] })).rejects.toThrow("unavailable");
   expect(await rig.list()).toEqual([]);
   expect((await rig.ask({ type: "figures" })).counters).toEqual({});
+});
+
+function partsOf(name: string): string[] {
+  return [name.repeat(30_000), "", `end of ${name}`];
+}
+
+/** Stores a snapshot of these parts at the partition that keeps the room. */
+async function storeSnapshot(rig: RegistryRig, name: string, parts: string[]): Promise<void> {
+  const room = id(name);
+  const digests = await Promise.all(parts.map(digestOf));
+  const position = { epoch: "e", seq: parts.length };
+  const begun = await rig.ask({ type: "beginSnapshot", room, position, digests });
+  for (const [index, text] of parts.entries()) {
+    await rig.ask({ type: "snapshotPart", room, id: begun.id, index, text });
+  }
+  await rig.ask({ type: "commitSnapshot", room, id: begun.id });
+}
+
+async function readSnapshot(rig: RegistryRig, name: string): Promise<string[]> {
+  const room = id(name);
+  const { id: snapshot, digests } = await rig.ask({ type: "snapshot", room });
+  const parts: string[] = [];
+  for (const index of digests.keys()) {
+    parts.push((await rig.ask({ type: "readSnapshot", room, id: snapshot, index })).text);
+  }
+  return parts;
+}
+
+test("SN14 snapshots go with their rooms when the number of partitions changes, whatever is lost", async () => {
+  const deployment = await new Deployment().deploy(1);
+  const few = names.slice(0, 8);
+  for (const name of few) await storeSnapshot(deployment.named(hub), name, partsOf(name));
+  let calls = 0;
+  deployment.fate = ({ request }) => {
+    if (request.type !== "adopt") return "arrives";
+    calls += 1;
+    return calls % 5 === 0 ? "is lost" : calls % 7 === 0 ? "answer is lost" : "arrives";
+  };
+  await deployment.deploy(3);
+  await waitUntil(deployment, () => few.every((name) => isOnlyAt(deployment, name)));
+  for (const name of few) {
+    expect(await readSnapshot(deployment.at(name), name)).toEqual(partsOf(name));
+  }
+});
+
+/** Whether the room has rows of a snapshot at its own partition and nowhere else. */
+function isOnlyAt(deployment: Deployment, name: string): boolean {
+  return [...deployment.rigs.values()].every((rig) => {
+    const keys = [...rig.ports.storage.rows.keys()];
+    const has = keys.some((key) => key === `snapshot/${name}`);
+    const hasParts = keys.some((key) => key.startsWith(`snapshot-part/${name}/`));
+    const isHere = rig === deployment.at(name);
+    return has === isHere && hasParts === isHere;
+  });
+}
+
+async function waitUntil(deployment: Deployment, isSo: () => boolean): Promise<void> {
+  while (!isSo()) await deployment.pass(1_000);
+}
+
+test("SN14 a snapshot that is there already stays when an older one comes", async () => {
+  const deployment = await new Deployment().deploy(1);
+  const name = names.find((each) => partitionOf(each, 2) !== hub) ?? "";
+  await storeSnapshot(deployment.named(hub), name, ["old"]);
+  deployment.fate = ({ request }) => (request.type === "adopt" ? "is lost" : "arrives");
+  await deployment.deploy(2);
+  await deployment.pass(1_000);
+  await storeSnapshot(deployment.at(name), name, ["new", "er"]);
+  deployment.fate = () => "arrives";
+  await waitUntil(deployment, () => isOnlyAt(deployment, name));
+  expect(await readSnapshot(deployment.at(name), name)).toEqual(["new", "er"]);
+  const rows = [...deployment.at(name).ports.storage.rows.keys()];
+  expect(rows.filter((key) => key.startsWith("snapshot-part/"))).toHaveLength(2);
 });

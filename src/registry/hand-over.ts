@@ -8,6 +8,7 @@ import { backoffMs } from "../core/backoff.ts";
 import { hub, partitionNames, partitionOf } from "../core/partitions.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
 import { asProblem, type RegistryOwner } from "./part.ts";
+import type { Snapshots } from "./snapshots.ts";
 
 const stateKey = "partitions";
 /** Rows of one call. */
@@ -17,23 +18,28 @@ const retryBounds = { baseMs: 1_000, maxMs: 60_000 };
 /** `former`: the most partitions there have been whose rows may not be where they belong. */
 const stateSchema = v.object({ count: v.number(), former: v.nullable(v.number()) });
 
+type Parts = {
+  /** Prefixes of the rows that go with what the rest of their key names. */
+  readonly prefixes: readonly string[];
+  readonly snapshots: Snapshots;
+};
+
 export class HandOver {
   readonly #owner: RegistryOwner;
-  /** Prefixes of the rows that go with what the rest of their key names. */
-  readonly #prefixes: readonly string[];
+  readonly #parts: Parts;
   /** Only at the hub. */
   #former: number | null = null;
   #nextAt: number | null = null;
   #failures = 0;
   #handing: Promise<Result<null>> | null = null;
 
-  private constructor(owner: RegistryOwner, prefixes: readonly string[]) {
+  private constructor(owner: RegistryOwner, parts: Parts) {
     this.#owner = owner;
-    this.#prefixes = prefixes;
+    this.#parts = parts;
   }
 
-  static async start(owner: RegistryOwner, prefixes: readonly string[]): Promise<HandOver> {
-    const handOver = new HandOver(owner, prefixes);
+  static async start(owner: RegistryOwner, parts: Parts): Promise<HandOver> {
+    const handOver = new HandOver(owner, parts);
     if (owner.name === hub) await handOver.#remember();
     else handOver.#nextAt = owner.ports.clock.now();
     return handOver;
@@ -104,7 +110,7 @@ export class HandOver {
   }
 
   async #handAll(): Promise<Result<null>> {
-    for (const prefix of this.#prefixes) {
+    for (const prefix of this.#parts.prefixes) {
       const foreign = new Map<string, [key: string, value: unknown][]>();
       for (const row of await this.#owner.ports.storage.list(prefix)) {
         const { partitions } = this.#owner.rooms.deployment;
@@ -118,6 +124,22 @@ export class HandOver {
         const handed = await this.#hand(to, rows);
         if (!handed.ok) return handed;
       }
+    }
+    return this.#handSnapshots();
+  }
+
+  /** One after the other and in pieces, since all of them may not fit into memory. */
+  async #handSnapshots(): Promise<Result<null>> {
+    const { snapshots } = this.#parts;
+    const { partitions } = this.#owner.rooms.deployment;
+    for (const room of snapshots.rooms()) {
+      const to = partitionOf(room, partitions);
+      if (to === this.#owner.name) continue;
+      for await (const rows of snapshots.export(room)) {
+        const adopted = await this.#owner.ask(to, { type: "adopt", rows });
+        if (!adopted.ok) return failure("unavailable", asProblem(adopted).detail);
+      }
+      snapshots.drop(room);
     }
     return success(null);
   }

@@ -21,7 +21,7 @@ import { Matchmaking } from "./matchmaking.ts";
 import { lockPrefix } from "./locks.ts";
 import { gatherFigures } from "./metrics.ts";
 import { OwedCalls } from "./owed-calls.ts";
-import type { RegistryOwner, RegistryReply, RegistryRequest, Waking } from "./part.ts";
+import type { RegistryOwner, RegistryReply, RegistryRequest, RequestOf, Waking } from "./part.ts";
 import { PlacementTables } from "./placement-tables.ts";
 import { RoomLife } from "./room-life.ts";
 import { RoomQueries } from "./room-queries.ts";
@@ -117,7 +117,7 @@ export class Registry {
       case "change":
         return queries.change(request);
       case "dispose":
-        return life.dispose(request);
+        return this.#dispose(request);
       case "route":
         return matchmaking.route(request);
       case "reserve":
@@ -183,6 +183,14 @@ export class Registry {
     this.#owner.ports.wakeups.durable(durable);
   }
 
+  /** A room that the directory has forgotten may have left a snapshot. */
+  async #dispose(request: RequestOf<"dispose">): Promise<RegistryReply> {
+    const { life, services } = this.#parts;
+    const reply = await life.dispose(request);
+    if (reply.ok || reply.code === "unknown-room") services.snapshots.drop(request.room);
+    return reply;
+  }
+
   /** Calls that this partition makes to itself are no calls. */
   #askSelf<Request extends RegistryRequest>(
     request: Request,
@@ -225,7 +233,11 @@ async function startParts(owner: RegistryOwner): Promise<Parts> {
   const life = new RoomLife(owner, { store, learning, owed, slots });
   const hosted = await HostedRooms.start(owner, { store, life });
   const services = await Services.start(owner);
-  const handOver = await HandOver.start(owner, [rowPrefix, seatsPrefix, lockPrefix]);
+  const { snapshots, locks } = services;
+  const handOver = await HandOver.start(owner, {
+    prefixes: [rowPrefix, seatsPrefix, lockPrefix],
+    snapshots,
+  });
   return {
     services,
     store,
@@ -238,6 +250,6 @@ async function startParts(owner: RegistryOwner): Promise<Parts> {
     queries: new RoomQueries({ store, learning }),
     matchmaking: new Matchmaking(owner, { store, learning, life, hosted }),
     listing: new ServerListing({ store, learning, services }),
-    adoption: new Adoption(owner, { store, learning, hosted, locks: services.locks }),
+    adoption: new Adoption(owner, { store, learning, hosted, locks, snapshots }),
   };
 }

@@ -1,5 +1,6 @@
 /**
- * What a partition does beside rooms: locks of its keys, and at the hub servers outside and events.
+ * What a partition does beside rooms: locks of its keys, snapshots of its rooms, and at the hub
+ * servers outside and events.
  * Gives each request to the part that answers it. Keeps nothing itself.
  */
 import { hub, partitionOf } from "../core/partitions.ts";
@@ -11,14 +12,19 @@ import { EventLog } from "./event-log.ts";
 import { Locks } from "./locks.ts";
 import type { RegistryOwner, RegistryReply, RequestOf } from "./part.ts";
 import { Servers } from "./servers.ts";
+import { Snapshots } from "./snapshots.ts";
 
 type LockRequest = RequestOf<"lock" | "extend" | "release">;
+type SnapshotRequest = RequestOf<
+  "beginSnapshot" | "snapshotPart" | "commitSnapshot" | "snapshot" | "readSnapshot" | "dropSnapshot"
+>;
 type HubRequest = RequestOf<
   "events" | "register" | "heartbeat" | "drain" | "unregister" | "allocate" | "offer" | "vacate"
 >;
 
 type Parts = {
   readonly locks: Locks;
+  readonly snapshots: Snapshots;
   readonly servers: Servers;
   readonly log: EventLog;
   readonly events: EventHub;
@@ -39,6 +45,7 @@ export class Services {
     const ports = { clock, entropy, storage, wakeAt: () => owner.rearm() };
     const parts = {
       locks: await Locks.start(ports),
+      snapshots: await Snapshots.start(ports),
       events: await EventHub.start({ ...ports, count: owner.count }),
       log: new EventLog({
         ...ports,
@@ -64,6 +71,10 @@ export class Services {
     return this.#parts.locks;
   }
 
+  get snapshots(): Snapshots {
+    return this.#parts.snapshots;
+  }
+
   /** Tells whoever has subscribed. */
   emit(event: RegistryEventBody): void {
     const { log, events } = this.#parts;
@@ -72,12 +83,21 @@ export class Services {
     else log.emit(event);
   }
 
-  handle(request: LockRequest | HubRequest): RegistryReply | Promise<RegistryReply> {
+  handle(
+    request: LockRequest | SnapshotRequest | HubRequest,
+  ): RegistryReply | Promise<RegistryReply> {
     switch (request.type) {
       case "lock":
       case "extend":
       case "release":
         return this.#handleLock(request);
+      case "beginSnapshot":
+      case "snapshotPart":
+      case "commitSnapshot":
+      case "snapshot":
+      case "readSnapshot":
+      case "dropSnapshot":
+        return this.#handleSnapshot(request);
       default:
         if (this.#owner.name === hub) return this.#handleAtHub(request);
         return failure("unavailable", `"${hub}" keeps servers and events`);
@@ -96,16 +116,16 @@ export class Services {
   }
 
   nextDeadline(): number | null {
-    const { locks, servers, log, events } = this.#parts;
-    const deadlines = [locks, servers, log, events]
+    const { locks, snapshots, servers, log, events } = this.#parts;
+    const deadlines = [locks, snapshots, servers, log, events]
       .map((part) => part.nextDeadline())
       .filter((at) => at !== null);
     return deadlines.length === 0 ? null : Math.min(...deadlines);
   }
 
   wake(now: number): void {
-    const { locks, servers, log, events } = this.#parts;
-    for (const part of [locks, servers, log, events]) part.wake(now);
+    const { locks, snapshots, servers, log, events } = this.#parts;
+    for (const part of [locks, snapshots, servers, log, events]) part.wake(now);
   }
 
   #handleLock(request: LockRequest): RegistryReply {
@@ -122,6 +142,30 @@ export class Services {
         return locks.extend(request);
       case "release":
         return locks.release(request);
+      default:
+        return request satisfies never;
+    }
+  }
+
+  #handleSnapshot(request: SnapshotRequest): RegistryReply | Promise<RegistryReply> {
+    const { snapshots } = this.#parts;
+    const { room } = request;
+    const type = this.#owner.rooms.typeOf(room);
+    if (type === undefined) return failure("unknown-room-type", `no room type for "${room}"`);
+    switch (request.type) {
+      case "beginSnapshot":
+        return snapshots.begin(room, request.position, request.digests, type.snapshotTtlMs);
+      case "snapshotPart":
+        return snapshots.part(room, request.id, request.index, request.text);
+      case "commitSnapshot":
+        return snapshots.commit(room, request.id);
+      case "snapshot":
+        return snapshots.newest(room);
+      case "readSnapshot":
+        return snapshots.read(room, request.id, request.index);
+      case "dropSnapshot":
+        snapshots.drop(room);
+        return success(null);
       default:
         return request satisfies never;
     }

@@ -71,6 +71,7 @@ test("DL6 a room that never was has nothing", async () => {
     epoch: null,
     head: 0,
     settled: 0,
+    snapshotted: null,
     batches: [],
     keys: [],
     subscribers: new Map(),

@@ -7,6 +7,7 @@
  *   log/SLOT        a batch; `log/SLOT/PART` the rest of one that is larger than a row may be
  *   keys/NUMBER     idempotency keys that outlived the batches they came with
  *   sub/SHARD       a subscriber
+ *   snapshotted     messages after this are not in the newest snapshot
  *   settled         messages up to here were acknowledged by every shard when the links were closed
  */
 import * as v from "valibot";
@@ -28,6 +29,7 @@ export type JournalContents = {
   /** Number of the last message. */
   readonly head: number;
   readonly settled: number;
+  readonly snapshotted: SnapshottedRow | null;
   /** The unbroken run of batches that ends with the newest, in order. */
   readonly batches: readonly JournaledBatch[];
   /** In the order of use. */
@@ -55,6 +57,12 @@ const batchRowSchema = v.object({
   text: v.string(),
 });
 const metaSchema = v.object({ version: v.literal(1), epoch: v.string() });
+const snapshottedSchema = v.object({
+  seq: v.number(),
+  takenAt: v.nullable(v.number()),
+  expiresAt: v.number(),
+});
+export type SnapshottedRow = v.InferOutput<typeof snapshottedSchema>;
 const subscriberSchema = v.object({ subscription: v.string(), seq: v.number() });
 
 export class Journal {
@@ -89,6 +97,10 @@ export class Journal {
       epoch: meta.success ? meta.output.epoch : null,
       head,
       settled: v.parse(v.optional(v.number(), 0), rows.get("settled")),
+      snapshotted: v.parse(
+        v.optional(v.nullable(snapshottedSchema), null),
+        rows.get("snapshotted"),
+      ),
       batches,
       keys: keys.toSorted((one, other) => one.seq - other.seq),
       subscribers: readSubscribers(rows),
@@ -101,6 +113,10 @@ export class Journal {
 
   writeSettled(seq: number): void {
     this.#storage.put({ settled: seq });
+  }
+
+  writeSnapshotted(row: SnapshottedRow): void {
+    this.#storage.put({ snapshotted: row });
   }
 
   writeSubscriber(shard: ShardId, row: SubscriberRow): void {
@@ -116,7 +132,7 @@ export class Journal {
     const slots = Array.from({ length: this.#nextSlot }, (_, slot) => `log/${slot}`);
     const parts = [...live, ...this.#retired].flatMap(partRows);
     const keys = this.#keyRows.map(({ row }) => `keys/${row}`);
-    this.#storage.delete(["meta", "settled", ...slots, ...parts, ...keys]);
+    this.#storage.delete(["meta", "settled", "snapshotted", ...slots, ...parts, ...keys]);
     this.#freeSlots = [];
     this.#nextSlot = 0;
     this.#retired = [];

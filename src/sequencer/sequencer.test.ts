@@ -151,7 +151,7 @@ test("SU1 a shard's subscription is written in the turn that answers it, and sur
   expect([...room.ports.storage.rows.keys()]).toContain("sub/lobby-1");
   await room.restart();
   expect((await room.status()).subscribers).toEqual([
-    { shard: "lobby-1", acked: 1, connections: null },
+    { shard: "lobby-1", acked: 1, connections: null, stateError: null },
   ]);
 });
 
@@ -234,9 +234,10 @@ test("HT5 the status tells epoch, position, history, and what each shard has", a
     epoch,
     seq: 3,
     history: { first: 2, last: 3 },
+    snapshot: null,
     subscribers: [
-      { shard: "lobby-1", acked: 3, connections: 7 },
-      { shard: "lobby-2", acked: 0, connections: null },
+      { shard: "lobby-1", acked: 3, connections: 7, stateError: null },
+      { shard: "lobby-2", acked: 0, connections: null, stateError: null },
     ],
   });
 });

@@ -11,31 +11,25 @@ import type { RoomType } from "../core/rooms.ts";
 import type {
   AnyReply,
   DeliveryCount,
-  LogRange,
   Published,
   PublishRequest,
   RequestTo,
   SequencerStatus,
 } from "../protocol/calls.ts";
-import {
-  sliceFrame,
-  splitFrame,
-  type Position,
-  type UpstreamResult,
-  type UpstreamWrite,
-} from "../protocol/link.ts";
+import { splitFrame, type UpstreamResult, type UpstreamWrite } from "../protocol/link.ts";
 import { payloadUnits, type Payload } from "../protocol/payload.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
 import { BatchBuilder, type Committed, type WriteKey } from "./batch-builder.ts";
+import { historyUnits, readLog } from "./log-reader.ts";
 import { newEpoch } from "./epoch.ts";
 import { CommitQueue } from "./commit-queue.ts";
 import { DeliveryWaiters } from "./delivery-waiters.ts";
 import { Journal, type JournaledBatch } from "./journal.ts";
 import { SharedQuestion } from "./shared-question.ts";
+import { SnapshotNeed } from "./snapshot-need.ts";
 import { Subscribers } from "./subscribers.ts";
 
-/** UTF-16 units of frames that a room keeps as history, and for shards that are behind. */
-const historyUnits = 4 * 1024 * 1024;
+/** UTF-16 units of frames that a room keeps for shards that are behind, and for a snapshot. */
 const backlogUnits = 16 * 1024 * 1024;
 /** After a crash the room is woken this long after something was owed, to deliver it. */
 const recoveryMs = 10_000;
@@ -65,6 +59,7 @@ export class Sequencer {
   readonly #ports: SequencerPorts;
   readonly #journal: Journal;
   readonly #log: DeliveryLog<JournaledBatch>;
+  readonly #snapshotNeed: SnapshotNeed;
   readonly #keys: IdempotencyWindow;
   readonly #queue = new CommitQueue<Write>();
   readonly #counters = new Counters();
@@ -90,6 +85,7 @@ export class Sequencer {
     this.#journal = journal;
     const bounds = { ...type.history, units: historyUnits, backlogUnits };
     this.#log = new DeliveryLog(bounds);
+    this.#snapshotNeed = new SnapshotNeed((row) => journal.writeSnapshotted(row));
     this.#waiters = new DeliveryWaiters((seq) => this.#subscribers.count(seq));
     this.#subscribers = new Subscribers({
       clock: ports.clock,
@@ -121,7 +117,7 @@ export class Sequencer {
 
   async handle(request: RequestTo<"sequencer">): Promise<Reply> {
     if (request.type === "dispose") return success(this.#dispose());
-    if (request.type !== "unsubscribe" && request.type !== "wake") this.#isDisposed = false;
+    if (!isAfterthought(request)) this.#isDisposed = false;
     if (!this.#isDisposed) this.#storeEpoch();
     switch (request.type) {
       case "publish":
@@ -134,7 +130,10 @@ export class Sequencer {
       case "status":
         return success(await this.#status.ask());
       case "read":
-        return success(this.#read(request.position, request.limit));
+        return success(readLog(this.#log, this.#epoch, request, this.#ports.clock.now()));
+      case "snapshotted":
+        if (request.position.epoch === this.#epoch) this.#snapshotNeed.tell(request);
+        return success(null);
       case "wake":
         return success(null);
     }
@@ -157,6 +156,7 @@ export class Sequencer {
     this.#isEpochStored = contents.epoch !== null;
     this.#epoch = contents.epoch ?? newEpoch(this.#ports, "");
     this.#log.restore(contents.batches, contents.head);
+    this.#snapshotNeed.restore(contents.snapshotted);
     for (const use of contents.keys) this.#keys.add(use);
     this.#subscribers.restore(contents.subscribers, contents.settled);
   }
@@ -180,6 +180,7 @@ export class Sequencer {
   #forget(): void {
     this.#journal.clear(this.#log.since(this.#log.start) ?? []);
     this.#log.restore([], 0);
+    this.#snapshotNeed.restore(null);
     this.#keys.clear();
     this.#epoch = newEpoch(this.#ports, this.#epoch);
     this.#isEpochStored = false;
@@ -291,7 +292,11 @@ export class Sequencer {
     for (const use of batch.keys) this.#keys.add(use);
     const { after, through, keys } = batch;
     this.#log.append(this.#journal.append({ after, through, at: now, frame }, keys));
-    this.#journal.release(this.#log.trim(now, this.#subscribers.settledThrough(now)), now);
+    const settled = this.#subscribers.settledThrough(now);
+    const needed = this.#snapshotNeed.through(now, this.#log.head);
+    this.#journal.release(this.#log.trim(now, Math.min(settled, needed)), now);
+    if (this.#snapshotNeed.lost(now, this.#log.head, this.#log.start))
+      this.#counters.increment("snapshot_log_lost");
   }
 
   /** Clients' writes that a shard sent on its link: each has an idempotency key and one message. */
@@ -311,20 +316,6 @@ export class Sequencer {
     );
   }
 
-  /** The log may hold older messages, for shards that are behind: history alone is read. */
-  #read(position: Position | null, limit = Infinity): LogRange {
-    const { head } = this.#log;
-    const start = this.#log.history(this.#ports.clock.now()).first - 1;
-    const seq = position?.epoch === this.#epoch ? position.seq : start;
-    const after = Math.max(Math.min(seq, head), start);
-    const frames: string[] = [];
-    for (const batch of this.#log.since(after) ?? []) {
-      if (batch.after - after >= limit) break;
-      frames.push(batch.after < start ? sliceFrame(batch.frame, start) : batch.frame);
-    }
-    return { epoch: this.#epoch, after, through: head, frames };
-  }
-
   #handleAcknowledged(before: number, acked: number): void {
     this.#queue.acknowledged(before, acked);
     this.#waiters.check();
@@ -341,10 +332,11 @@ export class Sequencer {
     const { calls } = this.#ports;
     const subscribers = await this.#subscribers.status(async (id) => {
       const load = await calls.call({ role: "shard", id }, { type: "load" });
-      return load.ok ? load.value.connections : null;
+      return load.ok ? load.value : null;
     });
     const history = this.#log.history(this.#ports.clock.now());
-    return { epoch: this.#epoch, seq: this.#log.head, history, subscribers };
+    const snapshot = this.#snapshotNeed.newest(this.#ports.clock.now());
+    return { epoch: this.#epoch, seq: this.#log.head, history, snapshot, subscribers };
   }
 
   #wakeNoLaterThan(at: number): void {
@@ -368,4 +360,9 @@ export class Sequencer {
     this.#durableWakeAt = now + recoveryMs;
     this.#ports.wakeups.durable(this.#durableWakeAt);
   }
+}
+
+/** What may come of a room that was disposed, and begins no other life. */
+function isAfterthought({ type }: RequestTo<"sequencer">): boolean {
+  return type === "unsubscribe" || type === "wake" || type === "snapshotted";
 }

@@ -2,7 +2,7 @@
  * The shards that a room's messages are owed to: who they are, durably, and how far each has got.
  * Knows nothing of writes.
  */
-import type { DeliveryCount, SequencerStatus, Subscribed } from "../protocol/calls.ts";
+import type { DeliveryCount, LoadReply, SequencerStatus, Subscribed } from "../protocol/calls.ts";
 import type { Position } from "../protocol/link.ts";
 import type { ShardId } from "../protocol/names.ts";
 import { Delivery, type DeliveryOwner } from "./delivery.ts";
@@ -102,11 +102,12 @@ export class Subscribers {
 
   /** Asks every shard for the number of its clients. */
   status(
-    connections: (shard: ShardId) => Promise<number | null>,
+    ask: (shard: ShardId) => Promise<LoadReply | null>,
   ): Promise<SequencerStatus["subscribers"]> {
     return Promise.all(
       Array.from(this, async ({ shard, acked }) => {
-        return { shard, acked, connections: await connections(shard) };
+        const { connections = null, stateError = null } = (await ask(shard)) ?? {};
+        return { shard, acked, connections, stateError };
       }),
     );
   }

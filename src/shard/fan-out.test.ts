@@ -61,8 +61,8 @@ test("RC2 onBroadcast runs once a message, whatever the number of clients", asyn
   });
   await fanOut.apply(batch(4, ["a", "x"], { volatile: [1], through: 5 }));
   expect(seen).toEqual([
-    { data: "a", epoch: "e1", seq: 5, topic: null, at: 7, isReplay: false },
-    { data: "x", epoch: "e1", seq: null, topic: null, at: 7, isReplay: false },
+    { data: "a", epoch: "e1", seq: 5, topic: null, at: 7, isReplay: false, isRestoring: false },
+    { data: "x", epoch: "e1", seq: null, topic: null, at: 7, isReplay: false, isRestoring: false },
   ]);
   for (const { sent } of sockets) expect(sent).toEqual(["a", "x"]);
 });

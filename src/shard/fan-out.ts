@@ -26,10 +26,16 @@ export type BroadcastMessage = {
   /** When the room took it, epoch milliseconds. */
   readonly at: number;
   /**
-   * The message is read again from the log for a client that comes back: the hook must answer as it
-   * did, or would have, the first time, and count nothing twice.
+   * The message is read again from the log: the hook must answer as it did, or would have, the first
+   * time, and have no effects on the world.
    */
   readonly isReplay: boolean;
+  /**
+   * A replay that rebuilds the state of the class after `onRestore`: it must take the message into its
+   * state, and what it returns is sent to nobody. Any other replay is for a client that comes back,
+   * and the state must not take it in twice.
+   */
+  readonly isRestoring: boolean;
 };
 
 /** Text, bytes, or `null` for nothing. */
@@ -38,10 +44,21 @@ type Broadcast = RawMessage | null;
 /** What the clients of this shard get for a message. */
 export type BroadcastHook = (message: BroadcastMessage) => Broadcast | Promise<Broadcast>;
 
+/** The state of the class, where it keeps one. */
+export type Folding = {
+  /** Before a batch is handed to the class: it must hold what comes before it. */
+  prepare(): void | Promise<unknown>;
+  /** The class has these messages in its state already. */
+  throughOf(epoch: string): number;
+  /** The class was handed what comes after `from`. */
+  handed(epoch: string, from: number, through: number): void;
+};
+
 export type FanOutOwner = {
   readonly clock: Clock;
   /** Left out when the room class has none: clients get the data itself. */
   readonly onBroadcast?: BroadcastHook;
+  readonly folding?: Folding;
   /** The hook threw or returned what cannot be sent; the message reaches no client of this shard. */
   readonly onHookError: (error: unknown) => void;
 };
@@ -87,12 +104,15 @@ export class FanOut {
     else if (epoch < this.#position.epoch) return "stale";
     else if (epoch > this.#position.epoch) this.reset({ epoch, seq: after });
     else if (after > this.#position.seq) return "gap";
-    const known = this.#position?.seq ?? after;
-    const messages = this.#transform(messagesOf(batch, known), batch, false);
-    if (messages instanceof Promise) {
-      return messages.then((transformed) => this.#deliver(batch, transformed));
-    }
-    return this.#deliver(batch, messages);
+    const preparing = this.#owner.folding?.prepare();
+    if (preparing instanceof Promise) return preparing.then(() => this.#hand(batch));
+    return this.#hand(batch);
+  }
+
+  /** Hands the class messages for its state alone. */
+  async refold(batch: BatchFrame, after: number, through: number): Promise<void> {
+    const messages = messagesOf(batch, after).filter(({ seq }) => seq !== null && seq <= through);
+    await this.#transform(messages, batch, "restore");
   }
 
   /** The messages of a batch that lies in the past, as clients that come back are to get them. */
@@ -100,8 +120,18 @@ export class FanOut {
     const messages = messagesOf(batch, batch.after).filter(
       ({ seq }) => seq !== null && seq <= before,
     );
-    const transformed = await this.#transform(messages, batch, true);
+    const transformed = await this.#transform(messages, batch, "resume");
     return splitBatch(batch.after, Math.min(batch.through, before), batch.at, transformed);
+  }
+
+  #hand(batch: BatchFrame): Applied | Promise<Applied> {
+    const known = this.#position?.seq ?? batch.after;
+    const messages = this.#transform(messagesOf(batch, known), batch, "live");
+    const deliver = (transformed: readonly ShardMessage[]): Applied => {
+      this.#owner.folding?.handed(batch.epoch, known, batch.through);
+      return this.#deliver(batch, transformed);
+    };
+    return messages instanceof Promise ? messages.then(deliver) : deliver(messages);
   }
 
   /** While the hook was at work everybody may have left, and others been welcomed further on. */
@@ -120,11 +150,13 @@ export class FanOut {
   #transform(
     messages: readonly ShardMessage[],
     batch: BatchFrame,
-    isReplay: boolean,
+    purpose: "live" | "resume" | "restore",
   ): readonly ShardMessage[] | Promise<readonly ShardMessage[]> {
-    const { onBroadcast } = this.#owner;
+    const { onBroadcast, folding } = this.#owner;
     if (onBroadcast === undefined) return messages;
     const { epoch, at } = batch;
+    const folded = folding?.throughOf(epoch) ?? 0;
+    const isRestoring = purpose === "restore";
     const kept: ShardMessage[] = [];
     const keep = (message: ShardMessage, result: Broadcast): void => {
       if (result === null) return;
@@ -134,8 +166,9 @@ export class FanOut {
     };
     const hand = (message: ShardMessage): void | Promise<void> => {
       const { data, seq, topic } = message;
+      const isReplay = purpose !== "live" || (seq !== null && seq <= folded);
       try {
-        const result = onBroadcast({ data, epoch, seq, topic, at, isReplay });
+        const result = onBroadcast({ data, epoch, seq, topic, at, isReplay, isRestoring });
         if (!(result instanceof Promise)) return keep(message, result);
         return result.then((later) => keep(message, later)).catch(this.#owner.onHookError);
       } catch (error) {

@@ -109,6 +109,13 @@ export class Intake {
     this.#owner.onBroken();
   }
 
+  /** Runs between two batches: frames that come meanwhile wait. */
+  between<Value>(work: () => Promise<Value>): Promise<Value> {
+    const result = (this.#working ?? Promise.resolve()).then(work);
+    void this.#track(result.then(nothing, nothing));
+    return result;
+  }
+
   /** False when there is no link to send on. */
   send(frame: string): boolean {
     if (this.#link === null) return false;
@@ -130,7 +137,10 @@ export class Intake {
       this.#working === null
         ? this.#take(link, frame)
         : this.#working.then(() => this.#take(link, frame));
-    if (!(work instanceof Promise)) return;
+    return work instanceof Promise ? this.#track(work) : undefined;
+  }
+
+  #track(work: Promise<void>): Promise<void> {
     const tracked: Promise<void> = work.then(() => {
       if (this.#working === tracked) this.#working = null;
     });
@@ -210,3 +220,5 @@ export class Intake {
     this.#owner.upstream.linkEnded();
   }
 }
+
+function nothing(): void {}

@@ -26,6 +26,7 @@ import { Intake, type IncomingLink } from "./intake.ts";
 import { LoadReporter } from "./load-reporter.ts";
 import type { ProtocolClient } from "./protocol-client.ts";
 import { Renewal } from "./renewal.ts";
+import { answerStateCall, State, type StateCall, type StateHooks } from "./state.ts";
 import { Subscription } from "./subscription.ts";
 import { Upstream } from "./upstream.ts";
 
@@ -36,6 +37,8 @@ export type ShardPorts = ObjectPorts & {
   /** The registry object that keeps this room. */
   readonly registry: string;
   readonly onBroadcast?: BroadcastHook;
+  /** Left out when the room class keeps no state. */
+  readonly state?: StateHooks;
   /** Has the platform answer `ping` with `pong` for all sockets, or no longer, where it can. */
   readonly setAutoPong?: (isOn: boolean) => void;
   /** False when the hook has effects that a message read again must not have. Default true. */
@@ -44,6 +47,8 @@ export type ShardPorts = ObjectPorts & {
   /** Tests take smaller ones. */
   readonly bounds?: AudienceBounds;
 };
+
+type Reply = Result<AnyReply<"shard">>;
 
 /** What outlives the object's memory, written when a subscription begins and when a link ends. */
 const rowSchema = v.object({ subscription: v.string(), position: positionSchema });
@@ -58,6 +63,7 @@ export class Shard {
   readonly #subscription: Subscription;
   readonly #renewal: Renewal;
   readonly #reporter: LoadReporter;
+  readonly #state: State | null;
   readonly #counters = new Counters();
   /** Links that opened before the answer to `subscribe` came. */
   readonly #earlyLinks = new Set<IncomingLink>();
@@ -84,8 +90,10 @@ export class Shard {
       },
       onLeft: () => this.#lingerIfEmpty(),
     });
+    this.#state = this.#stateOf(id, type, ports);
     this.#fanOut = new FanOut(this.#clients.audience, {
       clock,
+      ...(this.#state === null ? {} : { folding: this.#state }),
       ...(ports.onBroadcast === undefined ? {} : { onBroadcast: ports.onBroadcast }),
       onHookError: (error) => {
         count("room_hook_errors");
@@ -135,10 +143,19 @@ export class Shard {
     return this.#clients.size;
   }
 
-  handle(request: RequestTo<"shard">): Result<AnyReply<"shard">> {
+  handle(request: Exclude<RequestTo<"shard">, StateCall>): Reply;
+  handle(request: RequestTo<"shard">): Reply | Promise<Reply>;
+  handle(request: RequestTo<"shard">): Reply | Promise<Reply> {
     switch (request.type) {
       case "load":
-        return success({ ...this.#clients.load, at: this.#ports.clock.now() });
+        return success({
+          ...this.#clients.load,
+          ...this.#state?.load,
+          at: this.#ports.clock.now(),
+        });
+      case "takeSnapshot":
+      case "restoreSnapshot":
+        return answerStateCall(this.#state, request);
       case "dispose":
         this.#dispose();
         return success(null);
@@ -159,9 +176,19 @@ export class Shard {
     const entered = this.#clients.enter(connection, request, claim);
     if (!entered.ok) return entered;
     const subscribed = await this.#subscription.ensure();
-    if (subscribed.ok && (await this.#reach(request.resume))) return entered;
+    // Who is here already shows that the room goes on without its state.
+    const isReady = subscribed.ok && ((await this.stateReady()) !== false || this.connections > 0);
+    if (isReady && (await this.#reach(request.resume))) return entered;
     this.release(entered.value);
-    return failure("unavailable", "the room's sequencer cannot be reached");
+    return failure("unavailable", "the room's sequencer or its state cannot be reached");
+  }
+
+  /**
+   * Resolves when the class has the state that its clients may expect, or will not have it soon;
+   * `null` when it has.
+   */
+  stateReady(): Promise<unknown> | null {
+    return this.#state === null || this.#state.isCurrent ? null : this.#state.ready();
   }
 
   /** Gives an admitted place back; a ticket that was used for it is good again. */
@@ -250,6 +277,7 @@ export class Shard {
     }
     this.#renewal.wake(now);
     this.#clients.expire(now);
+    this.#state?.wake(now);
     this.#history.expire(now);
     this.#intake.recheck();
     this.#armWake();
@@ -316,6 +344,13 @@ export class Shard {
     return here?.epoch === position.epoch && here.seq === position.seq;
   }
 
+  #stateOf(shard: ShardId, type: RoomType, ports: ShardPorts): State | null {
+    const parts = { fanOut: () => this.#fanOut, intake: () => this.#intake };
+    const count = (what: string): void => this.#counters.increment(what);
+    const told = { count, onFailed: () => this.#reporter.changed(), rearm: () => this.#armWake() };
+    return State.of({ ...ports, shard, type, ...parts, ...told });
+  }
+
   async #reach(position: Position | null): Promise<boolean> {
     if (position === null || this.#ports.canReplay === false) return true;
     const reached = this.#history.reach(position);
@@ -357,6 +392,7 @@ export class Shard {
       this.#lingerUntil,
       this.#renewal.nextDeadline(),
       ...this.#clients.nextDeadlines(),
+      ...(this.#state?.nextDeadlines() ?? []),
       this.#history.nextDeadline(),
       this.#intake.nextDeadline(),
     ];

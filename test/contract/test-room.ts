@@ -34,6 +34,8 @@ const statusSchema = v.strictObject({
     }),
   ),
   history: v.strictObject({ first: count, last: count }),
+  snapshot: v.nullable(v.strictObject({ seq: count, takenAt: count })),
+  snapshotError: v.optional(v.string()),
 });
 type Status = v.InferOutput<typeof statusSchema>;
 

@@ -1,6 +1,7 @@
 /** The shipped app and the test app, each under a `partykit dev` of its own. */
 import { afterAll, beforeAll, describe } from "vitest";
 import { describeRoomClasses, describeRooms } from "../contract/rooms-contract.ts";
+import { describeState } from "../contract/state-contract.ts";
 import { startPartykitDev, type PartykitDev } from "../support/partykit-dev.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { partykitHost } from "./partykit-host.ts";
@@ -22,6 +23,12 @@ describe("the test app", () => {
   const host = partykitHost("the test app on PartyKit", undefined, port);
   describeRooms(host);
   describeRoomClasses(host);
+});
+
+describe("the test app with a token", () => {
+  const config = "test/support/apps/partykit/partykit.json";
+  const port = serve(config, { PARTYSHARD_ADMIN_TOKEN: adminToken });
+  describeState(partykitHost("PartyKit", adminToken, port));
 });
 
 /** Serves an app while the tests of a block run. */

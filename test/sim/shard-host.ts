@@ -101,7 +101,7 @@ export class ShardHost implements Hosting<Shard> {
     );
   }
 
-  handle(shard: Shard, request: unknown): Result<unknown> {
+  async handle(shard: Shard, request: unknown): Promise<Result<unknown>> {
     const parsed = parseRequest("shard", request);
     if (!parsed.ok) return parsed;
     const { shard: id, seats } = this.#options;

@@ -121,7 +121,10 @@ export class GateRig {
         return { ok: true, value: { text: "partyshard_rooms 1\n" } };
       case "status": {
         const history = { first: 1, last: 9 };
-        return { ok: true, value: { epoch: "e", seq: 9, history, subscribers: [] } };
+        return {
+          ok: true,
+          value: { epoch: "e", seq: 9, history, snapshot: null, subscribers: [] },
+        };
       }
       default:
         return { ok: true, value: null };

@@ -11,6 +11,7 @@ import { reserveSeats, routePlayer } from "./matchmaking.ts";
 import { health, metrics } from "./metrics.ts";
 import { changeRoom, createRoom, deleteRoom, listRooms, readRoom } from "./rooms.ts";
 import { findRoutes, route, routeWithBody, type Ask, type Route } from "./route.ts";
+import { readSnapshot, restoreSnapshot, takeSnapshot } from "./snapshots.ts";
 import {
   drainServer,
   heartbeat,
@@ -41,6 +42,9 @@ const routes: readonly Route[] = [
   routeWithBody("POST", "locks/:", "admin", "acquireLock", acquireLock),
   routeWithBody("PUT", "locks/:", "admin", "extendLock", extendLock),
   route("DELETE", "locks/:", "admin", releaseLock),
+  route("GET", "snapshots/:", "admin", readSnapshot),
+  route("PUT", "snapshots/:", "admin", takeSnapshot),
+  route("POST", "snapshots/:/restore", "admin", restoreSnapshot),
   route("GET", eventsPath, "admin", subscribe),
   routeWithBody("POST", eventsPath, "admin", "announce", announce),
   route("GET", "metrics", "admin", metrics),

@@ -44,6 +44,7 @@ export function createCaller(parties: Party.Context["parties"]): Caller {
         const init = { method: "POST", body: JSON.stringify(request) };
         const response = await withDeadline(
           to.role,
+          request.type,
           stub(parties, to.role, to.id).fetch(`/${callPath}`, init),
         );
         if (response.ok) return await response.json<Result<ReplyTo<R, Request>>>();

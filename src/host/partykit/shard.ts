@@ -16,7 +16,7 @@ import type { ClientSocket } from "../../shard/clients.ts";
 import type { IncomingLink } from "../../shard/intake.ts";
 import { Shard } from "../../shard/shard.ts";
 import { linkPath, seatClaimOf, seatHeader, WakeTimer } from "../platform.ts";
-import { broadcastHookOf, ClientEnds, clientRequestOf } from "../room-class.ts";
+import { broadcastHookOf, ClientEnds, clientRequestOf, stateHooksOf } from "../room-class.ts";
 import { answerFromOutside, type PartyClass } from "./gate.ts";
 import { answerCall, createCaller, createObjectPorts, openSocket } from "./ports.ts";
 import { roomWithoutLinks } from "./room-without-links.ts";
@@ -93,6 +93,7 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
         registry: rooms.partitionOf(roomOfShard(id)),
         onHookError: (error: unknown) => this.#report(error),
         ...broadcastHookOf(this, id, this.#ownOnRequest()),
+        ...stateHooksOf(this, () => null),
       };
       await super.onStart?.();
       this.#shard = await Shard.start(id, type, ports, clients, this.#links.values());
@@ -157,7 +158,10 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
         return this.#role.handleLinkMessage(link, typeof message === "string" ? message : "");
       }
       const forClass = this.#ends.receive(this.#role, sender, message);
-      if (forClass !== null) return super.onMessage?.(forClass, sender);
+      if (forClass === null) return;
+      const ready = this.#role.stateReady();
+      if (ready === null) return super.onMessage?.(forClass, sender);
+      return ready.then(() => super.onMessage?.(forClass, sender));
     }
 
     override onClose(connection: Party.Connection): void | Promise<void> {

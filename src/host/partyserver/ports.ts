@@ -60,6 +60,7 @@ export function createCaller(bindings: Bindings): Caller {
         const stub = namespaces[to.role].getByName(to.id);
         const reply: unknown = await withDeadline(
           to.role,
+          request.type,
           Promise.resolve(stub.partyshardCall(request)),
         );
         return reply as Result<ReplyTo<R, Request>>;

@@ -14,7 +14,7 @@ import { plainRequest, type ClientSocket } from "../../shard/clients.ts";
 import type { Entry, Refused } from "../../shard/admission.ts";
 import { Shard } from "../../shard/shard.ts";
 import { connectionOf, seatClaimOf, seatHeader, WakeTimer } from "../platform.ts";
-import { broadcastHookOf, ClientEnds, clientRequestOf } from "../room-class.ts";
+import { broadcastHookOf, ClientEnds, clientRequestOf, stateHooksOf } from "../room-class.ts";
 import { createObjectPorts, linkHeader, openSocket, type Bindings } from "./ports.ts";
 
 /** Answers `ping` without waking the shard. */
@@ -64,6 +64,7 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
           onHookError: (error: unknown) => this.onException(error),
           setAutoPong: (isOn: boolean) => ctx.setWebSocketAutoResponse(isOn ? autoPong : undefined),
           ...broadcastHookOf(this, id, this.#ownOnRequest()),
+          ...stateHooksOf(this, () => this.__unsafe_ensureInitialized()),
         };
         const links = this.#links.values();
         this.#shard = await Shard.start(id, type, ports, this.#survivors(), links);
@@ -122,7 +123,10 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
 
     override onMessage(connection: Connection, message: WSMessage): void | Promise<void> {
       const forClass = this.#ends.receive(this.#role, connection, message);
-      if (forClass !== null) return super.onMessage(connection, forClass);
+      if (forClass === null) return;
+      const ready = this.#role.stateReady();
+      if (ready === null) return super.onMessage(connection, forClass);
+      return ready.then(() => super.onMessage(connection, forClass));
     }
 
     override async webSocketMessage(socket: WebSocket, message: WSMessage): Promise<void> {

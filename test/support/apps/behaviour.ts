@@ -22,6 +22,8 @@ export type Platform = {
   reset(): void;
 };
 
+type Sum = { readonly total: number; readonly count: number };
+
 type Hook = (message: BroadcastMessage) => Data | null | Promise<Data | null>;
 
 /** Shards that were told to stick, which outlives them, until another one frees them. */
@@ -33,6 +35,8 @@ export class Behaviour {
   /** Another one after the object has lost its memory. */
   readonly #life = crypto.randomUUID();
   #gate = Promise.withResolvers<undefined>();
+  #sum: Sum = { total: 0, count: 0 };
+  #failing = "";
 
   constructor(platform: Platform) {
     this.#platform = platform;
@@ -50,11 +54,37 @@ export class Behaviour {
         return (message) => this.#wait(message);
       case "throwing":
         return (message) => fail(message);
+      case "adding":
+      case "solo":
+        return (message) => this.#add(message);
+      case "forgetful":
+        return ({ data }) => {
+          this.#failing = String(data);
+          return data;
+        };
       case "witness":
         return ({ data, isReplay }) => `${isReplay ? "again" : "new"}: ${String(data)}`;
       default:
         return (message) => message.data;
     }
+  }
+
+  /** The class's `getSnapshot`, or `undefined` where the type keeps no state. */
+  get getSnapshot(): (() => unknown) | undefined {
+    switch (this.#type) {
+      case "adding":
+      case "solo":
+        return () => ({ ...this.#sum });
+      case "forgetful":
+        return () => this.#fail();
+      default:
+        return undefined;
+    }
+  }
+
+  onRestore(snapshot: unknown): void {
+    if (this.#type === "forgetful") throw new Error("failed on purpose");
+    this.#sum = snapshot as Sum;
   }
 
   async onStart(): Promise<void> {
@@ -76,6 +106,9 @@ export class Behaviour {
         return;
       case "life":
         sender.send(this.#life);
+        return;
+      case "sum":
+        sender.send(`${this.#sum.total} of ${this.#sum.count}`);
         return;
       case "who":
         sender.send(sender.id);
@@ -130,6 +163,19 @@ export class Behaviour {
     const text = await request.text();
     if (text === "throw") throw new Error("failed on purpose");
     this.#platform.broadcast(`${request.method} ${request.headers.get("content-type")} ${text}`);
+  }
+
+  #add({ data, isReplay, isRestoring }: BroadcastMessage): Data {
+    const { total, count } = this.#sum;
+    if (isRestoring || !isReplay) this.#sum = { total: total + Number(data), count: count + 1 };
+    return data;
+  }
+
+  #fail(): unknown {
+    if (this.#failing === "throw") throw new Error("failed on purpose");
+    if (this.#failing === "large") return "x".repeat(32 * 1024 * 1024);
+    if (this.#failing === "long") return "x".repeat(5 * 1024 * 1024);
+    return this.#failing === "function" ? () => 0 : { last: this.#failing };
   }
 
   #transform({ data, seq }: BroadcastMessage): Data | null {

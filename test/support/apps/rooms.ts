@@ -23,6 +23,12 @@ export const rooms = defineRooms({
   throwing: { shards: 1 },
   /** Has `onRequest` and no `onBroadcast`. */
   requests: { shards: 2 },
+  /** Adds up the numbers that it is sent, and stores the sum when it is told to. */
+  adding: { shards: 2, snapshotIntervalMs: 0, history: { messages: 5 } },
+  /** The same, on one shard. */
+  solo: { shards: 1, snapshotIntervalMs: 0, history: { messages: 5 } },
+  /** Gives no state: see `behaviour.ts`. */
+  forgetful: { shards: 1, snapshotIntervalMs: 0 },
   /** Does not end its `onStart` again once it was told to `stick`, until it is freed. */
   sticking: { shards: 1, connectTimeoutMs: 6_000 },
   /** On game servers outside, which are noticed to be gone after two seconds. */

@@ -11,6 +11,7 @@ const crashSequencer = "crash the sequencer";
 class TestRoom implements Party.Server {
   readonly #room: Party.Room;
   readonly onBroadcast: Behaviour["onBroadcast"];
+  readonly getSnapshot: Behaviour["getSnapshot"];
   readonly #behaviour: Behaviour;
 
   constructor(room: Party.Room) {
@@ -23,6 +24,11 @@ class TestRoom implements Party.Server {
       reset: () => void room.blockConcurrencyWhile(() => Promise.reject(new Error("reset"))),
     });
     this.onBroadcast = this.#behaviour.onBroadcast;
+    this.getSnapshot = this.#behaviour.getSnapshot;
+  }
+
+  onRestore(snapshot: unknown): void {
+    this.#behaviour.onRestore(snapshot);
   }
 
   onStart(): Promise<void> {

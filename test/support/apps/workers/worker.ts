@@ -12,6 +12,7 @@ import { rooms } from "../rooms.ts";
 
 class TestRoom extends Server {
   readonly onBroadcast: Behaviour["onBroadcast"];
+  readonly getSnapshot: Behaviour["getSnapshot"];
   readonly #behaviour: Behaviour;
 
   constructor(ctx: DurableObjectState, env: Bindings) {
@@ -24,6 +25,11 @@ class TestRoom extends Server {
       reset: () => void ctx.blockConcurrencyWhile(() => Promise.reject(new Error("reset"))),
     });
     this.onBroadcast = this.#behaviour.onBroadcast;
+    this.getSnapshot = this.#behaviour.getSnapshot;
+  }
+
+  onRestore(snapshot: unknown): void {
+    this.#behaviour.onRestore(snapshot);
   }
 
   override onStart(): Promise<void> {

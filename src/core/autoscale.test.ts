@@ -1,0 +1,82 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { shardId, type RoomId } from "../protocol/names.ts";
+import { Autoscale, calmMs, type ScaledShard } from "./autoscale.ts";
+
+const bounds = { min: 1, max: 32 };
+
+function shards(...loads: readonly number[]): ScaledShard[] {
+  return loads.map((connections, index) => ({
+    id: shardId("room" as RoomId, index + 1),
+    isDraining: false,
+    connections,
+    capacity: 100,
+  }));
+}
+
+const stay = { type: "stay" };
+
+test("AS1 shards are added when the mean passes 0.7, until it is at most 0.5", () => {
+  const scale = new Autoscale();
+  expect(scale.decide(shards(70), bounds, false, 0)).toEqual(stay);
+  expect(scale.decide(shards(71), bounds, false, 0)).toEqual({ type: "grow", by: 1 });
+  expect(scale.decide(shards(90, 95, 98), bounds, false, 0)).toEqual({ type: "grow", by: 3 });
+});
+
+test("AS1 a client that found no place adds a shard, whatever the reports say, up to the maximum", () => {
+  const scale = new Autoscale();
+  expect(scale.decide(shards(10), bounds, true, 0)).toEqual({ type: "grow", by: 1 });
+  expect(scale.decide(shards(100, 100), { min: 1, max: 2 }, true, 0)).toEqual(stay);
+});
+
+test("AS2 the emptiest is drained when the others would be used at most 0.4, for a minute", () => {
+  const scale = new Autoscale();
+  const calm = shards(30, 10, 35);
+  expect(scale.decide(calm, bounds, false, 0)).toEqual(stay);
+  expect(scale.nextDeadline()).toBe(calmMs);
+  expect(scale.decide(calm, bounds, false, calmMs - 1)).toEqual(stay);
+  expect(scale.decide(calm, bounds, false, calmMs)).toEqual({ type: "drain", shard: "room-2" });
+});
+
+test("AS2 a busy moment begins the minute anew, and the minimum stays", () => {
+  const scale = new Autoscale();
+  scale.decide(shards(30, 10), bounds, false, 0);
+  scale.decide(shards(40, 40), bounds, false, 1_000);
+  expect(scale.decide(shards(30, 10), bounds, false, calmMs)).toEqual(stay);
+  const two = new Autoscale();
+  two.decide(shards(0, 0), { min: 2, max: 4 }, false, 0);
+  expect(two.decide(shards(0, 0), { min: 2, max: 4 }, false, calmMs)).toEqual(stay);
+});
+
+test("AS2 one shard drains at a time, and its clients count for the others", () => {
+  const [first, ...others] = shards(20, 35, 35);
+  if (first === undefined) throw new Error("no shard");
+  const draining = [{ ...first, isDraining: true }, ...others];
+  const scale = new Autoscale();
+  scale.decide(draining, bounds, false, 0);
+  expect(scale.decide(draining, bounds, false, calmMs)).toEqual(stay);
+  const full = [{ ...first, connections: 80, isDraining: true }, ...others];
+  expect(scale.decide(full, bounds, false, calmMs)).toMatchObject({ type: "grow" });
+});
+
+test("AS3 an audience that stays the same is never scaled to and fro", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 3_000 }), fc.nat(31), (clients, extra) => {
+      const scale = new Autoscale();
+      let count = 1 + extra;
+      const directions: string[] = [];
+      for (let minute = 0; minute < 80; minute += 1) {
+        const spread = Array.from({ length: count }, (_, index) =>
+          Math.floor((clients + index) / count),
+        );
+        const decision = scale.decide(shards(...spread), bounds, false, minute * calmMs);
+        if (decision.type === "grow") count += decision.by;
+        if (decision.type === "drain") count -= 1;
+        if (decision.type !== "stay") directions.push(decision.type);
+        expect(count).toBeGreaterThanOrEqual(bounds.min);
+        expect(count).toBeLessThanOrEqual(bounds.max);
+      }
+      expect(new Set(directions).size).toBeLessThanOrEqual(1);
+    }),
+  );
+});

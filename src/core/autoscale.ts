@@ -1,0 +1,89 @@
+/**
+ * How many shards a room is to have: more before they are full, fewer when the rest hold everybody
+ * with room to spare. Pure; time comes in. Knows nothing of how shards are added or drained.
+ */
+import type { ShardId } from "../protocol/names.ts";
+
+/** Used share of the shards' capacity, as a mean, above which shards are added. */
+const growAbove = 0.7;
+/** Shards are added until the mean is below this. */
+const growTo = 0.5;
+/** One is drained only while the others would be used no more than this: far below `growAbove`. */
+const shrinkBelow = 0.4;
+/** For so long it must have been so, so that a lull does not cost a wave of reconnects. */
+export const calmMs = 60_000;
+
+export type ScaledShard = {
+  readonly id: ShardId;
+  readonly isDraining: boolean;
+  readonly connections: number;
+  readonly capacity: number;
+};
+
+export type ShardBounds = { readonly min: number; readonly max: number };
+
+export type Scaling =
+  | { readonly type: "stay" }
+  /** So many shards more. */
+  | { readonly type: "grow"; readonly by: number }
+  | { readonly type: "drain"; readonly shard: ShardId };
+
+export class Autoscale {
+  /** Since when one shard could be spared; `null` while none can. */
+  #calmSince: number | null = null;
+
+  /** When to ask again though nothing was reported, or `null`. */
+  nextDeadline(): number | null {
+    return this.#calmSince === null ? null : this.#calmSince + calmMs;
+  }
+
+  /** `isRefusing`: a client found no place, whatever the reports say. */
+  decide(
+    shards: readonly ScaledShard[],
+    { min, max }: ShardBounds,
+    isRefusing: boolean,
+    now: number,
+  ): Scaling {
+    const serving = shards.filter((shard) => !shard.isDraining);
+    // Clients of a draining shard are about to come to the others.
+    const clients = shards.reduce((sum, { connections }) => sum + connections, 0);
+    const capacity = serving.reduce((sum, shard) => sum + shard.capacity, 0);
+    const mean = capacity / Math.max(1, serving.length);
+    if (serving.length < max && (isRefusing || clients > growAbove * capacity)) {
+      this.#calmSince = null;
+      const enough = Math.ceil(clients / (growTo * mean)) || min;
+      const by = Math.min(max, Math.max(enough, serving.length + 1)) - serving.length;
+      return { type: "grow", by };
+    }
+    if (serving.length < min) return { type: "grow", by: min - serving.length };
+    return this.#shrink(serving, clients, capacity, min, now, serving.length < shards.length);
+  }
+
+  #shrink(
+    serving: readonly ScaledShard[],
+    clients: number,
+    capacity: number,
+    min: number,
+    now: number,
+    isDraining: boolean,
+  ): Scaling {
+    const emptiest = serving.reduce<ScaledShard | undefined>(
+      (least, shard) =>
+        least === undefined || shard.connections <= least.connections ? shard : least,
+      undefined,
+    );
+    const isSpare =
+      emptiest !== undefined &&
+      !isDraining &&
+      serving.length > min &&
+      clients <= shrinkBelow * (capacity - emptiest.capacity);
+    if (!isSpare) {
+      this.#calmSince = null;
+      return { type: "stay" };
+    }
+    this.#calmSince ??= now;
+    if (now < this.#calmSince + calmMs) return { type: "stay" };
+    this.#calmSince = null;
+    return { type: "drain", shard: emptiest.id };
+  }
+}

@@ -1,0 +1,229 @@
+/**
+ * The room class's state as a fold of the room's log: brings it to where the shard's clients are, from
+ * the newest snapshot and what the log holds after it. Owns how far the class has come. Knows nothing
+ * of sockets, nor of when a snapshot is taken.
+ */
+import { decodeSnapshot, encodeSnapshot } from "../core/snapshot-value.ts";
+import type { Caller, Clock } from "../core/ports.ts";
+import { parseFrameToShard, type BatchFrame, type Position } from "../protocol/link.ts";
+import { roomOfShard, type ShardId } from "../protocol/names.ts";
+import type { Result } from "../protocol/result.ts";
+import type { LogRange } from "../protocol/calls.ts";
+import type { SnapshotStore } from "../core/snapshot-store.ts";
+import type { TimedHook } from "./timed-hook.ts";
+
+/** How long a hook is waited for. */
+export const hookMs = 5_000;
+/** The first question holds up the first client. */
+const initialMs = 1_000;
+/** After the registry or the sequencer could not be reached. */
+const retryMs = 5_000;
+/** The position may move while the state is on its way. */
+const rounds = 5;
+
+/** Why what a snapshot says cannot be known at the moment. */
+const passing = new Set(["unreachable", "overloaded", "unavailable", "snapshot-superseded"]);
+
+export type FoldedLogOwner = {
+  readonly shard: ShardId;
+  readonly roomType: string;
+  readonly clock: Clock;
+  readonly calls: Caller;
+  readonly store: SnapshotStore;
+  readonly getSnapshot: TimedHook;
+  readonly onRestore: TimedHook;
+  /** Where the shard's clients are. */
+  readonly position: () => Position | null;
+  /** Hands the class the batch's messages after `after` and up to `through`, and sends nobody anything. */
+  readonly refold: (batch: BatchFrame, after: number, through: number) => Promise<void>;
+  /** Nothing of the log is in a snapshot yet: all of it is needed. */
+  readonly onNoSnapshot: (position: Position) => void;
+  readonly onSnapshot: (position: Position) => void;
+  readonly onFailed: (kind: "state_lost" | "restore_errors", detail: string) => void;
+};
+
+export class FoldedLog {
+  readonly #owner: FoldedLogOwner;
+  /** What the class has been handed; `null` while that is nothing, or not a run of the log. */
+  #at: Position | null = null;
+  /** The class may hold something that is not its first state. */
+  #isUsed = false;
+  /** The class's first state as text; `null` when it did not tell. */
+  #initial: string | null | undefined;
+  #retryAt = 0;
+  #lastRestoreError: string | null = null;
+
+  constructor(owner: FoldedLogOwner) {
+    this.#owner = owner;
+  }
+
+  get at(): Position | null {
+    return this.#at;
+  }
+
+  /** Whether the class holds all that the shard's clients were sent. */
+  get isCurrent(): boolean {
+    const position = this.#owner.position();
+    return position === null || this.#holds(position);
+  }
+
+  /** Whether it is of use to wait for `bring`. */
+  get canBring(): boolean {
+    return this.#retryAt <= this.#owner.clock.now();
+  }
+
+  /** The class has these messages in its state already, if it is in this life of the room. */
+  throughOf(epoch: string): number {
+    return this.#at?.epoch === epoch ? this.#at.seq : 0;
+  }
+
+  /** The class was handed what comes after `from`. */
+  handed(epoch: string, from: number, through: number): void {
+    this.#isUsed = true;
+    if (this.#at === null) return;
+    const follows = this.#at.epoch === epoch && this.#at.seq >= from;
+    this.#at = follows ? { epoch, seq: Math.max(this.#at.seq, through) } : null;
+  }
+
+  /** Nothing that the class holds counts any more. */
+  forget(): void {
+    this.#at = null;
+    // A class that has not told its first state yet is still to be asked.
+    if (this.#initial !== undefined) this.#isUsed = true;
+    this.#retryAt = 0;
+  }
+
+  /**
+   * Brings the class to where the clients are; no batch may be applied meanwhile. False when that
+   * cannot be known now: the class goes on without, and is brought there later.
+   */
+  async bring(): Promise<boolean> {
+    for (let round = 0; round < rounds && this.canBring; round += 1) {
+      const to = this.#owner.position();
+      if (to === null || this.#holds(to)) return true;
+      if (!(await this.#reach(to))) break;
+    }
+    if (this.isCurrent) return true;
+    this.#retryAt = Math.max(this.#retryAt, this.#owner.clock.now() + retryMs);
+    return false;
+  }
+
+  /** What went wrong when the class was last given a state, if anything did. */
+  get lastRestoreError(): string | null {
+    return this.#lastRestoreError;
+  }
+
+  #holds({ epoch, seq }: Position): boolean {
+    return this.#at !== null && this.#at.epoch === epoch && this.#at.seq >= seq;
+  }
+
+  async #reach(to: Position): Promise<boolean> {
+    if (this.#at?.epoch === to.epoch) {
+      const end = await this.#replay(to, false);
+      if (end !== "gap") return end === "there";
+    }
+    return this.#begin(to);
+  }
+
+  /** From the newest snapshot, or from the beginning of the room's life. */
+  async #begin(to: Position): Promise<boolean> {
+    await this.#keepInitial();
+    const read = await this.#owner.store.read();
+    if (!read.ok && passing.has(read.code)) return false;
+    const snapshot = read.ok ? this.#decode(read.value.text) : read;
+    const position = read.ok ? read.value.info.position : null;
+    const own = this.#at?.epoch === to.epoch ? this.#at.seq : -1;
+    const isLost = !snapshot.ok && snapshot.code !== "not-found";
+    if (snapshot.ok && position?.epoch === to.epoch && position.seq > own) {
+      await this.#give(snapshot.value);
+      this.#at = position;
+      this.#owner.onSnapshot(position);
+    } else if (own < 0) {
+      if (!(await this.#beginAnew(to))) return true;
+      if (!isLost) this.#owner.onNoSnapshot({ epoch: to.epoch, seq: 0 });
+    }
+    if (isLost) this.#owner.onFailed("state_lost", snapshot.detail);
+    return (await this.#replay(to, true, isLost)) === "there";
+  }
+
+  /** The class as it was at first, which is where a room's life begins. */
+  async #beginAnew(to: Position): Promise<boolean> {
+    if (this.#isUsed) {
+      const initial = typeof this.#initial === "string" ? this.#decode(this.#initial) : null;
+      if (initial?.ok !== true) {
+        this.#owner.onFailed("state_lost", "the class did not tell its first state");
+        this.#at = to;
+        return false;
+      }
+      await this.#give(initial.value);
+    }
+    this.#at = { epoch: to.epoch, seq: 0 };
+    return true;
+  }
+
+  /** Hands the class what the log holds up to `to`; `gap` when it no longer holds what is next. */
+  async #replay(
+    to: Position,
+    acceptsGap: boolean,
+    isToldOfLoss = false,
+  ): Promise<"there" | "gap" | "unknown"> {
+    let isTold = isToldOfLoss;
+    for (;;) {
+      const at = this.#at;
+      if (at === null || at.epoch !== to.epoch) return "unknown";
+      if (at.seq >= to.seq) return "there";
+      const range = await this.#readLog(at);
+      if (range === null || range.epoch !== to.epoch) return "unknown";
+      if (range.after > at.seq) {
+        if (!acceptsGap) return "gap";
+        if (!isTold) this.#owner.onFailed("state_lost", "the log no longer holds what is next");
+        isTold = true;
+        this.#at = { epoch: to.epoch, seq: Math.min(range.after, to.seq) };
+      }
+      await this.#refold(range, to);
+      // Nothing to go on with: the room may have begun another life.
+      if ((this.#at?.seq ?? 0) <= at.seq) return "unknown";
+    }
+  }
+
+  async #refold(range: LogRange, to: Position): Promise<void> {
+    for (const text of range.frames) {
+      const frame = parseFrameToShard(text);
+      const { seq } = this.#at ?? to;
+      if (!frame.ok || frame.value.type !== "batch" || seq >= to.seq) continue;
+      const batch = frame.value;
+      if (batch.through <= seq) continue;
+      const through = Math.min(batch.through, to.seq);
+      this.#isUsed = true;
+      await this.#owner.refold(batch, seq, through);
+      this.#at = { epoch: to.epoch, seq: through };
+    }
+  }
+
+  #decode(text: string): Result<unknown> {
+    return decodeSnapshot(this.#owner.roomType, text);
+  }
+
+  async #give(state: unknown): Promise<void> {
+    this.#isUsed = true;
+    const given = await this.#owner.onRestore.call(state, () => null, hookMs);
+    this.#lastRestoreError = given.ok ? null : given.detail;
+    if (!given.ok) this.#owner.onFailed("restore_errors", given.detail);
+  }
+
+  async #keepInitial(): Promise<void> {
+    if (this.#initial !== undefined) return;
+    this.#initial = null;
+    if (this.#isUsed) return;
+    const encode = (state: unknown): Result<string> => encodeSnapshot(this.#owner.roomType, state);
+    const told = await this.#owner.getSnapshot.call(undefined, encode, initialMs);
+    if (told.ok && told.value.ok) this.#initial = told.value.value;
+  }
+
+  async #readLog(position: Position): Promise<LogRange | null> {
+    const sequencer = { role: "sequencer", id: roomOfShard(this.#owner.shard) } as const;
+    const request = { type: "read", position, isForState: true } as const;
+    const result = await this.#owner.calls.call(sequencer, request);
+    return result.ok ? result.value : null;
+  }
+}
