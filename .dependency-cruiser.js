@@ -47,8 +47,9 @@ export default {
     only(
       "hosts-do-not-import-apps",
       "^src/host/",
-      "^src/((protocol|core|gate|sequencer|shard|registry|host)/|index[.]ts$)",
+      "^(src/((protocol|core|gate|sequencer|shard|registry|host)/|index[.]ts$)|client/(registry-client|socket-texts)[.]ts$)",
     ),
+    only("testing-imports-core-and-protocol", "^src/testing/", "^src/(protocol|core|testing)/"),
     {
       name: "hosts-are-apart",
       severity: "error",
@@ -83,7 +84,7 @@ export default {
     {
       name: "no-node-builtins",
       severity: "error",
-      from: { path: "^(src|client)/", pathNot: tests },
+      from: { path: "^(src|client)/", pathNot: [tests, "^src/host/node/"] },
       to: { dependencyTypes: ["core"] },
     },
     {

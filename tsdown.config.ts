@@ -15,13 +15,20 @@ export default defineConfig([
       index: "src/index.ts",
       partykit: "src/host/partykit/index.ts",
       partyserver: "src/host/partyserver/index.ts",
+      // Together, so that a class is one class whichever entry it comes from.
+      node: "src/host/node/index.ts",
+      "registry-client": "client/registry-client.ts",
+      testing: "src/testing/index.ts",
     },
     tsconfig: "src/host/partyserver/tsconfig.json",
-    deps: { neverBundle: [/^cloudflare:/, "partykit/server", "partyserver"] },
+    deps: { neverBundle: [/^cloudflare:/, /^node:/, "partykit/server", "partyserver", "ws"] },
   },
   {
     ...common,
-    entry: { client: "client/room-socket.ts", react: "client/react.ts" },
+    entry: {
+      client: "client/room-socket.ts",
+      react: "client/react.ts",
+    },
     tsconfig: "tsconfig.neutral.json",
   },
 ]);

@@ -62,6 +62,16 @@ export default defineConfig({
       },
       {
         test: {
+          name: "node",
+          include: ["test/node/*.test.ts"],
+          // Each file starts servers of its own.
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
           name: "browser",
           include: ["test/browser/*.test.ts"],
           testTimeout: 60_000,

@@ -12,6 +12,8 @@ export type Batch = {
   readonly at: number;
   /** The encoded link frame, without volatile messages. */
   readonly frame: string;
+  /** What the batch costs; when left out, the length of its frame. */
+  readonly units?: number;
 };
 
 export type LogBounds = {
@@ -57,7 +59,7 @@ export class DeliveryLog<Entry extends Batch = Batch> {
       throw new Error(`a batch after ${batch.after} cannot follow message ${this.#head}`);
     }
     this.#batches.push(batch);
-    this.#units += batch.frame.length;
+    this.#units += unitsOf(batch);
     this.#head = batch.through;
   }
 
@@ -84,7 +86,7 @@ export class DeliveryLog<Entry extends Batch = Batch> {
         after = batch.after;
         break;
       }
-      units -= batch.frame.length;
+      units -= unitsOf(batch);
     }
     const first = Math.max(after, this.#head - this.#bounds.messages) + 1;
     return { first, last: this.#head };
@@ -99,7 +101,7 @@ export class DeliveryLog<Entry extends Batch = Batch> {
     for (const batch of this.#batches) {
       const isNeeded = batch.through > settled && this.#units <= this.#bounds.backlogUnits;
       if (isNeeded || this.#isHistory(batch, this.#units, now)) break;
-      this.#units -= batch.frame.length;
+      this.#units -= unitsOf(batch);
       count += 1;
     }
     return this.#batches.splice(0, count);
@@ -124,4 +126,8 @@ export class DeliveryLog<Entry extends Batch = Batch> {
     }
     return low;
   }
+}
+
+function unitsOf({ units, frame }: Batch): number {
+  return units ?? frame.length;
 }

@@ -3,6 +3,11 @@ import { describeStorage } from "../../test/contract/storage-contract.ts";
 import { FakeStorage } from "../../test/support/fake-storage.ts";
 
 describeStorage(() => {
-  const storage = new FakeStorage();
-  return { run: async (use) => use(storage) };
+  let storage = new FakeStorage();
+  return {
+    run: async (use) => use(storage),
+    crash: async () => {
+      storage = storage.restart();
+    },
+  };
 });

@@ -21,9 +21,6 @@ export const adminTokenName = "PARTYSHARD_ADMIN_TOKEN";
 /** Path of the registry's hub at which it takes subscribers; `pattern` is in the query. */
 export const eventsPath = "~events";
 
-/** The registry object that keeps the deployment's rooms. */
-export const registryName = "default";
-
 /** Keys that one `put` or `delete` takes at most (Cloudflare, Durable Objects, limits, 2026). */
 const maxKeys = 128;
 

@@ -33,7 +33,14 @@ test("RC2, RC3 a class's onBroadcast goes before its onRequest, and one with nei
 });
 
 test("PR9 what the class sends to a client of protocol 1 is a local frame, to others itself", () => {
-  const ends = new ClientEnds<FakeSocket>();
+  const said: unknown[] = [];
+  const role = {
+    protocolClient: () => undefined,
+    receive: () => null,
+    sendLocal: (...what: readonly unknown[]) => said.push(what),
+  };
+  const shard: { role?: typeof role } = {};
+  const ends = new ClientEnds<FakeSocket>(() => shard.role);
   const [plain, speaker] = [new FakeSocket(), new FakeSocket()];
   expect(ends.open(plain, plainRequest)).toBe(plain);
   const request = clientRequestOf("https://example.com/?protocol=1");
@@ -42,5 +49,8 @@ test("PR9 what the class sends to a client of protocol 1 is a local frame, to ot
   end.send("b");
   expect(plain.sent).toEqual(["a"]);
   expect(speaker.sent).toEqual(['{"type":"local","data":"a"}', "b"]);
+  shard.role = role;
+  speaker.send("c");
+  expect([said, speaker.sent.length]).toEqual([[[end, "c"]], 2]);
   expect([ends.close(speaker), ends.close(speaker)]).toEqual([end, speaker]);
 });

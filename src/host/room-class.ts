@@ -25,27 +25,39 @@ type RawConnection = {
 
 /**
  * The role's end of a socket that speaks protocol 1. What the room class sends on the connection
- * itself goes out as a `local` frame from here on.
+ * itself goes to the role from here on, which sends it as a `local` frame; before there is a role it
+ * goes out from here.
  */
-function speakProtocol(connection: RawConnection): Socket {
+function speakProtocol(connection: RawConnection, roleOf: () => SpeakingRole | undefined): Socket {
   const send = connection.send.bind(connection);
+  const end: Socket = { send, close: (code, reason) => connection.close(code, reason) };
   Object.defineProperty(connection, "send", {
     configurable: true,
     value: (data: RawMessage) => {
-      const payload = encodePayload(toMessageData(data));
-      send(encodeServerFrame({ type: "local", data: payload }));
+      const message = toMessageData(data);
+      const role = roleOf();
+      if (role !== undefined) role.sendLocal(end, message);
+      else send(encodeServerFrame({ type: "local", data: encodePayload(message) }));
     },
   });
-  return { send, close: (code, reason) => connection.close(code, reason) };
+  return end;
 }
+
+type SpeakingRole = Pick<Shard, "protocolClient" | "receive" | "sendLocal">;
 
 /** The role's ends of clients' sockets: the socket itself, unless the client speaks protocol 1. */
 export class ClientEnds<Connection extends RawConnection & Socket> {
   readonly #speakers = new Map<Connection, Socket>();
+  readonly #roleOf: () => SpeakingRole | undefined;
+
+  /** `roleOf` gives the shard, once it has started. */
+  constructor(roleOf: () => SpeakingRole | undefined) {
+    this.#roleOf = roleOf;
+  }
 
   open(connection: Connection, { speaksProtocol }: ClientRequest): Socket {
     if (!speaksProtocol) return connection;
-    const end = speakProtocol(connection);
+    const end = speakProtocol(connection, this.#roleOf);
     this.#speakers.set(connection, end);
     return end;
   }
@@ -58,7 +70,7 @@ export class ClientEnds<Connection extends RawConnection & Socket> {
   }
 
   /** What of a client's message the room class gets; `null` when it is for the role, or for nobody. */
-  receive(role: Shard, connection: Connection, message: RawMessage): RawMessage | null {
+  receive(role: SpeakingRole, connection: Connection, message: RawMessage): RawMessage | null {
     const speaker = this.#speakers.get(connection);
     if (speaker === undefined) return message;
     const client = role.protocolClient(speaker);

@@ -13,7 +13,7 @@ export const maxUnacknowledged = 1_000;
 export const maxPatternLength = 256;
 
 /** The first frame; every later event that fits the pattern has a larger `seq`. */
-export type SubscribedFrame = {
+type SubscribedFrame = {
   readonly type: "subscribed";
   readonly pattern: string;
   readonly seq: number;

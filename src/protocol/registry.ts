@@ -5,7 +5,7 @@
 import * as v from "valibot";
 import { failure, success, type Result } from "./result.ts";
 
-export const maxMetadataBytes = 16 * 1024;
+const maxMetadataBytes = 16 * 1024;
 const maxIdLength = 128;
 /** A player's, server's or lock's name: printable ASCII without spaces. */
 const idPattern = /^[\x21-\x7e]+$/;

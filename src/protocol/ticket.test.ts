@@ -10,12 +10,12 @@ const claims = {
   expiresAt: 1_700_000_000_500,
 };
 
-test("SE1 a ticket tells what was signed, also after it expired", async () => {
+test("SE10 a ticket tells what was signed, also after it expired", async () => {
   const ticket = await signTicket(secret, claims);
   expect(await verifyTicket(secret, ticket)).toEqual({ ok: true, value: claims });
 });
 
-test("SE1 a ticket that another key signed, or that was changed, is not valid", async () => {
+test("SE10 a ticket that another key signed, or that was changed, is not valid", async () => {
   const ticket = await signTicket(secret, claims);
   const [header = "", body = "", signature = ""] = ticket.split(".");
   const other = await signTicket(`${secret}!`, claims);

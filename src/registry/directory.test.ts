@@ -1,9 +1,11 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { FakeEntropy } from "../../test/support/fake-entropy.ts";
 import { defineRooms } from "../core/rooms.ts";
 import type { RoomId } from "../protocol/names.ts";
 import type { Metadata } from "../protocol/registry.ts";
 import { Directory, hasMetadata, maxLooks } from "./directory.ts";
+import { SortedIds } from "./sorted-ids.ts";
 import { freeSeats, newRow, roomOf, type Room } from "./room-record.ts";
 
 const types = defineRooms({
@@ -95,9 +97,9 @@ test("DI4, DI6 the open rooms that fit are those of a look at all, the fullest f
       fc.constantFrom("small", "big", "wide"),
       fc.constantFrom(1, 2, 7, 400, 900),
       someMetadata,
-      (steps, name, seats, { mode, map }) => {
+      (steps, typeName, seats, { mode, map }) => {
         const { directory, model } = play(steps);
-        const type = types.type(name);
+        const type = types.type(typeName);
         if (type === undefined) return;
         const asked = {
           ...(mode === undefined ? {} : { mode }),
@@ -114,7 +116,7 @@ test("DI4, DI6 the open rooms that fit are those of a look at all, the fullest f
         expect(new Set(found)).toEqual(new Set(wanted));
         expect(found).toHaveLength(wanted.length);
         // Large rooms are about as full as the ones beside them: a 64th of the seats.
-        const step = name === "small" ? 1 : Math.ceil((type.maxPlayers ?? 400) / 64);
+        const step = typeName === "small" ? 1 : Math.ceil((type.maxPlayers ?? 400) / 64);
         const free = found.map(freeSeats);
         for (const [index, each] of free.slice(1).entries()) {
           expect(each).toBeGreaterThan((free[index] ?? 0) - step);
@@ -122,6 +124,32 @@ test("DI4, DI6 the open rooms that fit are those of a look at all, the fullest f
       },
     ),
   );
+});
+
+test("DI3 thousands of ids are in order, in whatever order they come and go", () => {
+  const ids = new SortedIds();
+  const model = new Set<string>();
+  const entropy = new FakeEntropy();
+  for (let step = 0; step < 20_000; step += 1) {
+    const id = name(Math.floor(entropy.random() * 6_000)) as RoomId;
+    if (model.delete(id)) ids.remove(id);
+    else {
+      model.add(id);
+      ids.add(id);
+    }
+    // What is not there changes nothing.
+    if (!model.has(id)) ids.remove(id);
+  }
+  const wanted = [...model].toSorted();
+  expect(ids.size).toBe(wanted.length);
+  expect([...ids.after(null)]).toEqual(wanted);
+  for (const after of ["", name(0), name(2_999), name(5_999), "z"]) {
+    expect([...ids.after(after)]).toEqual(wanted.filter((id) => id > after));
+  }
+  for (const id of wanted) ids.remove(id as RoomId);
+  expect([...ids.after(null)]).toEqual([]);
+  ids.add(name(1) as RoomId);
+  expect([...ids.after(null)]).toEqual([name(1)]);
 });
 
 test("DI3 a page holds at most as many rooms as asked, and tells where the next begins", () => {
@@ -146,9 +174,12 @@ test("DI3 a page holds at most as many rooms as asked, and tells where the next 
   );
 });
 
+function name(number: number): string {
+  return `small:${String(number).padStart(5, "0")}`;
+}
+
 test("DI3 a page looks at a thousand rooms and no more, and says so", () => {
   const directory = new Directory(types);
-  const name = (number: number): string => `small:${String(number).padStart(5, "0")}`;
   for (let number = 0; number < 2_500; number += 1) directory.add(room(name(number)));
   let looks = 0;
   const page = directory.page("small", null, 50, () => {

@@ -7,6 +7,7 @@ import type { RoomId } from "../protocol/names.ts";
 import type { Metadata, RoomQuery, Scalar } from "../protocol/registry.ts";
 import { levelOf, OpenRooms } from "./open-rooms.ts";
 import { freeSeats, type Room } from "./room-record.ts";
+import { SortedIds } from "./sorted-ids.ts";
 
 /** Rooms that one operation looks at. */
 export const maxLooks = 1_000;
@@ -18,8 +19,7 @@ export type Page = { readonly rooms: Room[]; readonly through: RoomId | null };
 
 /** A type's rooms. */
 class TypeRooms {
-  /** Ascending. */
-  readonly ids: RoomId[] = [];
+  readonly ids = new SortedIds();
   readonly open = new OpenRooms();
   /** A value that one room alone has costs no more than its entry. */
   readonly byTerm = new Map<string, Room | OpenRooms>();
@@ -55,24 +55,18 @@ export class Directory {
 
   /** How many rooms of the type there are. */
   count(type: RoomType): number {
-    return this.#types.get(type.name)?.ids.length ?? 0;
+    return this.#types.get(type.name)?.ids.size ?? 0;
   }
 
   add(room: Room): void {
-    const { ids } = this.#of(room.type);
     this.#rooms.set(room.id, room);
-    const last = ids.at(-1);
-    // Rows come in order when the object starts.
-    if (last === undefined || last < room.id) ids.push(room.id);
-    else ids.splice(firstAfter(ids, room.id), 0, room.id);
+    this.#of(room.type).ids.add(room.id);
     this.refresh(room);
   }
 
   remove(room: Room): void {
-    const { ids } = this.#of(room.type);
     this.#rooms.delete(room.id);
-    const index = firstAfter(ids, room.id) - 1;
-    if (ids[index] === room.id) ids.splice(index, 1);
+    this.#of(room.type).ids.remove(room.id);
     this.#move(room, 0);
   }
 
@@ -91,20 +85,24 @@ export class Directory {
   }
 
   /** Rooms after an id in the order of ids, of one type or of all. */
-  *after(type: string | null, id: string | null): Generator<Room, void> {
+  *after(type: string | null, last: string | null): Generator<Room, void> {
     const heads = [...this.#types]
       .filter(([name]) => type === null || name === type)
-      .map(([, { ids }]) => ({ ids, next: id === null ? 0 : firstAfter(ids, id) }));
+      .map(([, { ids }]) => {
+        const rest = ids.after(last);
+        return { rest, next: rest.next() };
+      });
     for (;;) {
-      let first: { readonly id: RoomId; readonly head: (typeof heads)[number] } | null = null;
+      let first: (typeof heads)[number] | null = null;
+      let id: RoomId | null = null;
       for (const head of heads) {
-        const candidate = head.ids[head.next];
-        if (candidate === undefined) continue;
-        if (first === null || candidate < first.id) first = { id: candidate, head };
+        if (head.next.done === true || (id !== null && id < head.next.value)) continue;
+        id = head.next.value;
+        first = head;
       }
-      if (first === null) return;
-      first.head.next += 1;
-      const room = this.#rooms.get(first.id);
+      if (first === null || id === null) return;
+      first.next = first.rest.next();
+      const room = this.#rooms.get(id);
       if (room !== undefined) yield room;
     }
   }
@@ -195,18 +193,6 @@ export function hasMetadata({ metadata }: Room, asked: RoomQuery["metadata"]): b
     if (!Object.hasOwn(metadata, key) || metadata[key] !== value) return false;
   }
   return true;
-}
-
-/** The index of the first id after `id` (binary search). */
-function firstAfter(ids: readonly string[], id: string): number {
-  let low = 0;
-  let high = ids.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((ids[middle] ?? "") <= id) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 function termsOf(metadata: Metadata): string[] {

@@ -22,7 +22,7 @@ const seqKey = "event-seq";
 /** Numbers that one write of the row covers. */
 const reserve = 10_000;
 /** The row is made exact after so long without events; before the object may sleep. */
-const settleMs = 5_000;
+const settleMs = 2_000;
 const pingIntervalMs = 25_000;
 /** Batches that may be sent again are remembered; a partition has one under way. */
 const rememberedBatches = 1_000;

@@ -126,18 +126,14 @@ export class StreamSubscriber implements Subscriber {
 
   send(seq: number, event: string): boolean {
     this.#isQuiet = false;
-    if (!this.#hasSpace) {
-      const code = closeCodes.tooSlow;
-      this.#write(`event: closed\ndata: {"type":"closed","code":${code}}\n\n`);
-      this.#end();
-      return false;
-    }
+    if (!this.#hasSpace) return this.#cutOff();
     return this.#write(`id: ${seq}\ndata: ${event}\n\n`);
   }
 
   /** Shows those between that the stream lives, if nothing else has since the last time. */
   ping(): boolean {
-    const isNeeded = this.#isQuiet && this.#hasSpace;
+    if (!this.#hasSpace) return this.#cutOff();
+    const isNeeded = this.#isQuiet;
     this.#isQuiet = true;
     return !isNeeded || this.#write(": ping\n\n");
   }
@@ -157,11 +153,14 @@ export class StreamSubscriber implements Subscriber {
     }
   }
 
-  #end(): void {
+  #cutOff(): false {
+    const code = closeCodes.tooSlow;
+    this.#write(`event: closed\ndata: {"type":"closed","code":${code}}\n\n`);
     try {
       this.#controller?.close();
     } catch {
       // It has ended already.
     }
+    return false;
   }
 }

@@ -36,12 +36,15 @@ test("DI6 a group gets seats in one room: each has its own, with the type's time
   expect((await rig.reserve()).expiresAt).toBe(1_015_000);
 });
 
+function mode(value: string) {
+  return { query: { metadata: { mode: value } } };
+}
+
 test("DI6 only rooms with the metadata that is asked for, and none that are locked", async () => {
   const { rig } = await start();
   await rig.create("game:duel", { metadata: { mode: "duel", round: 1 } });
   await rig.create("game:team", { metadata: { mode: "team" } });
   await rig.create("game:locked", { metadata: { mode: "ffa" }, isLocked: true });
-  const mode = (value: string) => ({ query: { metadata: { mode: value } } });
   expect((await rig.reserve(mode("team"))).room).toBe("game:team");
   expect((await rig.reserve({ query: { metadata: { mode: "duel", round: 1 } } })).room).toBe(
     "game:duel",

@@ -8,7 +8,7 @@ import type { ShardLoad } from "../protocol/registry-calls.ts";
 import { failure, success } from "../protocol/result.ts";
 import type { Learning } from "./learning.ts";
 import { asProblem, type RegistryOwner, type RegistryReply, type RequestOf } from "./part.ts";
-import type { Room } from "./room-record.ts";
+import { limitOf, type Room } from "./room-record.ts";
 import { unknownType, type RoomLife } from "./room-life.ts";
 import type { RoomStore } from "./room-store.ts";
 
@@ -56,12 +56,13 @@ export class PlacementTables {
 }
 
 /** Load of every shard, in order. */
-export function shardLoads({ id, type, counts }: Room): ShardLoad[] {
+function shardLoads(room: Room): ShardLoad[] {
+  const { id, type, counts } = room;
   return Array.from({ length: type.shards }, (_, index) => ({
     id: shardId(id, index + 1),
     status: "online",
     connections: counts?.at(index).connections ?? 0,
-    capacity: type.capacity,
+    capacity: type.shards === 1 ? limitOf(room) : type.capacity,
     generation: 1,
     reportedAt: counts?.reportedAt(index) ?? 0,
   }));

@@ -17,6 +17,7 @@ import { HandOver } from "./hand-over.ts";
 import { HostedRooms } from "./hosted-rooms.ts";
 import { Learning } from "./learning.ts";
 import { Matchmaking } from "./matchmaking.ts";
+import { lockPrefix } from "./locks.ts";
 import { gatherFigures } from "./metrics.ts";
 import { OwedCalls } from "./owed-calls.ts";
 import type { RegistryOwner, RegistryReply, RegistryRequest, Waking } from "./part.ts";
@@ -25,7 +26,6 @@ import { RoomLife } from "./room-life.ts";
 import { RoomQueries } from "./room-queries.ts";
 import { RoomStore, rowPrefix, seatsPrefix } from "./room-store.ts";
 import { Services } from "./services.ts";
-import { lockPrefix } from "./locks.ts";
 
 type Parts = {
   readonly store: RoomStore;
@@ -97,6 +97,8 @@ export class Registry {
       case "count":
         return success(null);
       case "sweep":
+        // Where there are no alarms it comes in their place.
+        this.wake();
         return queries.sweep(request);
       case "metrics":
         return gatherFigures(this.#owner, () => this.#figures());
@@ -135,8 +137,9 @@ export class Registry {
   }
 
   wake(): void {
-    this.#wakeAt = null;
     const now = this.#owner.ports.clock.now();
+    this.#wakeAt = null;
+    if (this.#durableAt !== null && this.#durableAt <= now) this.#durableAt = null;
     for (const part of this.#waking) part.wake(now);
     this.rearm();
   }
@@ -205,8 +208,8 @@ async function startParts(owner: RegistryOwner): Promise<Parts> {
   const learning = new Learning(owner, store, slots);
   const life = new RoomLife(owner, { store, learning, owed, slots });
   const hosted = await HostedRooms.start(owner, { store, life });
-  const handOver = await HandOver.start(owner, [rowPrefix, seatsPrefix, lockPrefix]);
   const services = await Services.start(owner);
+  const handOver = await HandOver.start(owner, [rowPrefix, seatsPrefix, lockPrefix]);
   return {
     services,
     store,

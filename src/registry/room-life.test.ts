@@ -23,7 +23,7 @@ function rowsOf(rig: RegistryRig): string[] {
   return [...rig.ports.storage.rows.keys()].filter((key) => key.startsWith("room/"));
 }
 
-test("DI1 a room is in the directory from its first use: a table, a report, a seat", async () => {
+test("DI17 a room is in the directory from its first use: a table, a report, a seat", async () => {
   const { rig } = await start();
   await rig.table("lobby");
   await rig.report("other", { connections: 2 });
@@ -35,7 +35,7 @@ test("DI1 a room is in the directory from its first use: a table, a report, a se
   expect(rig.ports.storage.writes).toBe(writes);
 });
 
-test("DI1 an unknown room that is only told to be empty is not entered", async () => {
+test("DI17 an unknown room that is only told to be empty is not entered", async () => {
   const { rig } = await start();
   await rig.report("lobby", { connections: 0 });
   await rig.report("game:a", { players: [] });
@@ -43,7 +43,7 @@ test("DI1 an unknown room that is only told to be empty is not entered", async (
   expect(rowsOf(rig)).toEqual([]);
 });
 
-test("DI1 a created room tells what it was created with, and survives", async () => {
+test("DI17 a created room tells what it was created with, and survives", async () => {
   const { rig, shards } = await start();
   const at = rig.ports.clock.now();
   const created = await rig.create("game:a", {
@@ -74,7 +74,7 @@ test("DI1 a created room tells what it was created with, and survives", async ()
   expect(await rig.create("lobby")).not.toHaveProperty("maxPlayers");
 });
 
-test("DI1 rows of the first version, which hold no more than `true`, are rooms", async () => {
+test("DI17 rows of the first version, which hold no more than `true`, are rooms", async () => {
   const { rig } = await start();
   rig.ports.storage.put({
     "room/lobby": true,
@@ -137,6 +137,17 @@ test("DI2 a created room stays as long as its creator asked, also when this obje
   await rig.pass(1);
   expect(await rig.list()).toEqual([]);
   expect(rowsOf(rig)).toEqual([]);
+});
+
+test("DI2 where there are no alarms, the sweep ends a created room whose time is over", async () => {
+  const { rig } = await start();
+  await rig.create("game:a", { keepMs: 10 * minute });
+  await rig.passInSteps(minute);
+  expect(rig.ports.wakeups.at).toBe(null);
+  rig.ports.clock.advance(9 * minute);
+  await rig.ask({ type: "sweep" });
+  await turns();
+  expect(await rig.list()).toEqual([]);
 });
 
 test("DI2 before a created room is forgotten its shard is asked, and somebody who has just come keeps it", async () => {
@@ -213,7 +224,7 @@ test("DI5 a room's own limit ends with the room", async () => {
   expect(shards.limits.get("game:a-1")).toBe(4);
 });
 
-test("DI16 a room that is disposed of ends at its sequencer and its shards, and then here", async () => {
+test("DI16 a room that is disposed of ends at its shards, its sequencer, and then here", async () => {
   const { rig, shards } = await start();
   await rig.report("wide:a", { number: 2, connections: 3 });
   shards.down.add("wide:a-3");
@@ -225,10 +236,10 @@ test("DI16 a room that is disposed of ends at its sequencer and its shards, and 
   expect(await rig.failed(dispose)).toBe(null);
   const told = rig.ports.calls.made.filter(({ request }) => request.type === "dispose");
   expect(told.map((call) => `${call.role} ${call.id}`)).toEqual([
-    "sequencer wide:a",
     "shard wide:a-1",
     "shard wide:a-2",
     "shard wide:a-3",
+    "sequencer wide:a",
   ]);
   expect(await rig.list()).toEqual([]);
   expect(rowsOf(rig)).toEqual([]);

@@ -210,18 +210,18 @@ export class RoomLife {
     this.#owed.owe(room, { type: "limit", maxPlayers }, at);
   }
 
-  /** Ends the room's log and its shards. */
+  /** Ends the room's shards, and then, when none would subscribe again, its log. */
   async #disposeObjects({ id, type }: Room): Promise<Failure | undefined> {
     const { calls } = this.#owner.ports;
-    const sequencer = { role: "sequencer", id } as const;
-    const ended = await calls.call(sequencer, { type: "dispose" });
-    if (!ended.ok) return ended;
     const replies = await Promise.all(
       shardsOf(id, type).map((shard) =>
         this.#slots.run(() => calls.call({ role: "shard", id: shard }, { type: "dispose" }), true),
       ),
     );
-    return replies.find((reply) => !reply.ok);
+    const failed = replies.find((reply) => !reply.ok);
+    if (failed !== undefined) return failed;
+    const ended = await calls.call({ role: "sequencer", id }, { type: "dispose" });
+    return ended.ok ? undefined : ended;
   }
 }
 

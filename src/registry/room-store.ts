@@ -24,6 +24,11 @@ import {
 } from "./room-record.ts";
 
 export const rowPrefix = "room/";
+/**
+ * A timer for what is further away would keep an idle object from sleeping; an alarm, or the sweep
+ * that comes every minute, wakes it then.
+ */
+const nearMs = 60_000;
 /** Seats of a room on a server outside. */
 export const seatsPrefix = "seats/";
 
@@ -158,7 +163,9 @@ export class RoomStore {
 
   nextDeadline(): number | null {
     const [used, kept] = [this.#used.next(), this.#kept.next()];
-    return used === null || kept === null ? (used ?? kept) : Math.min(used, kept);
+    const horizon = this.#owner.ports.clock.now() + nearMs;
+    if (kept === null || kept > horizon) return used;
+    return used === null ? kept : Math.min(used, kept);
   }
 
   /** The next deadline that must be kept even if this object is not in memory. */

@@ -79,6 +79,8 @@ export class Services {
         return this.#handleLock(request);
       default:
         if (this.#owner.name === hub) return this.#handleAtHub(request);
+        // A list asks every partition; the servers outside are all at the hub.
+        if (request.type === "servers") return success({ servers: [], through: null });
         return failure("unavailable", `"${hub}" keeps servers and events`);
     }
   }

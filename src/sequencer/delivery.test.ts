@@ -166,6 +166,16 @@ test("LK2 a shard that is sent more than the window gets the rest as it acknowle
   expect(dial.batches.at(-1)).toBe("5-6");
 });
 
+test("LK8 a shard with a full window holds writers up as others do; one without a link does not", async () => {
+  const rig = new DeliveryRig();
+  expect(rig.publish("first")).toBe(false);
+  await rig.dialer.last.greet(epoch, 1);
+  const large = "x".repeat(400_000);
+  expect([1, 2, 3, 4, 5].map(() => rig.publish(large))).toEqual(Array(5).fill(true));
+  rig.dialer.last.close(1006);
+  expect(rig.publish("last")).toBe(false);
+});
+
 test("LK3 a link that has carried nothing for five seconds is hung up, and the shard is told", async () => {
   const rig = new DeliveryRig();
   const dial = await rig.open();

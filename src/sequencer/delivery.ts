@@ -99,7 +99,8 @@ export class Delivery {
 
   /**
    * A batch was just appended to the log. `frame` also holds its volatile messages. Returns whether
-   * it went out at once, so that an acknowledgement is to be expected.
+   * there is a link, so that an acknowledgement is to be expected: of a shard whose window is full
+   * too, or writers would not be held up by shards that are slow.
    */
   offer(
     frame: readonly string[],
@@ -107,15 +108,16 @@ export class Delivery {
     after: number,
     volatile: VolatileMessage[],
   ): boolean {
-    const isCurrent = this.#window.sent === after && !this.#window.isFull;
-    if (this.#phase.name === "open" && isCurrent) {
-      this.#transmit(this.#phase.socket, frame, units, this.#owner.log.head);
-      this.#wakeDurablyIfOwed();
-      return true;
+    if (this.#phase.name !== "open") {
+      this.#waitingVolatile.add(volatile);
+      this.pump();
+      return false;
     }
-    if (this.#phase.name !== "open") this.#waitingVolatile.add(volatile);
-    this.pump();
-    return false;
+    const isCurrent = this.#window.sent === after && !this.#window.isFull;
+    if (isCurrent) this.#transmit(this.#phase.socket, frame, units, this.#owner.log.head);
+    else this.pump();
+    this.#wakeDurablyIfOwed();
+    return true;
   }
 
   /** Moves on whatever can move: dials when something is owed, sends what the window allows. */

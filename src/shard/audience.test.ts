@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { World, type Draft, type ProtocolMember } from "../../test/support/audience-world.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
-import { behindMs } from "./audience.ts";
+import { behindMs } from "./laggards.ts";
 
 const topics = fc.constantFrom(null, null, "a", "a:x", "a:x:1", "b");
 const filterSets = fc.subarray(["a", "a:*", "a:x:*", "b", "*"], { maxLength: 3 });
@@ -144,13 +144,80 @@ test("PR7 the time of who lags runs from when lagging begins until it ends", () 
   expect(world.audience.nextDeadline()).toBeNull();
 });
 
+test("PR12 volatile messages that a client has no room for are lost to it, and count until it acknowledges", () => {
+  const { world, members } = filled(2);
+  const [slow, fast] = members;
+  if (slow === undefined || fast === undefined) throw new Error("nobody is there");
+  const volatile: Draft = { topic: null, kind: "volatile", units: 6_000 };
+  for (let n = 0; n < 100; n += 1) {
+    world.publish([volatile]);
+    world.acknowledge(fast, 4);
+  }
+  world.check();
+  expect([slow.model.volatile.length, fast.model.volatile.length]).toEqual([11, 100]);
+  // Nothing with a number is owed to it: it does not lag.
+  expect([world.isLive(slow), world.audience.nextDeadline()]).toEqual([true, null]);
+  world.acknowledge(slow, 4);
+  world.publish([volatile]);
+  world.check();
+  expect(slow.model.volatile).toHaveLength(12);
+});
+
+test("PR16 a room overruns its clients when more than half of those that make progress lag", () => {
+  const { world, members } = filled(4);
+  const isOverrun = (): boolean => world.audience.isOverrun(world.now);
+  const flood = (): void => {
+    for (let n = 0; n < 20; n += 1) world.publish([draft(6_000)]);
+  };
+  expect(isOverrun()).toBe(false);
+  flood();
+  expect([members.filter((each) => world.isLive(each)).length, isOverrun()]).toEqual([0, true]);
+  const [one, two] = members;
+  for (const each of members.slice(0, 2)) {
+    for (let n = 0; n < 4; n += 1) world.acknowledge(each, 4);
+    expect(world.isLive(each)).toBe(true);
+  }
+  expect(isOverrun()).toBe(false);
+  if (two !== undefined) world.leave(two.model.socket);
+  expect(isOverrun()).toBe(true);
+  // The other two have taken nothing for too long, whatever else they say.
+  world.pass(1_999);
+  expect(isOverrun()).toBe(true);
+  world.pass(1);
+  expect(isOverrun()).toBe(false);
+  for (const each of members.slice(2)) world.acknowledge(each, 1);
+  expect(isOverrun()).toBe(false);
+  flood();
+  expect([one !== undefined && world.isLive(one), isOverrun()]).toEqual([false, true]);
+});
+
 test("PR6 topics that nobody wants cost a client nothing but word of its place now and then", () => {
   const { world } = filled(0);
   const member = world.join(["a"], 0);
   for (let n = 0; n < 2_000; n += 1) world.publish([draft(6, "b")]);
-  expect(member.model.socket.sent).toHaveLength(3);
+  expect(member.model.socket.sent).toHaveLength(4);
   world.check();
-  expect(member.model.position).toBe(1_536);
+  expect(member.model.position).toBe(2_000);
+});
+
+test("PR6 they learn their place a few times within history's age, and after the shard has slept", () => {
+  const world = new World();
+  const member = world.join(["a"], 0);
+  const told = (): number => {
+    world.check();
+    return member.model.socket.sent.length;
+  };
+  world.publish([draft(6, "b")]);
+  world.pass(74_999);
+  world.publish([draft(6, "b")]);
+  expect(told()).toBe(0);
+  world.pass(1);
+  world.publish([draft(6, "b"), draft(6, "b")]);
+  expect([told(), member.model.position]).toEqual([1, 4]);
+  world.publish([draft(6, "b")]);
+  world.hibernate();
+  world.publish([draft(6, "b")]);
+  expect([told(), member.model.position]).toEqual([2, 6]);
 });
 
 test("PR6 a message matches a client once, however many of its filters fit", () => {

@@ -3,63 +3,70 @@
  * protocol 1 a frame a batch, those who lag what the recent log holds. Owns the recent log. Knows
  * nothing of links, subscriptions or the room class.
  *
- * Clients with the same topic filters are one group, and a frame is encoded once a group; a message
- * finds its groups by an index.
+ * A frame is encoded once a group of clients with the same topic filters.
  */
-import { DeliveryLog } from "../core/delivery-log.ts";
+import { DeliveryLog, type LogBounds } from "../core/delivery-log.ts";
 import type { Socket } from "../core/ports.ts";
-import { TopicIndex, type TopicFilters } from "../core/topics.ts";
+import type { RoomType } from "../core/rooms.ts";
+import type { TopicFilters } from "../core/topics.ts";
+import { encodeServerFrame, type ServerFrame } from "../protocol/client.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
 import type { MessageData } from "../protocol/payload.ts";
-import {
-  encodeMessages,
-  encodeVolatile,
-  splitBatch,
-  type ShardBatch,
-  type ShardMessage,
-} from "./messages.ts";
-import { Window, type ProtocolClient } from "./protocol-client.ts";
+import { Groups, type Group } from "./groups.ts";
+import { Holds } from "./holds.ts";
+import { Laggards } from "./laggards.ts";
+import { encodeVolatile, splitBatch, type ShardBatch, type ShardMessage } from "./messages.ts";
+import { Window, windowBounds, type ProtocolClient, type WindowBounds } from "./protocol-client.ts";
+import { Replay } from "./replay.ts";
 
-type Group = {
-  readonly filters: TopicFilters;
-  readonly plain: Set<Socket>;
-  /** Clients of protocol 1 that keep up. */
-  readonly live: Set<ProtocolClient>;
-  /** The last frame went up to here; what came after it was not for this group. */
-  sent: number;
+/** What clients that do not keep up, or come back, may cost a shard. */
+export type AudienceBounds = {
+  /** The recent log answers those who lag or come back; what is older is read from the sequencer. */
+  readonly recent: Pick<LogBounds, "units" | "backlogUnits">;
+  readonly window: WindowBounds;
 };
 
-/** The recent log answers those who lag or come back; what is older is read from the sequencer. */
-const recentBounds = {
-  messages: 1_000,
-  seconds: 300,
-  units: 512 * 1024,
-  backlogUnits: 4 * 1024 * 1024,
+export const audienceBounds: AudienceBounds = {
+  recent: { units: 512 * 1024, backlogUnits: 4 * 1024 * 1024 },
+  window: windowBounds,
 };
-/** A client that has not kept up for so long is closed; it may come back and resume. */
-export const behindMs = 30_000;
-/** Clients whose topics leave out everything learn their position after so many messages. */
-const advanceEvery = 512;
+/** Clients whose topics leave out everything learn their position after so many messages at most. */
+const maxAdvance = 512;
+const minAdvance = 64;
+const minAdvanceMs = 1_000;
 
 export type AudienceOwner = {
   /** The client was closed because it did not keep up, and is no client any more. */
   readonly onLost: (client: ProtocolClient) => void;
+  /** Something happened that operators should know of. */
+  readonly count: (what: string) => void;
 };
 
 export class Audience {
-  readonly recent = new DeliveryLog<ShardBatch>(recentBounds);
+  readonly recent: DeliveryLog<ShardBatch>;
   /** What each client of protocol 1 may have unacknowledged. */
-  readonly window = new Window();
-  readonly #groups = new Map<string, Group>();
-  #index = new TopicIndex<Group>();
+  readonly window: Window;
+  /** What is kept of the recent log for those who come. */
+  readonly holds = new Holds();
+  readonly #replay = new Replay();
+  readonly #groups = new Groups();
   readonly #groupOfPlain = new Map<Socket, Group>();
   readonly #protocolClients = new Map<Socket, ProtocolClient>();
-  readonly #behind = new Set<ProtocolClient>();
+  readonly #behind = new Laggards();
   readonly #owner: AudienceOwner;
-  #heldFrom: number | null = null;
+  /** Messages and time after which word of a position is due. */
+  readonly #advanceEvery: number;
+  readonly #advanceMs: number;
+  #advancedAt: number | null = null;
 
-  constructor(owner: AudienceOwner) {
+  /** The recent log promises no more than the room's history does. */
+  constructor(owner: AudienceOwner, history: RoomType["history"], bounds = audienceBounds) {
     this.#owner = owner;
+    const half = Math.floor(history.messages / 2);
+    this.#advanceEvery = Math.min(Math.max(half, minAdvance), maxAdvance);
+    this.#advanceMs = Math.max((history.seconds * 1_000) / 4, minAdvanceMs);
+    this.recent = new DeliveryLog({ ...history, ...bounds.recent });
+    this.window = new Window(bounds.window);
   }
 
   get size(): number {
@@ -80,7 +87,7 @@ export class Audience {
   }
 
   addPlain(socket: Socket, filters: TopicFilters): void {
-    const group = this.#group(filters);
+    const group = this.#groups.of(filters, this.recent.head);
     group.plain.add(socket);
     this.#groupOfPlain.set(socket, group);
   }
@@ -98,9 +105,10 @@ export class Audience {
    */
   restoreProtocol(client: ProtocolClient): void {
     client.forget();
+    this.#advancedAt = -Infinity;
     this.#protocolClients.set(client.socket, client);
     this.window.divide(this.#protocolClients.size);
-    const group = this.#group(client.filters);
+    const group = this.#groups.of(client.filters, this.recent.head);
     group.live.add(client);
     group.sent = 0;
   }
@@ -113,7 +121,7 @@ export class Audience {
     this.recent.restore([], seq);
     for (const client of this.#protocolClients.values()) {
       if (client.isUnsure) client.skip(seq);
-      else if (client.sent < seq) this.#lose(client);
+      else if (client.sent < seq) this.#lose(client, "outrun_clients_closed");
     }
   }
 
@@ -126,7 +134,7 @@ export class Audience {
     this.window.divide(this.#protocolClients.size);
     if (group !== undefined) {
       group.plain.delete(socket);
-      this.#dropIfEmpty(group);
+      this.#groups.dropIfEmpty(group);
     }
     if (client !== undefined) this.#detach(client);
     return group !== undefined || client !== undefined;
@@ -149,21 +157,33 @@ export class Audience {
     through: number,
     now: number,
   ): void {
+    this.#replay.forget();
     for (const batch of batches) this.recent.append(batch);
     if (messages.every((message) => message.topic === null)) {
-      for (const group of this.#groups.values()) this.#send(group, messages, batches, through, now);
+      for (const group of this.#groups) this.#send(group, messages, batches, through, now);
     } else {
-      for (const [group, wanted] of this.#divide(messages)) {
+      for (const [group, wanted] of this.#groups.divide(messages)) {
         this.#send(group, wanted, null, through, now);
       }
     }
-    this.#advance(batches[0]?.after ?? through, through);
-    this.recent.trim(now, this.#neededAfter());
+    this.#advance(batches[0]?.after ?? through, through, now);
+    this.trim(now);
   }
 
-  /** Keeps the recent log from here on while somebody extends it, or no longer. */
-  hold(seq: number | null): void {
-    this.#heldFrom = seq;
+  /** Forgets what is too old, but for those who lag or are on their way in. */
+  trim(now: number): void {
+    const { head } = this.recent;
+    this.recent.trim(now, Math.min(head, this.holds.lowest(now), this.#behind.lowest()));
+  }
+
+  /**
+   * Sends what has no number and must not be left out. A client that lets it pile up far past its
+   * window is closed.
+   */
+  say(client: ProtocolClient, frame: ServerFrame, now: number): void {
+    if (this.#protocolClients.get(client.socket) !== client) return;
+    if (client.isFlooded) this.#lose(client, "stalled_clients_closed");
+    else client.say(encodeServerFrame(frame), now);
   }
 
   /** What a client has acknowledged; false when that is impossible. */
@@ -177,21 +197,18 @@ export class Audience {
     return true;
   }
 
+  /** Whether the room is faster than its clients: of those that make progress more than half lag. */
+  isOverrun(now: number): boolean {
+    return this.#behind.areMost(this.#protocolClients.size, now);
+  }
+
   /** Closes those who have not kept up for too long. */
   expire(now: number): void {
-    for (const client of this.#behind) {
-      if (client.behindSince === null || client.behindSince + behindMs > now) continue;
-      this.#lose(client);
-    }
+    for (const client of this.#behind.overdue(now)) this.#lose(client, "stalled_clients_closed");
   }
 
   nextDeadline(): number | null {
-    let earliest: number | null = null;
-    for (const { behindSince } of this.#behind) {
-      if (behindSince === null) continue;
-      if (earliest === null || behindSince < earliest) earliest = behindSince;
-    }
-    return earliest === null ? null : earliest + behindMs;
+    return this.#behind.nextDeadline();
   }
 
   /** Continuity is lost for everybody: plain sockets are closed, the others told where to go on. */
@@ -202,7 +219,6 @@ export class Audience {
     }
     this.#groupOfPlain.clear();
     this.#groups.clear();
-    this.#index = new TopicIndex();
     this.#behind.clear();
     for (const client of this.#protocolClients.values()) {
       client.send({ type: "reset", epoch, seq, reason: "messages were lost" });
@@ -211,44 +227,14 @@ export class Audience {
     }
   }
 
-  #group(filters: TopicFilters): Group {
-    const known = this.#groups.get(filters.name);
-    if (known !== undefined) return known;
-    const group: Group = { filters, plain: new Set(), live: new Set(), sent: this.recent.head };
-    this.#groups.set(filters.name, group);
-    this.#index.add(group, filters);
-    return group;
-  }
-
-  #dropIfEmpty(group: Group): void {
-    if (group.plain.size > 0 || group.live.size > 0) return;
-    this.#groups.delete(group.filters.name);
-    this.#index.remove(group, group.filters);
-  }
-
   #detach(client: ProtocolClient): void {
     this.#behind.delete(client);
-    const group = this.#groups.get(client.filters.name);
+    const group = this.#groups.find(client.filters);
     if (group?.live.delete(client) === true) {
       // It kept up: what it was not sent was not for it.
       client.skip(this.recent.head);
-      this.#dropIfEmpty(group);
+      this.#groups.dropIfEmpty(group);
     }
-  }
-
-  /** The messages that each group wants, in order, for groups that want any. */
-  #divide(messages: readonly ShardMessage[]): Map<Group, ShardMessage[]> {
-    const wanted = new Map<Group, ShardMessage[]>();
-    for (const message of messages) {
-      const groups =
-        message.topic === null ? this.#groups.values() : this.#index.find(message.topic);
-      for (const group of groups) {
-        const list = wanted.get(group);
-        if (list === undefined) wanted.set(group, [message]);
-        else list.push(message);
-      }
-    }
-    return wanted;
   }
 
   /** `batches` when the group wants all of them, so that their encoded frames will do. */
@@ -265,30 +251,40 @@ export class Audience {
     if (group.live.size === 0) return;
     const logged = messages.filter((message) => message.seq !== null);
     const isShared = batches !== null && batches[0]?.after === group.sent;
-    const own = logged.length === 0 ? [] : splitBatch(group.sent, through, now, logged);
-    for (const { frame, through: end, messages: run } of isShared ? batches : own) {
-      this.#deliverLive(group, frame, end, run.length, now);
+    if (isShared) for (const batch of batches) this.#deliverLive(group, batch, now);
+    else if (logged.length > 0) {
+      const own = splitBatch(group.sent, through, now, logged);
+      for (const batch of own) this.#deliverLive(group, batch, now);
     }
-    this.#dropIfEmpty(group);
+    this.#groups.dropIfEmpty(group);
     if (logged.length === messages.length) return;
     const frame = encodeVolatile(messages.filter((message) => message.seq === null));
-    for (const client of group.live) client.sendEncoded(frame);
+    // They may be lost, and a client that does not keep up with them loses them.
+    for (const client of group.live) if (client.hasRoom) client.say(frame, now);
   }
 
-  #deliverLive(group: Group, frame: string, through: number, count: number, now: number): void {
+  #deliverLive(group: Group, { frame, through, count }: ShardBatch, now: number): void {
     group.sent = through;
     for (const client of group.live) {
-      client.deliver(frame, through, count);
+      client.deliver(frame, through, count, now);
       if (client.hasRoom) continue;
       group.live.delete(client);
       this.#lag(client, now);
     }
   }
 
-  /** Groups that were sent nothing for long are told their position, or they could not resume. */
-  #advance(after: number, through: number): void {
-    if (Math.floor(after / advanceEvery) === Math.floor(through / advanceEvery)) return;
-    for (const group of this.#groups.values()) {
+  /**
+   * Groups that were sent nothing for long are told their position, or they could not resume once
+   * history has gone, which goes by number and by age. An object that has slept does not know for how
+   * long, and tells them.
+   */
+  #advance(after: number, through: number, now: number): void {
+    const every = this.#advanceEvery;
+    const isFar = Math.floor(after / every) !== Math.floor(through / every);
+    this.#advancedAt ??= now;
+    if (through === after || (!isFar && now < this.#advancedAt + this.#advanceMs)) return;
+    this.#advancedAt = now;
+    for (const group of this.#groups) {
       if (group.live.size === 0 || group.sent === through) continue;
       group.sent = through;
       for (const client of group.live) {
@@ -302,12 +298,12 @@ export class Audience {
   #catchUp(client: ProtocolClient, now: number): void {
     const batches = this.recent.since(client.sent);
     if (batches === null) {
-      this.#lose(client);
+      this.#lose(client, "outrun_clients_closed");
       return;
     }
     for (const batch of batches) {
       if (!client.hasRoom) break;
-      this.#resend(client, batch);
+      this.#resend(client, batch, now);
     }
     if (!client.hasRoom) {
       this.#lag(client, now);
@@ -316,45 +312,29 @@ export class Audience {
     client.tellPosition();
     client.behindSince = null;
     this.#behind.delete(client);
-    const group = this.#group(client.filters);
+    const group = this.#groups.of(client.filters, this.recent.head);
     if (group.live.size === 0) group.sent = client.sent;
     group.live.add(client);
   }
 
   #lag(client: ProtocolClient, now: number): void {
-    if (this.#behind.has(client)) return;
-    // New topics do not give it more time.
-    client.behindSince ??= now;
-    this.#behind.add(client);
+    if (this.#behind.add(client, now)) this.#owner.count("clients_lagged");
   }
 
-  #resend(client: ProtocolClient, batch: ShardBatch): void {
-    const wanted = batch.messages.filter(
-      ({ seq, topic }) => seq !== null && seq > client.sent && client.filters.lets(topic),
-    );
-    if (wanted.length === 0) client.skip(batch.through);
-    else if (batch.after === client.told && wanted.length === batch.messages.length) {
-      client.deliver(batch.frame, batch.through, wanted.length);
-    } else {
-      const frame = encodeMessages(client.told, batch.through, wanted);
-      client.deliver(frame, batch.through, wanted.length);
-    }
+  #resend(client: ProtocolClient, batch: ShardBatch, now: number): void {
+    const wanted = this.#replay.frameFor(batch, client);
+    if (wanted === null) client.skip(batch.through);
+    else client.deliver(wanted.frame, batch.through, wanted.count, now);
   }
 
   /** The client cannot be given what it lacks from here: it may come back and resume elsewhere. */
-  #lose(client: ProtocolClient): void {
+  #lose(client: ProtocolClient, why: "outrun_clients_closed" | "stalled_clients_closed"): void {
+    this.#owner.count(why);
     this.#detach(client);
     this.#protocolClients.delete(client.socket);
     this.window.divide(this.#protocolClients.size);
     client.close(closeCodes.tooSlow, "too far behind; connect again and resume");
     this.#owner.onLost(client);
-  }
-
-  /** Those who lag still need what comes after this. */
-  #neededAfter(): number {
-    let needed = this.#heldFrom ?? this.recent.head;
-    for (const client of this.#behind) needed = Math.min(needed, client.sent);
-    return needed;
   }
 }
 

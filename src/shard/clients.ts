@@ -13,7 +13,7 @@ import type { ShardId } from "../protocol/names.ts";
 import type { MessageData } from "../protocol/payload.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
 import { Admission, type Entry, type Refused } from "./admission.ts";
-import { Audience } from "./audience.ts";
+import { Audience, type AudienceBounds } from "./audience.ts";
 import type { ProtocolClient } from "./protocol-client.ts";
 import { Seating } from "./seating.ts";
 import { Sessions } from "./sessions.ts";
@@ -38,6 +38,8 @@ export type ClientsOwner = {
   readonly count: (what: string) => void;
   /** Has the platform answer `ping` with `pong` for all sockets, or no longer, where it can. */
   readonly setAutoPong: ((isOn: boolean) => void) | undefined;
+  /** Tests take smaller ones. */
+  readonly bounds: AudienceBounds | undefined;
   /** How many there are, or who has a seat, has changed. */
   readonly onChange: () => void;
   /** Somebody has left, or did not come after all. */
@@ -58,12 +60,12 @@ export class Clients {
 
   constructor(owner: ClientsOwner) {
     this.#owner = owner;
-    this.audience = new Audience({
-      onLost: (client) => {
-        this.#sessions.leave(client);
-        this.#left(client.socket);
-      },
-    });
+    const { count, type, bounds } = owner;
+    const onLost = (client: ProtocolClient): void => {
+      this.#sessions.leave(client);
+      this.#left(client.socket);
+    };
+    this.audience = new Audience({ onLost, count }, type.history, bounds);
     this.#sessions = new Sessions({ ...owner, audience: this.audience });
     this.#seating = new Seating(owner);
     this.#admission = new Admission(this.#seating, () => this.size);

@@ -2,9 +2,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { lost, type Answer, type Call } from "../../test/support/fake-calls.ts";
-import type { ModelClient } from "../../test/support/model-client.ts";
+import { ModelClient } from "../../test/support/model-client.ts";
 import { epoch, ShardRig } from "../../test/support/shard-rig.ts";
 import { turns } from "../../test/support/turns.ts";
+import { audienceBounds } from "./audience.ts";
 
 /** The sequencer holds messages 1 to `head`; the shard has just come and knows none of them. */
 async function withPast(head: number, options: Parameters<typeof ShardRig.start>[0] = {}) {
@@ -120,6 +121,68 @@ test("PR2 the shard keeps what follows on the past while that is on its way, how
   await reads.letGo();
   const client = await joining;
   expect([client.recovered, numbersOf(client)]).toEqual([true, range(2, 8)]);
+});
+
+/** A client that came back to message 2 of 6 was let in, and a hundred large messages have come since. */
+async function letIn(read: boolean, meanwhile: (rig: ShardRig) => Promise<void> = async () => {}) {
+  const small = { minUnits: 64 * 1024, maxUnits: 64 * 1024, sharedUnits: 0 };
+  const options = { bounds: { ...audienceBounds, window: small } };
+  const rig = read ? await withPast(6, options) : await ShardRig.start(options);
+  await rig.join();
+  const link = rig.openLink();
+  if (!read) await rig.batch(link, 0, ...range(0, 6).map((n) => `m${n}`));
+  const model = new ModelClient(
+    "back",
+    { speaksProtocol: true, topics: [], ...since(2) },
+    small.maxUnits,
+  );
+  expect(await rig.shard.admit("back", model.request)).toMatchObject({ ok: true });
+  await meanwhile(rig);
+  for (let n = 6; n < 106; n += 1) await rig.batch(link, n, "x".repeat(10_000));
+  rig.shard.welcome(model.socket, "back", model.request);
+  model.take();
+  return { rig, link, model };
+}
+
+test.each([
+  ["found in the recent log", false],
+  ["read from the sequencer", true],
+])(
+  "PR2 what was %s is kept until the client is welcomed, and as long as it lags",
+  async (...row) => {
+    const { rig, link, model } = await letIn(row[1]);
+    expect([model.recovered, rig.ports.calls.of("read").length]).toEqual([true, row[1] ? 1 : 0]);
+    for (let seq = 0; seq < model.position;) {
+      seq = model.position;
+      model.acknowledged(seq);
+      rig.receive(model, { type: "ack", seq });
+    }
+    await rig.batch(link, 106, "last");
+    model.take();
+    expect(numbersOf(model)).toEqual(range(2, 107));
+    // Nobody needs it now: another one that comes back has it read.
+    await rig.joinProtocol(since(3));
+    expect(rig.ports.calls.of("read")).toHaveLength(row[1] ? 2 : 1);
+  },
+);
+
+test("PR2 nothing is kept for a client that was let in and does not come within ten seconds", async () => {
+  const { model } = await letIn(false, (rig) => rig.pass(10_000));
+  expect([model.recovered, model.position]).toEqual([false, 106]);
+});
+
+test("PR3 what is older than the room's history is not given, though the shard still has it", async () => {
+  const rig = await ShardRig.start({ history: { seconds: 60 } });
+  await rig.join();
+  const link = rig.openLink();
+  await rig.batch(link, 0, "a", "b");
+  await rig.pass(59_999);
+  expect((await rig.joinProtocol(since(1))).recovered).toBe(true);
+  await rig.pass(1);
+  rig.head = 2;
+  const late = await rig.joinProtocol(since(1));
+  expect([late.recovered, late.position]).toEqual([false, 2]);
+  expect(rig.ports.calls.of("read")).toHaveLength(1);
 });
 
 test.each([

@@ -2,7 +2,7 @@
  * The past for clients that come back: makes the recent log reach back to where they were, by reading
  * what is missing from the sequencer once for all of them. Knows nothing of clients.
  */
-import type { Caller } from "../core/ports.ts";
+import type { Caller, Clock } from "../core/ports.ts";
 import { parseFrameToShard, type Position } from "../protocol/link.ts";
 import { roomOfShard, type ShardId } from "../protocol/names.ts";
 import type { LogRange } from "../protocol/calls.ts";
@@ -21,6 +21,7 @@ type Arrival = { readonly seq: number; readonly until: number; readonly resolve:
 export class History {
   readonly #shard: ShardId;
   readonly #calls: Caller;
+  readonly #clock: Clock;
   readonly #audience: Audience;
   readonly #fanOut: FanOut;
   #arrivals: Arrival[] = [];
@@ -28,9 +29,15 @@ export class History {
   #wanted = Infinity;
   #reading: Reading | null = null;
 
-  constructor(shard: ShardId, calls: Caller, audience: Audience, fanOut: FanOut) {
+  constructor(
+    shard: ShardId,
+    { calls, clock }: { readonly calls: Caller; readonly clock: Clock },
+    audience: Audience,
+    fanOut: FanOut,
+  ) {
     this.#shard = shard;
     this.#calls = calls;
+    this.#clock = clock;
     this.#audience = audience;
     this.#fanOut = fanOut;
   }
@@ -44,11 +51,34 @@ export class History {
 
   /**
    * Resolves once everything was done for `holds(position)`; false when the sequencer did not
-   * answer, so that nobody knows whether it could be.
+   * answer, so that nobody knows whether it could be. What was found or read is kept until
+   * `welcomed(position)`.
    */
-  async reach(position: Position, now: number): Promise<boolean> {
+  async reach(position: Position): Promise<boolean> {
     const here = this.#fanOut.position;
-    if (here === null || here.epoch !== position.epoch || this.holds(position)) return true;
+    if (here === null || here.epoch !== position.epoch) return true;
+    const { holds } = this.#audience;
+    const now = this.#clock.now();
+    // History is bounded by age too, and nothing may have come for long.
+    this.#audience.trim(now);
+    const hold = holds.take(position.seq);
+    let isDone = false;
+    try {
+      isDone = await this.#gather(position, here, now);
+    } finally {
+      if (isDone) holds.ready(hold, this.#clock.now());
+      else holds.drop(hold);
+    }
+    return isDone;
+  }
+
+  /** A client that came back to `position` is in, and its needs are known by what it was sent. */
+  welcomed(position: Position): void {
+    this.#audience.holds.welcomed(position.seq);
+  }
+
+  async #gather(position: Position, here: Position, now: number): Promise<boolean> {
+    if (this.holds(position)) return true;
     if (position.seq <= here.seq) return this.#extend(position.seq);
     const range = await this.#read(position);
     if (range === null) return false;
@@ -103,7 +133,6 @@ export class History {
     this.#wanted = Infinity;
     const done = this.#readBack(from).finally(() => {
       this.#reading = null;
-      this.#audience.hold(null);
     });
     this.#reading = { from, done };
     return this.#reading;
@@ -113,7 +142,6 @@ export class History {
     const { recent } = this.#audience;
     const position = this.#fanOut.position;
     if (position === null) return true;
-    this.#audience.hold(recent.start);
     const range = await this.#read({ epoch: position.epoch, seq });
     if (range === null) return false;
     if (range.epoch !== this.#fanOut.position?.epoch) return true;

@@ -2,7 +2,7 @@
  * The shard's end of the link: takes the sequencer's frames one after the other, answers them, and
  * keeps the shard's position where it outlives the object's memory. Knows nothing of clients.
  */
-import type { Socket } from "../core/ports.ts";
+import type { Clock, Socket } from "../core/ports.ts";
 import { closeCodes, type CloseCode } from "../protocol/close-codes.ts";
 import {
   encodeFrame,
@@ -12,6 +12,7 @@ import {
   type FrameToShard,
   type Position,
 } from "../protocol/link.ts";
+import { Brake } from "./brake.ts";
 import type { Applied, FanOut } from "./fan-out.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -24,9 +25,12 @@ export interface IncomingLink extends Socket {
 type Link = { readonly socket: IncomingLink; readonly assembler: FrameAssembler };
 
 export type IntakeOwner = {
+  readonly clock: Clock;
   readonly fanOut: FanOut;
   readonly upstream: Upstream;
   readonly count: (what: string) => void;
+  /** The clients cannot take more as fast as it comes. */
+  readonly isOverrun: (now: number) => boolean;
   /** The position has moved. */
   readonly onApplied: (position: Position) => void;
   /** Continuity was lost for all clients. */
@@ -44,6 +48,7 @@ export class Intake {
   readonly #ended = new WeakSet<IncomingLink>();
   /** Frames wait here while the room class is at work on the one before them. */
   #working: Promise<void> | null = null;
+  readonly #brake = new Brake();
 
   constructor(owner: IntakeOwner) {
     this.#owner = owner;
@@ -63,6 +68,7 @@ export class Intake {
   open(socket: IncomingLink): void {
     this.#link?.socket.close(closeCodes.replaced, "a newer link took over");
     this.#link = { socket, assembler: new FrameAssembler() };
+    this.#brake.letGo();
     const { position } = this.#owner.fanOut;
     if (position !== null) socket.keep(position);
     socket.send(encodeFrame({ type: "hello", position }));
@@ -110,6 +116,15 @@ export class Intake {
     return true;
   }
 
+  /** Clients have taken something or left, or time has passed: a hold may be over. */
+  recheck(): void {
+    if (this.#brake.until !== null) this.#acknowledge();
+  }
+
+  nextDeadline(): number | null {
+    return this.#brake.until;
+  }
+
   #inTurn(link: Link, frame: FrameToShard): void | Promise<void> {
     const work =
       this.#working === null
@@ -150,7 +165,11 @@ export class Intake {
   #answer(link: Link, applied: Applied): void {
     const { position } = this.#owner.fanOut;
     if (position === null) return;
+    this.#confirm(link, applied, position);
     if (applied === "applied") this.#owner.onApplied(position);
+  }
+
+  #confirm(link: Link, applied: Applied, position: Position): void {
     if (this.#link !== link) {
       // The link ended while the room class was at work; what clients got since must not be lost.
       if (this.#link === null) this.#owner.onEnded();
@@ -162,7 +181,20 @@ export class Intake {
       return;
     }
     link.socket.keep(position);
-    link.socket.send(encodeFrame({ type: "ack", ...position }));
+    this.#acknowledge();
+  }
+
+  /** Says what the shard has, unless its clients are to catch up first. */
+  #acknowledge(): void {
+    const { clock, fanOut, isOverrun } = this.#owner;
+    const now = clock.now();
+    if (fanOut.position === null) return;
+    const wasHeld = this.#brake.until !== null;
+    if (this.#brake.holds(isOverrun(now), now)) {
+      if (!wasHeld) this.#owner.count("acknowledgements_held");
+      return;
+    }
+    this.#link?.socket.send(encodeFrame({ type: "ack", ...fanOut.position }));
   }
 
   /** This end closes the link; the next one begins with what the shard has. */
@@ -173,6 +205,7 @@ export class Intake {
 
   #end(): void {
     this.#link = null;
+    this.#brake.letGo();
     this.#owner.onEnded();
     this.#owner.upstream.linkEnded();
   }

@@ -14,8 +14,15 @@ export type ShardMessage = {
   readonly payload: Payload;
 };
 
-/** A run of the room's order: those of its messages that the room class let through. */
-export type ShardBatch = Batch & { readonly messages: readonly ShardMessage[] };
+/** A run of the room's order: the frame of those of its messages that the room class let through. */
+export type ShardBatch = Batch & {
+  /** Messages in the frame. */
+  readonly count: number;
+  /** Their topics, in order; `null` when none has one. */
+  readonly topics: readonly (string | null)[] | null;
+  /** What it holds in memory: UTF-16 units of the frame, and topics. */
+  readonly units: number;
+};
 
 /**
  * UTF-16 units of messages in one frame; a larger message is a frame of its own. Keeps what a slow
@@ -27,7 +34,7 @@ const frameUnits = 16 * 1024;
 export function encodeMessages(
   after: number,
   through: number,
-  messages: readonly ShardMessage[],
+  messages: readonly Pick<ShardMessage, "seq" | "payload">[],
 ): string {
   const data = messages.map((message) => message.payload);
   if (data.length === through - after) {
@@ -53,8 +60,7 @@ export function splitBatch(
   let run: ShardMessage[] = [];
   let units = 0;
   const close = (end: number): void => {
-    const frame = encodeMessages(start, end, run);
-    batches.push({ after: start, through: end, at, frame, messages: run });
+    batches.push(toBatch(start, end, at, run));
     start = end;
     run = [];
     units = 0;
@@ -69,4 +75,21 @@ export function splitBatch(
   }
   if (start < through) close(through);
   return batches;
+}
+
+/** Beside its text, what a topic holds in memory, about. */
+const topicOverhead = 32;
+
+function toBatch(
+  after: number,
+  through: number,
+  at: number,
+  messages: readonly ShardMessage[],
+): ShardBatch {
+  const frame = encodeMessages(after, through, messages);
+  const all = messages.map(({ topic }) => topic);
+  const topics = all.some((topic) => topic !== null) ? all : null;
+  const topicUnits = (topics ?? []).map((topic) => (topic ?? "").length + topicOverhead);
+  const units = topicUnits.reduce((sum, each) => sum + each, frame.length);
+  return { after, through, at, frame, count: messages.length, topics, units };
 }

@@ -4,13 +4,27 @@
  */
 import type { Socket } from "../core/ports.ts";
 import type { TopicFilters } from "../core/topics.ts";
-import { encodeServerFrame, type ServerFrame } from "../protocol/client.ts";
+import { ackEvery, encodeServerFrame, type ServerFrame } from "../protocol/client.ts";
 import { encodeMessages } from "./messages.ts";
 
-const sharedUnits = 16 * 1024 * 1024;
-const minWindowUnits = 64 * 1024;
-const maxWindowUnits = 1024 * 1024;
+/** UTF-16 units of frames that were sent and not acknowledged. */
+export type WindowBounds = {
+  /** Of all clients of a shard together. */
+  readonly sharedUnits: number;
+  /** Of one client, however many there are. */
+  readonly minUnits: number;
+  /** Of one client, however few there are. */
+  readonly maxUnits: number;
+};
+
+export const windowBounds: WindowBounds = {
+  sharedUnits: 16 * 1024 * 1024,
+  minUnits: 64 * 1024,
+  maxUnits: 1024 * 1024,
+};
 const unitsPerMessage = 64;
+/** A client that has not acknowledged a frame for so long makes no progress. */
+const progressMs = 2_000;
 
 /**
  * UTF-16 units sent and not acknowledged, past which a client is sent nothing more. All clients of a
@@ -18,7 +32,13 @@ const unitsPerMessage = 64;
  * thousand stalled ones hold some 64 MB, half of an isolate's memory.
  */
 export class Window {
-  #units = minWindowUnits;
+  readonly #bounds: WindowBounds;
+  #units: number;
+
+  constructor(bounds = windowBounds) {
+    this.#bounds = bounds;
+    this.#units = bounds.minUnits;
+  }
 
   get units(): number {
     return this.#units;
@@ -30,10 +50,20 @@ export class Window {
   }
 
   divide(clients: number): void {
+    const { sharedUnits, minUnits, maxUnits } = this.#bounds;
     const share = Math.floor(sharedUnits / Math.max(1, clients));
-    this.#units = Math.min(Math.max(share, minWindowUnits), maxWindowUnits);
+    this.#units = Math.min(Math.max(share, minUnits), maxUnits);
   }
 }
+
+/** A frame that was sent and not acknowledged. */
+type Outstanding = {
+  readonly through: number;
+  readonly units: number;
+  readonly messages: number;
+  readonly isNumbered: boolean;
+  readonly at: number;
+};
 
 export class ProtocolClient {
   readonly id: string;
@@ -51,9 +81,12 @@ export class ProtocolClient {
   #isUnsure = false;
   /** How far it was sent before continuity was lost: acknowledgements of that may be on the way. */
   #formerlySent = 0;
-  #outstanding: { through: number; units: number; messages: number }[] = [];
+  #outstanding: Outstanding[] = [];
   #units = 0;
   #messages = 0;
+  #unnumberedUnits = 0;
+  /** Since when the client was sent so much that it should acknowledge; `null` while it was not. */
+  #owesSince: number | null = null;
 
   /** `sent` is where the client starts: it has every message up to this one. */
   constructor(
@@ -90,14 +123,27 @@ export class ProtocolClient {
     return this.#units < this.#window.units && this.#messages < this.#window.messages;
   }
 
+  /**
+   * Whether the client takes what it is sent: the oldest frame that it should have acknowledged is
+   * no older than a client needs that reads as fast as it can.
+   */
+  makesProgress(now: number): boolean {
+    const oldest = this.#outstanding[0];
+    if (oldest === undefined || this.#owesSince === null) return true;
+    return now < Math.max(oldest.at, this.#owesSince) + progressMs;
+  }
+
+  /** The client has two windows of frames without a number unacknowledged. */
+  get isFlooded(): boolean {
+    return this.#unnumberedUnits >= 2 * this.#window.units;
+  }
+
   /** Sends a frame of so many messages, after which the client has everything up to `through`. */
-  deliver(frame: string, through: number, messages: number): void {
-    this.#outstanding.push({ through, units: frame.length, messages });
-    this.#units += frame.length;
-    this.#messages += messages;
+  deliver(frame: string, through: number, messages: number, now: number): void {
     this.#sent = through;
     this.#told = through;
     this.#isUnsure = false;
+    this.#expect({ through, units: frame.length, messages, isNumbered: true, at: now });
     this.#transmit(frame);
   }
 
@@ -122,13 +168,21 @@ export class ProtocolClient {
     this.#told = this.#sent;
   }
 
+  /** Sends a frame that nobody acknowledges. */
   send(frame: ServerFrame): void {
     this.#transmit(encodeServerFrame(frame));
   }
 
-  /** Sends a frame that is encoded already and that nobody acknowledges. */
-  sendEncoded(frame: string): void {
+  /** Sends a frame without a number: it is acknowledged with what the client was sent before. */
+  say(frame: string, now: number): void {
+    const { length } = frame;
+    this.#expect({ through: this.#told, units: length, messages: 0, isNumbered: false, at: now });
+    this.#unnumberedUnits += length;
     this.#transmit(frame);
+  }
+
+  pong(): void {
+    this.#transmit("pong");
   }
 
   /** Frames that the client has not acknowledged. */
@@ -138,14 +192,17 @@ export class ProtocolClient {
 
   /** False when the client acknowledges what it was never sent. */
   acknowledge(seq: number): boolean {
-    if (seq > this.#sent) return this.#isUnsure || seq <= this.#formerlySent;
+    if (seq > this.#sent && !this.#isUnsure) return seq <= this.#formerlySent;
     for (;;) {
       const oldest = this.#outstanding[0];
-      if (oldest === undefined || oldest.through > seq) return true;
+      if (oldest === undefined || oldest.through > seq) break;
       this.#units -= oldest.units;
       this.#messages -= oldest.messages;
+      if (!oldest.isNumbered) this.#unnumberedUnits -= oldest.units;
       this.#outstanding.shift();
     }
+    if (!this.#owesAnswer) this.#owesSince = null;
+    return true;
   }
 
   /** Continuity is lost: the client goes on from here. */
@@ -156,6 +213,8 @@ export class ProtocolClient {
     this.#outstanding = [];
     this.#units = 0;
     this.#messages = 0;
+    this.#unnumberedUnits = 0;
+    this.#owesSince = null;
     this.behindSince = null;
   }
 
@@ -165,6 +224,18 @@ export class ProtocolClient {
     } catch {
       // It has closed already.
     }
+  }
+
+  get #owesAnswer(): boolean {
+    return this.#units >= ackEvery.units || this.#messages >= ackEvery.messages;
+  }
+
+  /** An acknowledgement is to follow on this frame. */
+  #expect(frame: Outstanding): void {
+    this.#outstanding.push(frame);
+    this.#units += frame.units;
+    this.#messages += frame.messages;
+    if (this.#owesAnswer) this.#owesSince ??= frame.at;
   }
 
   #transmit(text: string): void {

@@ -10,7 +10,7 @@ import type { Entropy, Socket, Storage } from "../core/ports.ts";
 import type { RoomType } from "../core/rooms.ts";
 import { Seats, type Seat, type TicketRefusal } from "../core/seats.ts";
 import type { SeatClaim } from "../protocol/calls.ts";
-import { success, type Result } from "../protocol/result.ts";
+import { failure, success, type Result } from "../protocol/result.ts";
 
 const rowSchema = v.object({
   player: v.string(),
@@ -92,6 +92,10 @@ export class Seating {
     const former = session === null ? null : this.#seats.ofSession(session, now);
     if (former !== null) return success(former);
     if (claim !== null) return this.#seats.find(claim, connection, now);
+    // Another shard may have the seat. Where there is none, a session that is not known opens nothing.
+    if (session !== null && this.#owner.type.shards === 1) {
+      return failure("ticket-expired", "no seat is kept for this session");
+    }
     return success(this.isLimited ? this.#seats.ofConnection(connection, now) : null);
   }
 

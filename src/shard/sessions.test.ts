@@ -427,6 +427,49 @@ test("PR7 the clients of a shard share its window, each at least 64 Ki of it", a
   }
 });
 
+test("PR7, PR9 what the room class sends counts, and closes a client that lets two windows pile up", async () => {
+  const rig = await ShardRig.start();
+  const [slow, other] = [await rig.joinProtocol(), await rig.joinProtocol()];
+  const large = "x".repeat(256 * 1024);
+  for (let n = 0; n < 8; n += 1) {
+    rig.shard.sendLocal(slow.socket, large);
+    rig.shard.sendLocal(other.socket, new Uint8Array([0, 255]));
+  }
+  expect([slow.socket.closedWith, slow.socket.sent.length]).toEqual([null, 9]);
+  // A message finds the window full, and waits.
+  const link = rig.openLink();
+  await rig.batch(link, 0, "a");
+  await rig.batch(link, 1, "b");
+  slow.take();
+  expect([slow.position, slow.others.length]).toEqual([1, 8]);
+  rig.receive(slow, { type: "ack", seq: 1 });
+  expect(slow.received).toEqual(["1 a", "2 b"]);
+  for (let n = 0; n < 9; n += 1) rig.shard.sendLocal(slow.socket, large);
+  expect([slow.socket.closedWith, rig.shard.connections]).toEqual([closeCodes.tooSlow, 1]);
+  rig.shard.sendLocal(slow.socket, "too late");
+  other.take();
+  expect(other.others).toHaveLength(8);
+  await rig.pass(1_000);
+  expect(rig.ports.calls.of("report").at(-1)?.counters).toMatchObject({
+    stalled_clients_closed: 1,
+  });
+});
+
+test("PR7, PR8 so does a client that publishes and reads no answers", async () => {
+  const rig = await ShardRig.start({ publishOverSocket: false });
+  const client = await rig.joinProtocol();
+  const id = "i".repeat(255);
+  const frame = { type: "publish", id, data: "a" } as const;
+  for (let n = 0; n < 10_000 && client.socket.closedWith === null; n += 1) {
+    const speaker = rig.shard.protocolClient(client.socket);
+    if (speaker === undefined) break;
+    rig.shard.receive(speaker, JSON.stringify(frame));
+    await turns();
+  }
+  const sent = client.socket.sent.reduce((sum, each) => sum + each.length, 0);
+  expect([client.socket.closedWith, sent < 2.1 * 1024 * 1024]).toEqual([closeCodes.tooSlow, true]);
+});
+
 test("PR15 rows of clients that left while the shard slept are deleted, and mislead nobody", async () => {
   const rig = await ShardRig.start();
   const client = await rig.joinProtocol({ topics: ["a"] }, "me");

@@ -132,7 +132,7 @@ export class Sessions {
   /** What the room class is to get of a client's frame, or `null`. */
   receive(client: ProtocolClient, message: MessageData): MessageData | null {
     if (message === "ping") {
-      client.sendEncoded("pong");
+      client.pong();
       return null;
     }
     if (message.length > this.#maxFrameLength) {
@@ -193,7 +193,7 @@ export class Sessions {
     client: ProtocolClient,
     frame: Extract<ClientFrame, { type: "publish" }>,
   ): Promise<void> {
-    const { type, upstream } = this.#owner;
+    const { audience, clock, type, upstream } = this.#owner;
     const { id, data, topic = null } = frame;
     if (!type.publishOverSocket) {
       this.#reject(client, id, "publish-not-allowed", "clients of this room type publish by POST");
@@ -219,16 +219,19 @@ export class Sessions {
     const series = named === client.series ? named : unnamed;
     const result = await upstream.publish({ message: data, key: id, series, topic });
     client.unanswered.delete(id);
-    if (result.ok) client.send({ type: "published", id, ...result.value });
-    else {
+    if (result.ok) {
+      audience.say(client, { type: "published", id, ...result.value }, clock.now());
+    } else {
       const code = isProblemCode(result.code) ? result.code : "unavailable";
       this.#reject(client, id, code, result.detail);
     }
   }
 
   #reject(client: ProtocolClient, id: string, code: ProblemCode, detail: string): void {
-    this.#owner.count(code);
-    client.send({ type: "rejected", id, problem: problemDocument(code, detail) });
+    const { audience, clock, count } = this.#owner;
+    count(code);
+    const problem = problemDocument(code, detail);
+    audience.say(client, { type: "rejected", id, problem }, clock.now());
   }
 
   #refuse(client: ProtocolClient, detail: string): void {

@@ -4,6 +4,7 @@ import type { FakeLink, FakeSocket } from "../../test/support/fake-socket.ts";
 import { epoch, ShardRig } from "../../test/support/shard-rig.ts";
 import { turns } from "../../test/support/turns.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
+import { parseFrameToSequencer } from "../protocol/link.ts";
 
 /** A shard with one client and an open link, whose position is the sequencer's head. */
 async function linked(head = 0) {
@@ -77,6 +78,70 @@ test("LK5 a batch that is sent again reaches no client, and is acknowledged", as
     { type: "ack", epoch, seq: 1 },
     { type: "ack", epoch, seq: 1 },
   ]);
+});
+
+/** Clients whose windows are full, and a link on which the last batch is not acknowledged. */
+async function overrun(clients: number) {
+  const rig = await ShardRig.start();
+  const members = [];
+  for (let n = 0; n < clients; n += 1) members.push(await rig.joinProtocol());
+  const link = rig.openLink();
+  await rig.batch(link, 0, "x".repeat(1024 * 1024));
+  const acks = (): number[] =>
+    link.sent.flatMap((each) => {
+      const frame = parseFrameToSequencer(String(each));
+      return frame.ok && frame.value.type === "ack" ? frame.value.seq : [];
+    });
+  return { rig, members, link, acks };
+}
+
+test("PR16, LK2 a shard whose clients lag acknowledges once they have caught up", async () => {
+  const { rig, members, link, acks } = await overrun(2);
+  const [one, other] = members;
+  if (one === undefined || other === undefined) throw new Error("nobody is there");
+  await rig.batch(link, 1, "b");
+  expect([acks(), link.position]).toEqual([[], { epoch, seq: 2 }]);
+  for (const each of [one, other]) {
+    each.take();
+    each.acknowledged(1);
+  }
+  rig.receive(one, { type: "ack", seq: 1 });
+  expect(acks()).toEqual([2]);
+  rig.receive(other, { type: "ack", seq: 1 });
+  await rig.batch(link, 2, "c");
+  expect(acks()).toEqual([2, 3]);
+});
+
+test("PR16 it acknowledges when those who lag have left", async () => {
+  const { rig, members, acks } = await overrun(1);
+  expect(acks()).toEqual([]);
+  for (const { socket } of members) rig.shard.leave(socket);
+  expect(acks()).toEqual([1]);
+});
+
+test("PR16 a hold ends after a second, and clients that take nothing cause no other", async () => {
+  const { rig, link, acks } = await overrun(3);
+  expect(rig.ports.wakeups.at).toBe(rig.ports.clock.now() + 1_000);
+  await rig.pass(999);
+  expect(acks()).toEqual([]);
+  await rig.passToWake();
+  expect(acks()).toEqual([1]);
+  await rig.pass(1_000);
+  await rig.batch(link, 1, "b");
+  await rig.batch(link, 2, "c");
+  expect(acks()).toEqual([1, 2, 3]);
+});
+
+test("PR16, LK1 a new link says what the shard has, held back or not", async () => {
+  const { rig, link, acks } = await overrun(1);
+  const next = rig.openLink();
+  expect(next.frames).toEqual([{ type: "hello", position: { epoch, seq: 1 } }]);
+  await rig.pass(1_000);
+  expect([acks(), next.frames.length]).toEqual([[], 1]);
+  rig.shard.handleLinkClose(link);
+  rig.shard.handleLinkClose(next);
+  await rig.pass(1_000);
+  expect([acks(), next.frames.length]).toEqual([[], 1]);
 });
 
 test("DL3 a batch that does not follow closes the link, and the next one begins with what is there", async () => {

@@ -125,11 +125,23 @@ test("SE5 a client of protocol 1 with a seat is given a session, and comes back 
   expect([back.socket.closedWith, again.socket.closedWith]).toEqual([4502, null]);
 });
 
-test("SE5 a client without a seat has no session, and one that is not known is none", async () => {
+test("SE5 a client without a seat has no session, and one that is not known opens nothing", async () => {
   const table = await SeatTable.start({ capacity: 2 });
   expect(sessionOf(await table.join("1", null, speaker))).toBeUndefined();
   const guess = { ...speaker, session: "guess" };
-  expect(sessionOf(await table.join("2", null, guess))).toBeUndefined();
+  expect(await table.rig.shard.admit("2", guess)).toMatchObject({ code: "ticket-expired" });
+  const hold = { type: "hold", connection: "2", claim: null, session: "guess" } as const;
+  expect(table.rig.shard.handle(hold)).toMatchObject({ code: "ticket-expired" });
+});
+
+test("SE5 a session beside a ticket need not be known, nor one that another shard may know", async () => {
+  const table = await SeatTable.start();
+  table.reserve("a");
+  await table.join("1", table.ticket("a"), { ...speaker, session: "guess" });
+  expect(table.load.players).toEqual(["a"]);
+  const wide = await SeatTable.start({ shards: 2 });
+  await wide.join("1", null, { ...speaker, session: "elsewhere" });
+  expect(wide.load.connections).toBe(1);
 });
 
 test("SE6 players whose sockets outlived the object stay where they are", async () => {

@@ -7,7 +7,6 @@
  * same turn, with the entry that it was given; or `release` when the socket came to nothing.
  */
 import * as v from "valibot";
-import { backoffMs } from "../core/backoff.ts";
 import { Counters } from "../core/counters.ts";
 import type { ObjectPorts, Socket } from "../core/ports.ts";
 import type { RoomType } from "../core/rooms.ts";
@@ -16,21 +15,22 @@ import type { ClientRequest } from "../protocol/client-request.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
 import { positionSchema, type Position } from "../protocol/link.ts";
 import type { ShardId } from "../protocol/names.ts";
-import type { MessageData } from "../protocol/payload.ts";
+import { encodePayload, type MessageData } from "../protocol/payload.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
 import { noSeat, type Entry, type Refused } from "./admission.ts";
 import { Clients, plainRequest, type ClientSocket } from "./clients.ts";
+import type { AudienceBounds } from "./audience.ts";
 import { FanOut, type BroadcastHook } from "./fan-out.ts";
 import { History } from "./history.ts";
 import { Intake, type IncomingLink } from "./intake.ts";
 import { LoadReporter } from "./load-reporter.ts";
 import type { ProtocolClient } from "./protocol-client.ts";
+import { Renewal } from "./renewal.ts";
 import { Subscription } from "./subscription.ts";
 import { Upstream } from "./upstream.ts";
 
 /** After the last client has left for so long, the shard unsubscribes. */
 const lingerMs = 5_000;
-const renewBounds = { baseMs: 200, maxMs: 30_000 };
 
 export type ShardPorts = ObjectPorts & {
   /** The registry object that keeps this room. */
@@ -41,6 +41,8 @@ export type ShardPorts = ObjectPorts & {
   /** False when the hook has effects that a message read again must not have. Default true. */
   readonly canReplay?: boolean;
   readonly onHookError: (error: unknown) => void;
+  /** Tests take smaller ones. */
+  readonly bounds?: AudienceBounds;
 };
 
 /** What outlives the object's memory, written when a subscription begins and when a link ends. */
@@ -54,13 +56,12 @@ export class Shard {
   readonly #history: History;
   readonly #intake: Intake;
   readonly #subscription: Subscription;
+  readonly #renewal: Renewal;
   readonly #reporter: LoadReporter;
   readonly #counters = new Counters();
   /** Links that opened before the answer to `subscribe` came. */
   readonly #earlyLinks = new Set<IncomingLink>();
   #lingerUntil: number | null = null;
-  #renewAt: number | null = null;
-  #renewals = 0;
 
   private constructor(id: ShardId, type: RoomType, ports: ShardPorts) {
     this.#ports = ports;
@@ -75,8 +76,10 @@ export class Shard {
       upstream: this.#upstream,
       count,
       setAutoPong: ports.setAutoPong,
+      bounds: ports.bounds,
       onChange: () => {
         this.#reporter.changed();
+        this.#intake.recheck();
         this.#armWake();
       },
       onLeft: () => this.#lingerIfEmpty(),
@@ -92,18 +95,15 @@ export class Shard {
     this.#subscription = new Subscription(id, calls, (subscribed) =>
       this.#handleSubscribed(subscribed),
     );
-    this.#history = new History(id, calls, this.#clients.audience, this.#fanOut);
-    this.#intake = new Intake({
-      fanOut: this.#fanOut,
-      upstream: this.#upstream,
-      count,
-      onApplied: ({ seq }) => {
-        this.#history.arrived(seq);
-        this.#armWake();
-      },
-      onReset: () => this.#clients.reset(),
-      onEnded: () => this.#store(),
-      onBroken: () => this.#renewLater(),
+    this.#history = new History(id, ports, this.#clients.audience, this.#fanOut);
+    this.#intake = this.#createIntake();
+    this.#renewal = new Renewal({
+      clock,
+      entropy,
+      hasClients: () => this.connections > 0,
+      isLinked: () => this.#intake.isOpen,
+      renew: () => this.#subscription.renew(this.#fanOut.position),
+      armWake: () => this.#armWake(),
     });
     this.#reporter = new LoadReporter({
       shard: id,
@@ -184,6 +184,7 @@ export class Shard {
     const isHeld = request.resume !== null && this.#canReplay(request.resume);
     const client = { socket, connection, request };
     if (!this.#clients.welcome(client, entry, { position, isHeld })) return false;
+    if (request.resume !== null) this.#history.welcomed(request.resume);
     this.#lingerUntil = null;
     return true;
   }
@@ -196,8 +197,18 @@ export class Shard {
   /** A frame of a client of protocol 1; returns what the room class is to get of it, if anything. */
   receive(client: ProtocolClient, message: MessageData): MessageData | null {
     const forClass = this.#clients.receive(client, message);
+    this.#intake.recheck();
     this.#armWake();
     return forClass;
+  }
+
+  /** The room class sends to one client of protocol 1 of this shard alone. */
+  sendLocal(socket: Socket, data: MessageData): void {
+    const client = this.protocolClient(socket);
+    if (client === undefined) return;
+    const frame = { type: "local", data: encodePayload(data) } as const;
+    this.#clients.audience.say(client, frame, this.#ports.clock.now());
+    this.#armWake();
   }
 
   /** The socket has closed. */
@@ -210,7 +221,7 @@ export class Shard {
       socket.close(closeCodes.noClients, "no clients");
       return;
     }
-    this.#renewals = 0;
+    this.#renewal.linked();
     const { beginning } = this.#subscription;
     if (beginning === null) return this.#intake.open(socket);
     // Where former clients were means nothing to those on their way: the answer tells where the shard
@@ -237,13 +248,28 @@ export class Shard {
       this.#lingerUntil = null;
       if (this.#clients.isEmpty) this.#subscription.end();
     }
-    if (this.#renewAt !== null && this.#renewAt <= now) {
-      this.#renewAt = null;
-      void this.#renew();
-    }
+    this.#renewal.wake(now);
     this.#clients.expire(now);
     this.#history.expire(now);
+    this.#intake.recheck();
     this.#armWake();
+  }
+
+  #createIntake(): Intake {
+    return new Intake({
+      clock: this.#ports.clock,
+      isOverrun: (now) => this.#clients.audience.isOverrun(now),
+      fanOut: this.#fanOut,
+      upstream: this.#upstream,
+      count: (what) => this.#counters.increment(what),
+      onApplied: ({ seq }) => {
+        this.#history.arrived(seq);
+        this.#armWake();
+      },
+      onReset: () => this.#clients.reset(),
+      onEnded: () => this.#store(),
+      onBroken: () => this.#renewal.later(),
+    });
   }
 
   #openEarly(socket: IncomingLink): void {
@@ -291,7 +317,7 @@ export class Shard {
 
   async #reach(position: Position | null): Promise<boolean> {
     if (position === null || this.#ports.canReplay === false) return true;
-    const reached = this.#history.reach(position, this.#ports.clock.now());
+    const reached = this.#history.reach(position);
     this.#armWake();
     return reached;
   }
@@ -324,28 +350,14 @@ export class Shard {
     this.#armWake();
   }
 
-  /** Makes sure, soon, that the sequencer is awake and still knows this shard. */
-  #renewLater(): void {
-    if (this.#renewAt !== null || this.connections === 0) return;
-    this.#renewals += 1;
-    const random = this.#ports.entropy.random();
-    this.#renewAt = this.#ports.clock.now() + backoffMs(this.#renewals, random, renewBounds);
-    this.#armWake();
-  }
-
-  async #renew(): Promise<void> {
-    if (this.#intake.isOpen || this.connections === 0) return;
-    if (await this.#subscription.renew(this.#fanOut.position)) this.#renewals = 0;
-    else this.#renewLater();
-  }
-
   #armWake(): void {
     const times = [
       this.#reporter.nextDeadline(),
       this.#lingerUntil,
-      this.#renewAt,
+      this.#renewal.nextDeadline(),
       ...this.#clients.nextDeadlines(),
       this.#history.nextDeadline(),
+      this.#intake.nextDeadline(),
     ];
     const known = times.filter((at) => at !== null);
     this.#ports.wakeups.soon(known.length === 0 ? null : Math.min(...known));

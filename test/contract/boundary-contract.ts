@@ -171,7 +171,9 @@ export function describeBoundary(host: RoomsHost): void {
       await new TestRoom(host).join();
       const after = await read();
       expect(after.get(refused)).toBe((before.get(refused) ?? 0) + 3);
-      expect(after.get("partyshard_rooms")).toBeGreaterThanOrEqual(1);
+      // Shards tell of their clients about a second later.
+      const rooms = async (): Promise<number> => (await read()).get("partyshard_rooms") ?? 0;
+      await expect.poll(rooms, { timeout: 10_000 }).toBeGreaterThanOrEqual(1);
       expect(after.has("partyshard_connections")).toBe(true);
     });
   });

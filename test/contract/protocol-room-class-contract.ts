@@ -49,6 +49,23 @@ export function describeProtocolHooks(host: RoomsHost): void {
       expect(await room.status()).toMatchObject({ seq: 0 });
     });
 
+    test("PR7, PR9 a client that lets what the class sends pile up is closed with 4005", async () => {
+      const room = new TestRoom(host, "talking");
+      const [diligent, slow] = [await room.speak(), await room.speak()];
+      const text = "y".repeat(250_000);
+      for (const client of [diligent, slow]) {
+        for (let times = 0; times < 9; times += 1) {
+          client.send({ type: "send", data: `tell ${times} ${text}` });
+          await client.receivedOf("local", ({ data }) => data === `${times} ${text}`);
+          if (client === diligent) client.ack();
+        }
+        client.send({ type: "send", data: `tell more ${text}` });
+      }
+      expect(await slow.closed()).toMatchObject({ code: 4005 });
+      await room.deliver("one");
+      expect(await diligent.messagesThrough(1)).toEqual([[1, "one"]]);
+    });
+
     test("PR10, RC5 a plain socket's ping is for the class, whoever else is there", async () => {
       const room = new TestRoom(host, "talking");
       const alone = await room.speak();

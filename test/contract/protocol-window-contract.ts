@@ -86,6 +86,26 @@ export function describeWindow(host: RoomsHost): void {
       expect((await slow.messagesThrough(last)).at(-1)).toEqual([last, "b"]);
     });
 
+    test("PR7 a client that lacks more than its shard keeps is closed with 4005, and may come back", async () => {
+      const room = new TestRoom(host, "game");
+      const slow = await room.speak();
+      const plain = await room.join();
+      const diligent = await room.speak();
+      const texts = Array.from({ length: 100 }, (_, index) => `${index} ${"x".repeat(textUnits)}`);
+      const taking = diligent.takeThrough(100);
+      for (const text of texts) await room.deliver(text);
+      await taking;
+      expect(await plain.received(100)).toEqual(texts);
+      await slow.settled();
+      slow.ack();
+      expect(await slow.closed()).toMatchObject({ code: 4005 });
+      const back = await room.speak(slow.resume);
+      await room.deliver("last");
+      const { seq } = await back.welcome();
+      const rest = [...texts, "last"].slice(seq).map((text, index) => [seq + index + 1, text]);
+      expect(await back.takeThrough(101)).toEqual(rest);
+    });
+
     test("PR4, PR7 a client that comes back to much gets all of it", async () => {
       const room = new TestRoom(host);
       const client = await room.speak();

@@ -13,6 +13,7 @@ import { describeRegistryRooms } from "./registry-rooms-contract.ts";
 import { describeRegistrySeats } from "./registry-seats-contract.ts";
 import { describeRefusals } from "./refusals-contract.ts";
 import { describeHooks } from "./room-class-contract.ts";
+import { describeSeats } from "./seats-contract.ts";
 
 export function describeRooms(host: RoomsHost): void {
   describe(`on ${host.name}`, () => {
@@ -21,6 +22,7 @@ export function describeRooms(host: RoomsHost): void {
     describeRefusals(host);
     describeBoundary(host);
     describeProtocol(host);
+    describeSeats(host);
     describeRegistryRooms(host);
     describeRegistrySeats(host);
   });

@@ -1,6 +1,7 @@
 /** What everything in a simulated world shares: its options, time, chance, network and judge. */
 import type { Caller, Clock, Entropy } from "../../src/core/ports.ts";
 import type { Result } from "../../src/protocol/result.ts";
+import type { AudienceBounds } from "../../src/shard/audience.ts";
 import type { FaultRates, Network } from "./network.ts";
 import type { Random } from "./random.ts";
 import type { Timeline } from "./timeline.ts";
@@ -32,6 +33,8 @@ export type WorldOptions = {
   /** Clients of protocol 1 may publish. Default false. */
   readonly publishOverSocket?: boolean;
   readonly rates: FaultRates;
+  /** What slow clients may cost, where it is not as in production. */
+  readonly bounds?: AudienceBounds;
   readonly planted?: PlantedBug;
   /** Keeps what happens, for people to read. */
   readonly isTraced?: boolean;

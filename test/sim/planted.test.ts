@@ -41,7 +41,8 @@ test("SU1 clients that are welcomed before their shard has subscribed are found"
 });
 
 test("DL3 shards that forget what they have, and take what is sent again, are found", async () => {
-  const taken = await schedulesToFind("positions-forgotten", /^(DL1|DL3) /);
+  // The subscription is in the row that is forgotten, so a shard may be found without it first.
+  const taken = await schedulesToFind("positions-forgotten", /^(DL1|DL3|SU1) /);
   expect(Math.max(...taken)).toBeLessThan(withinRuns);
 });
 

@@ -1,5 +1,6 @@
 /** Schedules of worlds with clients of protocol 1, plain ones and topics. */
 import fc from "fast-check";
+import { audienceBounds, type AudienceBounds } from "../../src/shard/audience.ts";
 import type { WorldOptions } from "./environment.ts";
 import {
   faults,
@@ -17,6 +18,12 @@ const filters = fc.constantFrom("", "", "*", "a", "b:*", "a,b:1,b:*,b:1:*", "c,z
 /** Some larger than a frame or a good part of a window. */
 const padding = fc.constantFrom(0, 0, 0, 200, 3_000, 12_000, 20_000);
 
+/** So small that a burst makes clients lag: see `PR7` and `PR16`. */
+const tightBounds: AudienceBounds = {
+  recent: { units: 32 * 1024, backlogUnits: 64 * 1024 },
+  window: { sharedUnits: 0, minUnits: 24 * 1024, maxUnits: 24 * 1024 },
+};
+
 const options: fc.Arbitrary<WorldOptions> = fc
   .tuple(
     optionsArbitrary,
@@ -29,6 +36,7 @@ const options: fc.Arbitrary<WorldOptions> = fc
       }),
       publishOverSocket: fc.constantFrom(true, true, false),
       maxTextUnits: fc.constantFrom(60_000, 60_000, 2_000),
+      bounds: fc.constantFrom(tightBounds, tightBounds, audienceBounds),
     }),
   )
   .map(([common, own]) => ({ ...common, ...own }));

@@ -18,6 +18,18 @@ test("PR1, PR2, PR3, PR5, PR6, PR7, PR8, PR11, PR15 hold under every schedule of
   expect(outcome.isFine ? "" : outcome.report).toBe("");
 });
 
+test("PR7, PR16 in such schedules clients lag, shards hold, and slow clients are closed", async () => {
+  const counted = new Map<string, number>();
+  for (const schedule of fc.sample(protocolScheduleArbitrary(), { numRuns: 100, seed: 3 })) {
+    const world = await simulate(schedule);
+    for (const [what, count] of world.counted) counted.set(what, (counted.get(what) ?? 0) + count);
+  }
+  const kinds = ["clients_lagged", "acknowledgements_held", "stalled_clients_closed"];
+  const figures = [...kinds, "outrun_clients_closed"].map((what) => [what, counted.get(what) ?? 0]);
+  process.stdout.write(`${figures.map((each) => each.join(" ")).join(", ")}\n`);
+  expect(figures.filter(([, count]) => count === 0)).toEqual([]);
+});
+
 test("PR2 a schedule is carried out the same way every time", async () => {
   const schedules = fc.sample(protocolScheduleArbitrary(), { numRuns: 10, seed: 1 });
   for (const schedule of schedules) {

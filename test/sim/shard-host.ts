@@ -77,6 +77,7 @@ export class ShardHost implements Hosting<Shard> {
       registry: "default",
       ...(hook === undefined ? {} : { onBroadcast: hook }),
       onHookError: () => {},
+      ...(world.options.bounds === undefined ? {} : { bounds: world.options.bounds }),
     };
     return Shard.start(
       shard,

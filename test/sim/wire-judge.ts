@@ -16,6 +16,8 @@ type FrameOf<Type extends ServerFrame["type"]> = Extract<ServerFrame, { type: Ty
 
 /** What the judge looks at. */
 export type WireScene = {
+  /** What a client may be sent without acknowledging, when a shard's clients are few. */
+  readonly windowUnits: number;
   readonly log: DurableLog;
   readonly drops: (shard: ShardId, seq: number) => boolean;
   /** Nothing that the shard has sent is held back. */
@@ -135,7 +137,7 @@ export class WireJudge {
     if (recovered && (request.resume?.epoch !== epoch || request.resume.seq !== seq)) {
       throw new Violation("PR2", `${name(client)} was not at ${seq}`);
     }
-    this.#wires.set(client, new Wire(client, seq));
+    this.#wires.set(client, new Wire(client, seq, this.#scene.windowUnits));
   }
 
   #take(wire: Wire, frame: ServerFrame, units: number): void {
@@ -143,6 +145,7 @@ export class WireJudge {
       case "messages":
         return this.#takeMessages(wire, frame, units);
       case "volatile":
+        wire.told(units);
         for (const payload of frame.data) {
           const text = textOf(decodePayload(payload));
           this.#scene.checkVolatile(wire.client, wire.filters, text, wire.countVolatile(text));
@@ -155,6 +158,7 @@ export class WireJudge {
         }
         return wire.restart(frame.seq);
       case "published":
+        wire.told(units);
         // Whoever published knows the text, and checks it.
         if (frame.seq <= this.#scene.log.head) return;
         throw new Violation(
@@ -162,7 +166,7 @@ export class WireJudge {
           `${frame.id} was answered as ${frame.seq}, which is not durable`,
         );
       case "rejected":
-        return;
+        return wire.told(units);
       case "welcome":
       case "local":
       case "redirect":

@@ -5,9 +5,7 @@
 import { TopicFilters } from "../../src/core/topics.ts";
 import type { Client } from "./client.ts";
 
-/** What a client may be sent without acknowledging, but for one frame: UTF-16 units and messages. */
-const windowUnits = 1024 * 1024;
-const windowMessages = 16 * 1024;
+const unitsPerMessage = 64;
 
 type Outstanding = { readonly through: number; readonly units: number; readonly messages: number };
 
@@ -24,8 +22,11 @@ export class Wire {
   readonly #topics: { readonly after: number; readonly filters: TopicFilters }[];
   readonly #volatile = new Map<string, number>();
   #outstanding: Outstanding[] = [];
+  readonly #windowUnits: number;
 
-  constructor(client: Client, seq: number) {
+  /** `windowUnits` is what the client may be sent without acknowledging, but for one frame. */
+  constructor(client: Client, seq: number, windowUnits: number) {
+    this.#windowUnits = windowUnits;
     this.client = client;
     this.covered = seq;
     this.clear = seq;
@@ -55,18 +56,23 @@ export class Wire {
     this.clear = Math.max(this.clear, this.covered);
   }
 
+  /** Sent what has no number, and is acknowledged with what went before. */
+  told(units: number): void {
+    this.#outstanding.push({ through: this.covered, units, messages: 0 });
+  }
+
   acknowledge(seq: number): void {
     this.#outstanding = this.#outstanding.filter(({ through }) => through > seq);
   }
 
   /** Nothing more may be sent. Frames without messages, which a shard need not count, are left out. */
   get isPastWindow(): boolean {
-    return isFull(this.#outstanding.filter(({ messages }) => messages > 0));
+    return this.#isFull(this.#outstanding.filter(({ messages }) => messages > 0));
   }
 
   /** The shard has no reason not to send. */
   get hasRoom(): boolean {
-    return !isFull(this.#outstanding);
+    return !this.#isFull(this.#outstanding);
   }
 
   /** The client was told to go on from here. */
@@ -86,14 +92,14 @@ export class Wire {
     this.#volatile.set(text, count);
     return count;
   }
-}
 
-function isFull(frames: readonly Outstanding[]): boolean {
-  let units = 0;
-  let messages = 0;
-  for (const frame of frames) {
-    units += frame.units;
-    messages += frame.messages;
+  #isFull(frames: readonly Outstanding[]): boolean {
+    let units = 0;
+    let messages = 0;
+    for (const frame of frames) {
+      units += frame.units;
+      messages += frame.messages;
+    }
+    return units >= this.#windowUnits || messages >= this.#windowUnits / unitsPerMessage;
   }
-  return units >= windowUnits || messages >= windowMessages;
 }

@@ -13,6 +13,7 @@ import {
 } from "../../src/protocol/calls.ts";
 import type { RoomId, ShardId } from "../../src/protocol/names.ts";
 import { failure, type Result } from "../../src/protocol/result.ts";
+import { audienceBounds } from "../../src/shard/audience.ts";
 import { Client, type Visitor } from "./client.ts";
 import { Violation, type Environment, type Outlet, type WorldOptions } from "./environment.ts";
 import { Invariants } from "./invariants.ts";
@@ -50,6 +51,8 @@ export class World implements Environment {
   /** What clients do when their socket has ended: set by who plays them. */
   onClientClosed: (client: Client, code: number | null) => void = () => {};
   readonly story: string[] = [];
+  /** What shards have told operators of, by name. */
+  readonly counted = new Map<string, number>();
   #failure: Error | null = null;
   #ids = 0;
 
@@ -86,6 +89,7 @@ export class World implements Environment {
       drops: (shard, seq) => this.#drops(shard, seq),
     });
     this.wires = new WireJudge({
+      windowUnits: (options.bounds ?? audienceBounds).window.maxUnits,
       log: this.invariants.log,
       drops: (shard, seq) => this.#drops(shard, seq),
       isQuiet: (shard) => this.shardHost(shard).object.isQuiet,
@@ -110,6 +114,7 @@ export class World implements Environment {
       call: <R extends Role, Request extends RequestTo<R>>(to: Address<R>, request: Request) =>
         new Promise<Result<ReplyTo<R, Request>>>((resolve) => {
           if (to.role === "registry") this.invariants.registryCalled(outlet, request.type);
+          if (request.type === "report") this.#count(request.counters);
           outlet.busy += 1;
           const done = (reply: Result<unknown> | null): void => {
             outlet.busy -= 1;
@@ -169,6 +174,12 @@ export class World implements Environment {
       target.receive(copy, answering);
     };
     this.network.exchange({ from, to, isRepeatable: true, arrive, done });
+  }
+
+  #count(counters: Readonly<Record<string, number>>): void {
+    for (const [what, count] of Object.entries(counters)) {
+      this.counted.set(what, (this.counted.get(what) ?? 0) + count);
+    }
   }
 
   #handed(target: AnyObject, request: unknown): void {

@@ -2,9 +2,10 @@
 import { assert } from "vitest";
 import { TopicFilters } from "../../src/core/topics.ts";
 import { closeCodes } from "../../src/protocol/close-codes.ts";
-import { Audience, behindMs } from "../../src/shard/audience.ts";
+import { Audience } from "../../src/shard/audience.ts";
+import { behindMs } from "../../src/shard/laggards.ts";
 import { splitBatch, type ShardMessage } from "../../src/shard/messages.ts";
-import { ProtocolClient } from "../../src/shard/protocol-client.ts";
+import { ProtocolClient, windowBounds } from "../../src/shard/protocol-client.ts";
 import { FakeSocket } from "./fake-socket.ts";
 import { ModelClient } from "./model-client.ts";
 
@@ -16,6 +17,8 @@ export type Draft = {
   readonly kind: "logged" | "volatile" | "lost";
   readonly units: number;
 };
+
+const history = { messages: 1_000, seconds: 300 };
 
 class PlainMember {
   readonly socket = new FakeSocket();
@@ -38,7 +41,7 @@ export class ProtocolMember {
 
   constructor(id: string, filters: TopicFilters, after: number) {
     const request = { speaksProtocol: true, resume: null, topics: [...filters] };
-    this.model = new ModelClient(id, request);
+    this.model = new ModelClient(id, request, windowBounds.minUnits);
     this.client = new ProtocolClient(id, this.model.socket, filters, after);
     this.model.position = after;
     this.spans = [{ after, filters }];
@@ -95,7 +98,7 @@ export class World {
         ({ seq, topic }) => seq === null && member.client.filters.lets(topic),
       );
       member.mayHave.push(...wanted.map(dataOf));
-      if (this.isLive(member)) member.mustHave.push(...wanted.map(dataOf));
+      if (this.isLive(member) && member.client.hasRoom) member.mustHave.push(...wanted.map(dataOf));
     }
   }
 
@@ -204,9 +207,8 @@ export class World {
   }
 
   #newAudience(): Audience {
-    return new Audience({
-      onLost: ({ id }) => this.lost.push(id),
-    });
+    const onLost = ({ id }: ProtocolClient): void => void this.lost.push(id);
+    return new Audience({ onLost, count: () => {} }, history);
   }
 }
 

@@ -8,8 +8,9 @@ import type { Position } from "../../src/protocol/link.ts";
 import type { Payload } from "../../src/protocol/payload.ts";
 import { FakeSocket } from "./fake-socket.ts";
 
-/** What a shard may send unacknowledged, before a last frame (`PR7`). */
-const window = { units: 64 * 1024, messages: 1_024 };
+/** Units that a shard may send unacknowledged, before a last frame, when its clients are few (`PR7`). */
+const fewUnits = 1024 * 1024;
+const unitsPerMessage = 64;
 /** Payload units of a frame that holds more than one message. */
 const frameUnits = 16 * 1024;
 
@@ -35,8 +36,10 @@ export class ModelClient {
   readonly pongs: string[] = [];
   #outstanding: Unacknowledged[] = [];
   #taken = 0;
+  readonly #windowUnits: number;
 
-  constructor(name: string, request: ClientRequest) {
+  constructor(name: string, request: ClientRequest, windowUnits = fewUnits) {
+    this.#windowUnits = windowUnits;
     this.name = name;
     this.request = request;
   }
@@ -116,7 +119,8 @@ export class ModelClient {
     if (data.length === 0) return;
     const outstanding = this.#outstanding.reduce((sum, each) => sum + each.units, 0);
     const messages = this.#outstanding.reduce((sum, each) => sum + each.messages, 0);
-    if (outstanding >= window.units || messages >= window.messages) {
+    const isFull = outstanding >= this.#windowUnits;
+    if (isFull || messages >= this.#windowUnits / unitsPerMessage) {
       throw new Error(`sent past its window: ${outstanding} units, ${messages} messages`);
     }
     const payloads = data.reduce((sum, payload) => sum + show(payload).length, 0);

@@ -92,6 +92,7 @@ export class RegistryRig {
     clock.advance(ms);
     // The host's timer has run out.
     if (wakeups.at !== null && wakeups.at <= clock.now()) wakeups.at = null;
+    if (wakeups.durableAt !== null && wakeups.durableAt <= clock.now()) wakeups.durableAt = null;
     this.#registry?.wake();
     await turns();
   }
@@ -101,8 +102,11 @@ export class RegistryRig {
     const end = this.ports.clock.now() + ms;
     for (;;) {
       await turns();
-      const { at } = this.ports.wakeups;
-      if (at === null || at > end) break;
+      const at = Math.min(
+        this.ports.wakeups.at ?? Infinity,
+        this.ports.wakeups.durableAt ?? Infinity,
+      );
+      if (at > end) break;
       await this.pass(Math.max(0, at - this.ports.clock.now()));
     }
     await this.pass(end - this.ports.clock.now());
@@ -133,6 +137,7 @@ export class FakeShards {
 
   answer = ({ role, id: shard, request }: Call): Answer => {
     if (this.down.has(shard)) return lost;
+    if (request.type === "events") return { ok: true, value: { isHeard: false } };
     if (role !== "shard") return { ok: true, value: null };
     const held = this.seats.get(shard) ?? [];
     if (request.type === "load") {

@@ -14,6 +14,7 @@ import type { ShardId } from "../../src/protocol/names.ts";
 import type { BroadcastHook } from "../../src/shard/fan-out.ts";
 import { plainRequest, type ClientSocket } from "../../src/shard/clients.ts";
 import { Shard } from "../../src/shard/shard.ts";
+import type { AudienceBounds } from "../../src/shard/audience.ts";
 import type { Answer, Call } from "./fake-calls.ts";
 import { fakePorts, type FakePorts } from "./fake-ports.ts";
 import { FakeLink, FakeSocket } from "./fake-socket.ts";
@@ -29,6 +30,7 @@ type Start = RoomTypeOptions & {
   readonly ports?: FakePorts;
   readonly clients?: readonly (FakeSocket | ClientSocket)[];
   readonly canReplay?: boolean;
+  readonly bounds?: AudienceBounds;
   readonly links?: readonly FakeLink[];
 };
 
@@ -42,7 +44,7 @@ export class ShardRig {
   #shard: Shard | undefined;
   #connections = 0;
   #subscriptions = 0;
-  #options: RoomTypeOptions & Pick<Start, "onBroadcast" | "canReplay"> = {};
+  #options: RoomTypeOptions & Pick<Start, "onBroadcast" | "canReplay" | "bounds"> = {};
 
   private constructor(ports: FakePorts) {
     this.ports = ports;
@@ -50,13 +52,14 @@ export class ShardRig {
   }
 
   static async start(options: Start = {}): Promise<ShardRig> {
-    const { onBroadcast, canReplay, ports = fakePorts(), ...more } = options;
+    const { onBroadcast, canReplay, bounds, ports = fakePorts(), ...more } = options;
     const { clients = [], links = [], ...type } = more;
     const rig = new ShardRig(ports);
     rig.#options = { ...options };
     const hook = {
       ...(onBroadcast === undefined ? {} : { onBroadcast }),
       ...(canReplay === undefined ? {} : { canReplay }),
+      ...(bounds === undefined ? {} : { bounds }),
     };
     const onHookError = (error: unknown): void => void rig.hookErrors.push(error);
     const shardPorts = { ...ports, registry: "default", onHookError, ...hook };
@@ -113,7 +116,7 @@ export class ShardRig {
     const request = { ...plainRequest, ...asked, speaksProtocol: true };
     const admitted = await this.shard.admit(name, request);
     if (!admitted.ok) throw new Error(admitted.code);
-    const client = new ModelClient(name, request);
+    const client = new ModelClient(name, request, this.#options.bounds?.window.maxUnits);
     this.shard.welcome(client.socket, name, request);
     client.take();
     return client;

@@ -62,7 +62,7 @@ export function registry(rooms: Rooms): PartyClass {
       if (!new URL(request.url).pathname.endsWith(`/${eventsPath}`)) {
         return new Response("Not found", { status: 404 });
       }
-      return answerWithStream(this.#role.events, request.url);
+      return answerWithStream(this.#role.events, request.url, new IdentityTransformStream());
     }
 
     get #role(): Registry {

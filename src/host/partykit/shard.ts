@@ -61,7 +61,7 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
     readonly #room: Party.Room;
     readonly #timer = new WakeTimer(() => this.#shard?.wake());
     readonly #links = new Map<Party.Connection, IncomingLink>();
-    readonly #ends = new ClientEnds<Party.Connection>();
+    readonly #ends = new ClientEnds<Party.Connection>(() => this.#shard);
     readonly #admissions = new WeakMap<Party.Connection, Result<Entry>>();
     #shard: Shard | undefined;
 

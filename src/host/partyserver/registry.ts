@@ -46,7 +46,7 @@ export function registry(rooms: Rooms): RegistryClass {
         return new Response("Not found", { status: 404 });
       }
       if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
-        return answerWithStream(this.#role.events, request.url);
+        return answerWithStream(this.#role.events, request.url, new IdentityTransformStream());
       }
       const { 0: theirs, 1: ours } = new WebSocketPair();
       this.ctx.acceptWebSocket(ours);

@@ -46,7 +46,7 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
 
     readonly #timer = new WakeTimer(() => this.#shard?.wake());
     readonly #links = new Map<WebSocket, IncomingLink>();
-    readonly #ends = new ClientEnds<WebSocket>();
+    readonly #ends = new ClientEnds<WebSocket>(() => this.#shard);
     readonly #admitted = new WeakMap<Request, Admitted>();
     #shard: Shard | undefined;
 

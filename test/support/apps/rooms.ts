@@ -25,6 +25,14 @@ export const rooms = defineRooms({
   requests: { shards: 2 },
   /** Does not end its `onStart` again once it was told to `stick`, until it is freed. */
   sticking: { shards: 1, connectTimeoutMs: 6_000 },
+  /** On game servers outside, which are noticed to be gone after two seconds. */
+  outside: {
+    maxPlayers: 2,
+    hostedBy: "servers",
+    seatTtlMs: 1_000,
+    heartbeatIntervalMs: 1_000,
+    leaseMs: 2_000,
+  },
   /** Throws in `onStart`. */
   broken: { shards: 1 },
 });

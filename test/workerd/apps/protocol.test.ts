@@ -1,7 +1,7 @@
 /** Protocol 1 inside the runtime, with the test app's room classes. */
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { TestRoom } from "../../contract/test-room.ts";
 import type { ProtocolSocket } from "../../support/protocol-socket.ts";
 import { kill } from "../objects.ts";
@@ -40,6 +40,31 @@ test("PR9, PR15 a shard that slept still sends local frames to those who speak t
   expect(await client.receivedOf("local", ({ data }) => data === "all of you")).toBeDefined();
   await room.deliver("one");
   expect(await client.messagesThrough(1)).toEqual([[1, "one"]]);
+});
+
+test("PR7 a client that does not acknowledge is closed with 4005 after thirty seconds", async () => {
+  const room = new TestRoom(host, "game");
+  const [slow, other] = [await room.speak(), await room.speak()];
+  for (const seq of [1, 2, 3]) {
+    await room.deliver("x".repeat(600_000));
+    await other.messagesThrough(seq);
+    other.ack();
+  }
+  await slow.settled();
+  expect([slow.position, other.position]).toEqual([2, 3]);
+  let closings = 0;
+  const closing = slow.closed().finally(() => (closings += 1));
+  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 29_000 });
+  onTestFinished(() => void vi.useRealTimers());
+  await slow.settled();
+  expect(closings).toBe(0);
+  vi.setSystemTime(Date.now() + 1_000);
+  // Whatever reaches the shard, it finds that time has passed.
+  other.ack();
+  expect(await closing).toMatchObject({ code: 4005 });
+  vi.useRealTimers();
+  await room.deliver("last");
+  expect((await other.messagesThrough(4)).at(-1)).toEqual([4, "last"]);
 });
 
 test("PR10, PR15 the platform answers pings of a shard where all speak the protocol, awake or not", async () => {

@@ -1,0 +1,35 @@
+/** `text/event-stream` (HTML Living Standard, 9.2.6), as far as the registry writes it. */
+
+/** The data of each event as it comes; ends with the stream, however that ends, or by the signal. */
+export async function* eventTexts(
+  response: Response,
+  signal: AbortSignal,
+): AsyncGenerator<string, void, void> {
+  const { body } = response;
+  if (body === null) return;
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  const stop = (): void => void reader.cancel().catch(() => {});
+  signal.addEventListener("abort", stop, { once: true });
+  if (signal.aborted) stop();
+  let rest = "";
+  let data: string[] = [];
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      const lines = (rest + value).split(/\r\n|\n|\r/);
+      rest = lines.pop() ?? "";
+      for (const line of lines) {
+        if (line.startsWith("data:")) data.push(line.slice(5).trimStart());
+        if (line !== "" || data.length === 0) continue;
+        yield data.join("\n");
+        data = [];
+      }
+    }
+  } catch {
+    // The connection broke; whoever reads comes back.
+  } finally {
+    signal.removeEventListener("abort", stop);
+    stop();
+  }
+}

@@ -1,0 +1,341 @@
+import { expect, onTestFinished, test } from "vitest";
+import { FakeRegistry } from "../../../test/support/fake-registry.ts";
+import { Recording } from "../../../test/support/recording.ts";
+import { ServerSideSocket } from "../../../test/support/server-side-socket.ts";
+import { defineRooms } from "../../core/rooms.ts";
+import { signTicket, type TicketClaims } from "../../protocol/ticket.ts";
+import type { GameRoom, RoomHandlers } from "./game-room.ts";
+import { GameServer } from "./game-server.ts";
+import type { GameServerOptions } from "./game-server-options.ts";
+
+const secret = "a secret of at least thirty-two bytes";
+const serverId = "server-1";
+const room = "game:1";
+
+/** A server whose rooms say what happens in them. */
+async function startServer(
+  options: Partial<GameServerOptions> = {},
+  handlers: (room: GameRoom) => RoomHandlers = () => ({}),
+) {
+  const registry = new FakeRegistry();
+  const happened = new Recording<string>((text) => text);
+  const server = new GameServer({
+    registry: registry.client,
+    secret,
+    serverId,
+    address: "127.0.0.1",
+    drainMs: 5,
+    emptyRoomMs: 1,
+    roomTypes: defineRooms({ game: { maxPlayers: 2, seatTtlMs: 1_000 } }),
+    rooms: {
+      game: (game) => {
+        happened.add(`begin ${game.id}`);
+        return {
+          onConnect: (player) => happened.add(`+${player.id}`),
+          onMessage: (player, data) => {
+            happened.add(`${player.id}: ${String(data)}`);
+            game.broadcast(data);
+          },
+          onClose: (player) => happened.add(`-${player.id}`),
+          onDispose: () => happened.add(`end ${game.id}`),
+          ...handlers(game),
+        };
+      },
+    },
+    onError: (error) => happened.add(String(error)),
+    ...options,
+  });
+  onTestFinished(() => server.stop(false));
+  const heard = (text: string, times = 1): Promise<void> =>
+    happened.until(
+      () => happened.items.filter((each) => each === text).length >= times,
+      `"${text}" ${times} times`,
+    );
+  expect(await server.start()).toEqual({ ok: true, value: null });
+  return { server, registry, happened, heard };
+}
+
+type Started = Awaited<ReturnType<typeof startServer>>;
+
+function claimsOf(player: string, claims: Partial<TicketClaims> = {}): TicketClaims {
+  const all = { room, server: serverId, seat: `seat of ${player}`, player };
+  return { ...all, expiresAt: 1_800_000_010_000, ...claims };
+}
+
+function ticketFor(player: string, claims: Partial<TicketClaims> = {}): Promise<string> {
+  return signTicket(secret, claimsOf(player, claims));
+}
+
+function framesOf(frames: readonly unknown[]): Record<string, unknown>[] {
+  return frames.map((text) => JSON.parse(String(text)) as Record<string, unknown>);
+}
+
+async function connect(
+  { server }: Started,
+  ticket: string,
+  query: Record<string, string> = {},
+): Promise<{ socket: ServerSideSocket; refusal: string | null }> {
+  const socket = new ServerSideSocket();
+  const search = new URLSearchParams({ ticket, ...query });
+  const result = await server.connect(`/parties/router/${room}?${search.toString()}`, socket);
+  return { socket, refusal: result.ok ? null : result.code };
+}
+
+test("GS6 a server registers what it is and offers, and reports players and seats soon after a change", async () => {
+  const started = await startServer({ port: 3_000, capacity: 7, metadata: { build: 1 } });
+  const { registry, heard } = started;
+  expect(registry.requests.items[0]).toMatchObject({
+    method: "POST",
+    path: "servers",
+    body: {
+      serverId,
+      address: "127.0.0.1",
+      port: 3_000,
+      capacity: 7,
+      roomTypes: ["game"],
+      metadata: { build: 1 },
+    },
+  });
+  const { socket } = await connect(started, await ticketFor("ann"));
+  await heard("+ann");
+  const report = await registry.reported(({ rooms }) => rooms[0]?.players.length === 1);
+  expect(report.rooms).toEqual([{ roomId: room, players: ["ann"], seats: ["seat of ann"] }]);
+  expect(report.asOf).toBe(registry.now);
+  socket.drop();
+  await heard("-ann");
+});
+
+test("GS7 registering is tried until there is an answer, and a refusal for good is told", async () => {
+  const registry = new FakeRegistry();
+  const problems: string[] = [];
+  const make = (): GameServer => {
+    const server = new GameServer({
+      registry: registry.client,
+      secret,
+      address: "127.0.0.1",
+      rooms: { game: () => ({}) },
+      onProblem: ({ status }) => problems.push(String(status)),
+    });
+    onTestFinished(() => server.stop(false));
+    return server;
+  };
+  registry.next.push("drop", "server-exists");
+  expect(await make().start()).toEqual({ ok: true, value: null });
+  expect(problems).toEqual(["503", "409"]);
+  registry.next.push("unauthorized");
+  expect(await make().start()).toMatchObject({ ok: false, problem: { status: 401 } });
+});
+
+test("GS7 a server that the registry does not know registers anew, as the same start of the process", async () => {
+  const { registry } = await startServer({ heartbeatIntervalMs: 1 });
+  await registry.asked("PUT servers/server-1/heartbeat");
+  registry.next.push("unknown-server");
+  await registry.asked("POST servers", 2);
+  const before = registry.reports.length;
+  await registry.requests.until(() => registry.reports.length > before, "another heartbeat");
+  const starts = registry.requests.items.filter(({ path }) => path === "servers");
+  const [first, second] = starts.map(({ body }) => body);
+  expect(second).toEqual(first);
+  expect(registry.reports[0]?.instance).toBe((first as { instance: string }).instance);
+});
+
+test("GS8 a room begins with its first player and ends when it has been empty for a while", async () => {
+  const types = defineRooms({ game: { maxPlayers: 2, seatTtlMs: 1_000 } });
+  const started = await startServer({ roomTypes: types });
+  const { server, registry, happened, heard } = started;
+  const [ann, bob] = [
+    await connect(started, await ticketFor("ann")),
+    await connect(started, await ticketFor("bob")),
+  ];
+  expect(server.rooms.map(({ id, players }) => [id, players.length])).toEqual([[room, 2]]);
+  ann.socket.say("hello");
+  expect(await bob.socket.received(1)).toEqual(["hello"]);
+  ann.socket.drop();
+  bob.socket.drop();
+  await heard(`end ${room}`);
+  expect(server.rooms).toEqual([]);
+  expect(happened.items).toEqual([
+    `begin ${room}`,
+    "+ann",
+    "+bob",
+    "ann: hello",
+    "-ann",
+    "-bob",
+    `end ${room}`,
+  ]);
+  await registry.reported(({ rooms }) => rooms.length === 0);
+});
+
+test("GS8 plain sockets get payloads, clients of protocol 1 numbered messages, and come back to what they missed", async () => {
+  let game: GameRoom | undefined;
+  const started = await startServer({}, (made) => {
+    game = made;
+    return { onBroadcast: ({ data, seq }) => `${seq}:${String(data)}` };
+  });
+  const plain = await connect(started, await ticketFor("ann"));
+  const ticket = await ticketFor("bob");
+  const speaker = await connect(started, ticket, { protocol: "1", _pk: "bob-1" });
+  expect(await game?.publish("one")).toMatchObject({ ok: true, value: { seq: 1 } });
+  expect(await plain.socket.received(1)).toEqual(["1:one"]);
+  const [welcome, first] = framesOf(await speaker.socket.received(2));
+  expect(welcome).toMatchObject({ type: "welcome", connection: "bob-1", recovered: false });
+  expect(first).toMatchObject({ type: "messages", after: 0, through: 1, data: ["1:one"] });
+  speaker.socket.drop();
+  await started.heard("-bob");
+  expect(await game?.publish("two")).toMatchObject({ ok: true, value: { seq: 2 } });
+  await plain.socket.received(2);
+  const resume = { protocol: "1", _pk: "bob-1", epoch: String(welcome?.["epoch"]), since: "1" };
+  const again = await connect(started, ticket, resume);
+  const [back, missed] = framesOf(await again.socket.received(2));
+  expect(back).toMatchObject({ type: "welcome", recovered: true });
+  expect(missed).toMatchObject({ after: 1, through: 2, data: ["2:two"] });
+  again.socket.say(JSON.stringify({ type: "send", data: "hi" }));
+  await started.heard("bob: hi");
+  expect(framesOf(await again.socket.received(3))[2]).toEqual({ type: "local", data: "hi" });
+});
+
+test("GS8 clients publish over their sockets where the type allows it", async () => {
+  const roomTypes = defineRooms({ game: { maxPlayers: 2, publishOverSocket: true } });
+  const started = await startServer({ roomTypes });
+  const plain = await connect(started, await ticketFor("ann"));
+  const speaker = await connect(started, await ticketFor("bob"), { protocol: "1" });
+  const publish = { type: "publish", id: "bob-secret:1", data: "to all" };
+  speaker.socket.say(JSON.stringify(publish));
+  expect(await plain.socket.received(1)).toEqual(["to all"]);
+  const frames = framesOf(await speaker.socket.received(3));
+  expect(frames.map(({ type }) => type)).toEqual(
+    expect.arrayContaining(["messages", "published", "welcome"]),
+  );
+});
+
+test("GS8 bytes reach a room's handlers and its clients as bytes", async () => {
+  const started = await startServer({}, (game) => ({
+    onMessage: (_, data) => game.broadcast(data),
+  }));
+  const { socket } = await connect(started, await ticketFor("ann"));
+  socket.sayBytes(new Uint8Array([1, 2, 255]));
+  expect((await socket.received(1))[0]).toEqual(new Uint8Array([1, 2, 255]));
+});
+
+test("GS8 what a room's handlers throw is told and ends nothing but a connection that was coming in", async () => {
+  const started = await startServer({}, () => ({
+    onConnect: ({ id }) => {
+      if (id === "ann") throw new Error("no ann");
+    },
+    onMessage: () => Promise.reject(new Error("no messages")),
+  }));
+  const ann = await connect(started, await ticketFor("ann"));
+  expect(await ann.socket.closed()).toMatchObject({ code: 4004 });
+  const bob = await connect(started, await ticketFor("bob"));
+  bob.socket.say("hello");
+  await started.heard("Error: no messages");
+  expect(started.happened.items).toContain("Error: no ann");
+  expect(bob.socket.closings.items).toEqual([]);
+});
+
+test.each([
+  ["forged", () => signTicket(`${secret}!`, claimsOf("ann")), "ticket-invalid"],
+  ["for another room", () => ticketFor("ann", { room: "game:2" }), "ticket-invalid"],
+  ["for another server", () => ticketFor("ann", { server: "server-2" }), "ticket-invalid"],
+  ["expired by the registry's time", () => ticketFor("ann", { expiresAt: 1 }), "ticket-expired"],
+])("GS9 a ticket that is %s is refused, and no room begins", async (_, make, code) => {
+  const started = await startServer();
+  const { socket, refusal } = await connect(started, await make());
+  expect(refusal).toBe(code);
+  expect((await socket.closed()).code).toBe(4503);
+  expect(started.happened.items.filter((text) => text.startsWith("+"))).toEqual([]);
+});
+
+test("GS9 without a ticket nobody comes in", async () => {
+  const { server } = await startServer();
+  const admitted = await server.admit(`/parties/router/${room}`);
+  expect(admitted).toMatchObject({ ok: false, code: "ticket-invalid" });
+});
+
+test("GS9 a seat is good once: for its connection, also when that dropped, and for no other", async () => {
+  const started = await startServer({ heartbeatIntervalMs: 5 });
+  const ticket = await ticketFor("ann");
+  const first = await connect(started, ticket, { _pk: "a" });
+  expect((await connect(started, ticket, { _pk: "b" })).refusal).toBe("ticket-used");
+  first.socket.drop();
+  await started.heard("-ann");
+  expect((await connect(started, ticket, { _pk: "b" })).refusal).toBe("ticket-used");
+  // The ticket has expired meanwhile, but its seat is kept.
+  started.registry.now += 60_000;
+  await started.registry.reported(({ asOf }) => asOf > 1_800_000_000_000);
+  const second = await connect(started, ticket, { _pk: "a" });
+  expect(second.refusal).toBeNull();
+  second.socket.drop();
+  // The grace is over: the room ends, and the registry hears that the seat is free.
+  await started.heard(`end ${room}`);
+  expect((await connect(started, ticket, { _pk: "a" })).refusal).toBe("ticket-expired");
+});
+
+test("GS9 two connections that race with one ticket: one comes in", async () => {
+  const started = await startServer();
+  const ticket = await ticketFor("ann");
+  const both = await Promise.all([
+    connect(started, ticket, { _pk: "a" }),
+    connect(started, ticket, { _pk: "b" }),
+  ]);
+  expect(both.map(({ refusal }) => refusal)).toEqual([null, "ticket-used"]);
+});
+
+test("GS10 who has lost the lease admits nobody, and closes the rooms that are elsewhere by now", async () => {
+  const started = await startServer({ heartbeatIntervalMs: 1 });
+  const { registry } = started;
+  const { socket } = await connect(started, await ticketFor("ann"));
+  registry.dispose = [room];
+  expect(await socket.closed()).toEqual({ code: 4000, reason: "the room is elsewhere" });
+  registry.dispose = [];
+  registry.leaseMs = 0;
+  const before = registry.reports.length;
+  await registry.requests.until(() => registry.reports.length > before + 2, "heartbeats");
+  expect((await connect(started, await ticketFor("bob"))).refusal).toBe("unavailable");
+});
+
+test("GS10 a draining server takes players into its rooms, and begins no new ones", async () => {
+  const started = await startServer();
+  await connect(started, await ticketFor("ann"));
+  started.registry.next.push({ serverId, status: "draining" });
+  expect(await started.server.drain()).toMatchObject({ ok: true });
+  expect((await connect(started, await ticketFor("bob"))).refusal).toBeNull();
+  const other = new ServerSideSocket();
+  const ticket = await ticketFor("eve", { room: "game:2" });
+  const path = `/parties/router/game:2?ticket=${ticket}`;
+  expect(await started.server.connect(path, other)).toMatchObject({ code: "unavailable" });
+  expect((await other.closed()).code).toBe(4000);
+});
+
+test("GS11 a graceful stop drains, sends everybody back to the router, and unregisters", async () => {
+  const started = await startServer();
+  const { server, registry } = started;
+  const clients = [
+    await connect(started, await ticketFor("ann")),
+    await connect(started, await ticketFor("bob")),
+  ];
+  await server.stop();
+  for (const { socket } of clients) expect((await socket.closed()).code).toBe(4000);
+  expect(registry.requests.items.slice(-3).map(({ method, path }) => `${method} ${path}`)).toEqual(
+    expect.arrayContaining(["POST servers/server-1/drain", "DELETE servers/server-1"]),
+  );
+  expect(registry.requests.items.at(-1)).toMatchObject({ method: "DELETE" });
+  expect(server.rooms).toEqual([]);
+  expect((await connect(started, await ticketFor("eve"))).refusal).toBe("unavailable");
+});
+
+test("GS11 a hard stop only stops", async () => {
+  const { server, registry } = await startServer();
+  const before = registry.requests.items.length;
+  await server.stop(false);
+  expect(registry.requests.items.slice(before)).toEqual([]);
+});
+
+test("GS12 impossible options are refused when the server is made", () => {
+  const options = { registry: { url: "http://127.0.0.1:1" }, address: "127.0.0.1", secret };
+  const rooms = { game: () => ({}) };
+  expect(() => new GameServer({ ...options, rooms, secret: "short" })).toThrow("32 bytes");
+  expect(() => new GameServer({ ...options, rooms: {} })).toThrow("at least one room type");
+  const roomTypes = defineRooms({ other: {} });
+  expect(() => new GameServer({ ...options, rooms, roomTypes })).toThrow('no type "game"');
+});

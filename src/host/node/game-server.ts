@@ -1,0 +1,252 @@
+/**
+ * `GameServer`: a Node process that hosts rooms for a deployment. It holds a lease at the registry,
+ * takes players whose tickets are for it, and keeps each room in memory while somebody is there.
+ */
+import type { IncomingMessage, Server as HttpServer } from "node:http";
+import type { Duplex } from "node:stream";
+import {
+  type RegistryResult,
+  type Reservation,
+  type RoomRegistration,
+} from "../../../client/registry-client.ts";
+import type { CreateRoomOptions, JoinOptions } from "../../../client/registry-client.ts";
+import { closeCodes, type CloseCode } from "../../protocol/close-codes.ts";
+import { isRoomId, type RoomId } from "../../protocol/names.ts";
+import { problemDocument, type ProblemCode } from "../../protocol/problems.ts";
+import type { HeartbeatAnswer, ServerRegistration } from "../../protocol/registry.ts";
+import { failure, type Result } from "../../protocol/result.ts";
+import { entropy } from "../platform.ts";
+import { completeOptions, type GameServerOptions, type Settings } from "./game-server-options.ts";
+import type { GameRoom } from "./game-room.ts";
+import type { Admission } from "./hosted-room.ts";
+import { HostedRooms } from "./hosted-rooms.ts";
+import { Lease } from "./lease.ts";
+import type { ServerSocket } from "./server-socket.ts";
+import { readVisitor } from "./tickets.ts";
+import { UpgradeServer } from "./upgrades.ts";
+
+/** After its last wave a graceful stop waits so long for sockets to close. */
+const closingMs = 5_000;
+
+/** Where a player is to go: into a room of this server, or to another address. */
+export type Joined =
+  | { readonly room: GameRoom; readonly reservation: Reservation }
+  | { readonly redirect: string; readonly reservation: Reservation };
+
+export type Created =
+  | { readonly room: GameRoom; readonly registration: RoomRegistration }
+  | { readonly redirect: string; readonly registration: RoomRegistration };
+
+export class GameServer {
+  readonly serverId: string;
+  readonly #settings: Settings;
+  readonly #lease: Lease;
+  readonly #rooms: HostedRooms;
+  readonly #upgrades: UpgradeServer;
+  #stopping: Promise<void> | null = null;
+
+  /** Throws a `TypeError` for options that are impossible. */
+  constructor(options: GameServerOptions) {
+    const settings = completeOptions(options);
+    const { serverId, address, capacity, client, rooms, types, emptyRoomMs, onError } = settings;
+    this.serverId = serverId;
+    this.#settings = settings;
+    const { port, metadata, region, heartbeatIntervalMs } = options;
+    this.#rooms = new HostedRooms({
+      types,
+      rooms,
+      capacity,
+      emptyRoomMs,
+      onError,
+      registryTime: () => this.#lease.registryTime,
+      onChange: () => this.#lease.changed(),
+    });
+    this.#lease = new Lease({
+      registry: client,
+      registration: {
+        serverId,
+        address,
+        capacity,
+        roomTypes: [...types.keys()],
+        instance: entropy.id(),
+        ...(port === undefined ? {} : { port }),
+        ...(metadata === undefined ? {} : { metadata }),
+        ...(region === undefined ? {} : { region }),
+      },
+      rooms: () => this.#rooms.report(),
+      ...(heartbeatIntervalMs === undefined ? {} : { heartbeatIntervalMs }),
+      onAnswer: (answer) => this.#handleAnswer(answer),
+      onProblem: settings.onProblem,
+    });
+    this.#upgrades = new UpgradeServer((target) => this.admit(target), onError);
+  }
+
+  /** The rooms that are here at the moment. */
+  get rooms(): readonly GameRoom[] {
+    return [...this.#rooms].map(({ game }) => game);
+  }
+
+  /**
+   * Registers, and keeps the lease from then on. Tries until the registry has an answer; gives the
+   * problem when it refuses for good.
+   */
+  start(): Promise<RegistryResult<null>> {
+    return this.#lease.start();
+  }
+
+  /** Takes the WebSockets of this HTTP server's `/parties/router/ROOM`. */
+  attach(server: HttpServer): void {
+    server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      this.handleUpgrade(request, socket, head);
+    });
+  }
+
+  /** Takes one upgrade, or answers it with a problem. Needs the `ws` package. */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    this.#upgrades.handle(request, socket, head);
+  }
+
+  /**
+   * For sockets of another kind: whether a client that asks for this path and query may come in. The
+   * answer is to be used once, for `accept` or `abandon`.
+   */
+  async admit(target: string): Promise<Result<Admission, ProblemCode>> {
+    const { secret } = this.#settings;
+    const visitor = await readVisitor(target, secret, this.serverId);
+    if (!visitor.ok) return visitor;
+    if (this.#stopping !== null || !this.#lease.isHeld) {
+      // Another server may have the room by now.
+      return failure("unavailable", "this server is not in service at the moment");
+    }
+    const { room, claims, connection, request } = visitor.value;
+    const hosted = await this.#rooms.open(room);
+    if (!hosted.ok) return hosted;
+    return hosted.value.admit(claims, connection, request);
+  }
+
+  /** For a socket of another kind than `ws`: takes it in, or closes it with a code that says why not. */
+  async connect(target: string, socket: ServerSocket): Promise<Result<null, ProblemCode>> {
+    let isOpen = true;
+    const closed = (): void => void (isOpen = false);
+    socket.on("close", closed);
+    socket.on("error", closed);
+    const admitted = await this.admit(target);
+    if (!admitted.ok) {
+      socket.close(closingOf(admitted.code), admitted.detail);
+      return admitted;
+    }
+    if (isOpen) admitted.value.accept(socket);
+    else admitted.value.abandon();
+    return { ok: true, value: null };
+  }
+
+  /** A seat for this player in a room of this server if one fits, else where the registry says. */
+  async joinOrCreate(
+    roomType: string,
+    playerId: string,
+    options: JoinOptions = {},
+  ): Promise<RegistryResult<Joined>> {
+    const { client } = this.#settings;
+    const { query } = options;
+    const asked = { roomType, playerId, serverId: this.serverId };
+    const route = await client.route({ ...asked, ...(query === undefined ? {} : { query }) });
+    const near = route.ok && route.value.type === "local" ? { roomId: route.value.roomId } : {};
+    let reserved = await client.joinOrCreate(roomType, playerId, { ...near, ...options });
+    // Somebody took the last seat meanwhile, or locked the room.
+    if (!reserved.ok && "roomId" in near && options.roomId === undefined) {
+      reserved = await client.joinOrCreate(roomType, playerId, options);
+    }
+    if (!reserved.ok) return reserved;
+    const reservation = reserved.value;
+    const place = await this.#placeOf(reservation.roomId, reservation.serverId);
+    if (!place.ok) return place;
+    if (place.value !== null) return { ok: true, value: { room: place.value, reservation } };
+    return { ok: true, value: { redirect: addressOf(reservation), reservation } };
+  }
+
+  /** A new room of the type, on this server or where the registry says. */
+  async createRoom(
+    type: string,
+    options: CreateRoomOptions = {},
+  ): Promise<RegistryResult<Created>> {
+    const created = await this.#settings.client.createRoom(type, options);
+    if (!created.ok) return created;
+    const registration = created.value;
+    const place = await this.#placeOf(registration.roomId, registration.serverId);
+    if (!place.ok) return place;
+    if (place.value !== null) return { ok: true, value: { room: place.value, registration } };
+    return { ok: true, value: { redirect: registration.address, registration } };
+  }
+
+  /** No new rooms; those that are here go on. */
+  drain(): Promise<RegistryResult<ServerRegistration>> {
+    this.#rooms.isClosed = true;
+    return this.#settings.client.drainServer(this.serverId);
+  }
+
+  /**
+   * Gracefully: no new rooms, clients are sent back to the router over `drainMs`, and the server is
+   * unregistered. Else only stops, and the registry learns by the lease.
+   */
+  stop(isGraceful = true): Promise<void> {
+    this.#stopping ??= isGraceful ? this.#stopGracefully() : this.#end();
+    return this.#stopping;
+  }
+
+  async #stopGracefully(): Promise<void> {
+    const { client, drainMs } = this.#settings;
+    await this.drain();
+    const sockets = [...this.#rooms].flatMap((room) => room.sockets);
+    const closed = sockets.map(
+      (socket) => new Promise<void>((resolve) => void socket.on("close", () => resolve())),
+    );
+    const timers = sockets.map((socket) => {
+      const close = (): void => socket.close(closeCodes.moved, "the server is stopping");
+      return setTimeout(close, entropy.random() * drainMs);
+    });
+    let limit: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<void>((resolve) => {
+      limit = setTimeout(resolve, drainMs + closingMs);
+    });
+    await Promise.race([Promise.all(closed), late]);
+    for (const timer of [...timers, limit]) clearTimeout(timer);
+    await this.#end();
+    await client.unregisterServer(this.serverId);
+  }
+
+  async #end(): Promise<void> {
+    this.#lease.stop();
+    this.#rooms.isClosed = true;
+    this.#rooms.closeAll("the server has stopped");
+    this.#upgrades.close();
+  }
+
+  #handleAnswer({ status, dispose }: HeartbeatAnswer): void {
+    if (status === "draining") this.#rooms.isClosed = true;
+    for (const id of dispose) {
+      if (isRoomId(id)) this.#rooms.close(id, "the room is elsewhere");
+    }
+  }
+
+  /** The room if it belongs here, which it does not begin without. */
+  async #placeOf(roomId: string, serverId: string): Promise<RegistryResult<GameRoom | null>> {
+    if (serverId !== this.serverId || !isRoomId(roomId)) return { ok: true, value: null };
+    const hosted = await this.#rooms.open(roomId satisfies RoomId);
+    if (hosted.ok) return { ok: true, value: hosted.value.game };
+    return { ok: false, problem: problemDocument(hosted.code, hosted.detail) };
+  }
+}
+
+/** For sockets whose upgrade could not be refused. */
+function closingOf(code: ProblemCode): CloseCode {
+  if (code === "unavailable") return closeCodes.moved;
+  return code === "room-full" ? closeCodes.full : closeCodes.seatRefused;
+}
+
+/** Where the reservation's player connects: an address that holds the ticket, or for a room on shards, its id. */
+function addressOf({ redirect, connect, ticket }: Reservation): string {
+  if (redirect === undefined) return connect.room;
+  const url = new URL(redirect);
+  url.searchParams.set("ticket", ticket);
+  return url.href;
+}

@@ -1,0 +1,128 @@
+/**
+ * The rooms of one game server: each begins when it is asked for and ends when it has been empty for a
+ * while. Knows nothing of tickets or of the registry.
+ */
+import type { RoomType } from "../../core/rooms.ts";
+import { closeCodes } from "../../protocol/close-codes.ts";
+import { roomType, type RoomId } from "../../protocol/names.ts";
+import type { BodyInput } from "../../protocol/registry.ts";
+import { failure, success, type Result } from "../../protocol/result.ts";
+import type { RoomFactory } from "./game-room.ts";
+import { HostedRoom, type HostedRoomOptions } from "./hosted-room.ts";
+
+export type HostedRoomsOptions = Pick<
+  HostedRoomOptions,
+  "registryTime" | "onChange" | "onError"
+> & {
+  readonly types: ReadonlyMap<string, RoomType>;
+  readonly rooms: Readonly<Record<string, RoomFactory>>;
+  readonly capacity: number;
+  readonly emptyRoomMs: number;
+};
+
+type Entry = {
+  readonly opening: Promise<HostedRoom>;
+  room: HostedRoom | null;
+  emptyTimer: ReturnType<typeof setTimeout> | null;
+};
+
+export class HostedRooms {
+  readonly #options: HostedRoomsOptions;
+  readonly #entries = new Map<RoomId, Entry>();
+  /** No new rooms. */
+  isClosed = false;
+
+  constructor(options: HostedRoomsOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  *[Symbol.iterator](): Generator<HostedRoom> {
+    for (const { room } of this.#entries.values()) if (room !== null) yield room;
+  }
+
+  get(id: RoomId): HostedRoom | undefined {
+    return this.#entries.get(id)?.room ?? undefined;
+  }
+
+  report(): BodyInput<"heartbeat">["rooms"] {
+    return [...this].map((room) => room.report());
+  }
+
+  /** The room, which begins if it is not there. */
+  async open(id: RoomId): Promise<Result<HostedRoom, "unavailable" | "unknown-room-type">> {
+    const known = this.#entries.get(id);
+    if (known !== undefined) return settled(known.opening);
+    const type = this.#options.types.get(roomType(id));
+    const create = this.#options.rooms[roomType(id)];
+    if (type === undefined || create === undefined) {
+      return failure("unknown-room-type", `this server has no rooms of type "${roomType(id)}"`);
+    }
+    if (this.isClosed) return failure("unavailable", "the server takes no new rooms");
+    if (this.size >= this.#options.capacity) return failure("unavailable", "the server is full");
+    const { registryTime, onError } = this.#options;
+    const opening = HostedRoom.start({
+      room: id,
+      type,
+      create,
+      registryTime,
+      onError,
+      onChange: () => this.#changed(id),
+    });
+    const entry: Entry = { opening, room: null, emptyTimer: null };
+    this.#entries.set(id, entry);
+    const opened = await settled(opening);
+    if (this.#entries.get(id) !== entry) return failure("unavailable", "the room is over");
+    if (opened.ok) {
+      entry.room = opened.value;
+      this.#changed(id);
+    } else {
+      this.#entries.delete(id);
+      await opening.catch(onError);
+    }
+    return opened;
+  }
+
+  /** Ends the room: its clients are to come back through the router. */
+  close(id: RoomId, reason: string): void {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    this.#entries.delete(id);
+    if (entry.emptyTimer !== null) clearTimeout(entry.emptyTimer);
+    // One that is only just opening ends when it has opened.
+    void entry.opening.then(
+      (room) => room.end(closeCodes.moved, reason),
+      () => {},
+    );
+    this.#options.onChange();
+  }
+
+  closeAll(reason: string): void {
+    for (const id of this.#entries.keys()) this.close(id, reason);
+  }
+
+  #changed(id: RoomId): void {
+    const entry = this.#entries.get(id);
+    if (entry?.room?.isEmpty === true) {
+      entry.emptyTimer ??= setTimeout(() => {
+        entry.emptyTimer = null;
+        if (entry.room?.isEmpty === true) this.close(id, "the room was empty");
+      }, this.#options.emptyRoomMs);
+    } else if (entry !== undefined && entry.emptyTimer !== null) {
+      clearTimeout(entry.emptyTimer);
+      entry.emptyTimer = null;
+    }
+    this.#options.onChange();
+  }
+}
+
+async function settled(opening: Promise<HostedRoom>): Promise<Result<HostedRoom, "unavailable">> {
+  try {
+    return success(await opening);
+  } catch {
+    return failure("unavailable", "the room could not be made");
+  }
+}
