@@ -58,6 +58,8 @@ const requestSchemas = {
       limit: v.optional(v.pipe(countSchema, v.minValue(1))),
     }),
     v.strictObject({ type: v.literal("wake") }),
+    /** Of this shard's slot only this generation and later ones are served from now on. */
+    v.strictObject({ type: v.literal("fence"), shard: shardSchema }),
     /** The room is disposed: nothing is kept, and a later write begins another epoch. */
     v.strictObject({ type: v.literal("dispose") }),
   ]),
@@ -81,6 +83,11 @@ const requestSchemas = {
     }),
     /** This room takes so many players, not the type's number. */
     v.strictObject({ type: v.literal("limit"), maxPlayers: countSchema }),
+    /**
+     * Takes no new sockets and closes those it has, a few at a time, within so many milliseconds. One
+     * that drains already goes on. Clients come back elsewhere.
+     */
+    v.strictObject({ type: v.literal("drain"), limitMs: countSchema }),
     /** The room is disposed: clients are closed for good, and nothing is kept. */
     v.strictObject({ type: v.literal("dispose") }),
   ]),
@@ -138,6 +145,8 @@ export type SequencerStatus = {
 
 /** What a shard says of itself. */
 export type LoadReply = {
+  /** `fenced`: a later generation serves the slot, and this one serves nobody. Left out: `online`. */
+  readonly status?: "online" | "draining" | "fenced";
   readonly connections: number;
   /** Players that have a seat taken, where the room has `maxPlayers`; else `null`. */
   readonly players: readonly string[] | null;
@@ -153,6 +162,7 @@ type Replies = {
     status: SequencerStatus;
     read: LogRange;
     wake: null;
+    fence: null;
     dispose: null;
   };
   shard: {
@@ -160,6 +170,7 @@ type Replies = {
     load: LoadReply;
     reserve: { readonly expiresAt: number };
     limit: null;
+    drain: LoadReply;
     dispose: null;
   };
   registry: RegistryReplies;

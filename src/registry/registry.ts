@@ -126,6 +126,11 @@ export class Registry {
         return handOver.handOver();
       case "adopt":
         return adoption.adopt(request);
+      case "suspect":
+      case "resize":
+      case "migrate":
+      case "drainShard":
+        return failure("not-found", `nothing takes "${request.type}" yet`);
       default:
         return services.handle(request);
     }

@@ -135,6 +135,8 @@ export class Sequencer {
         return success(await this.#status.ask());
       case "read":
         return success(this.#read(request.position, request.limit));
+      case "fence":
+        return failure("not-found", "nothing is fenced yet");
       case "wake":
         return success(null);
     }

@@ -139,6 +139,8 @@ export class Shard {
     switch (request.type) {
       case "load":
         return success(this.#clients.load);
+      case "drain":
+        return failure("not-found", "nothing is drained yet");
       case "dispose":
         this.#dispose();
         return success(null);
