@@ -12,6 +12,7 @@ import type { ProblemCode } from "../protocol/problems.ts";
 import { parseArrival, shardOf, type Arrival } from "./arrival.ts";
 import type { GatePorts } from "./ports.ts";
 import { refusal, type Refusal } from "./http.ts";
+import { Suspects } from "./suspects.ts";
 import { stepMs, Tables, type KnownRoom } from "./tables.ts";
 
 /** Shards that are tried for one socket. */
@@ -32,8 +33,12 @@ type Refused = { readonly ok: false; readonly code: string };
 
 export class Connecting {
   readonly #tables: Tables;
+  readonly #suspects: Suspects;
+  readonly #rooms: Rooms;
 
   constructor(rooms: Rooms, counters: Counters) {
+    this.#rooms = rooms;
+    this.#suspects = new Suspects(rooms);
     this.#tables = new Tables(rooms, counters);
   }
 
@@ -49,8 +54,9 @@ export class Connecting {
     const arrival = parsed.value;
     const comer: Comer = { room, type, request, arrival };
     const until = ports.clock.now() + type.connectTimeoutMs;
-    const shard = arrival.ticket === null ? undefined : shardOf(arrival.ticket, room, type);
-    if (shard !== undefined) return takeSeat(shard, comer, ports);
+    const { ticket } = arrival;
+    const shard = ticket === null ? undefined : await shardOf(ticket, room, this.#rooms, ports);
+    if (shard !== undefined) return this.takeSeat(shard, comer, ports);
     const known = await this.#tables.current(room, type, ports);
     if (known.isLocked && !mayEnterLocked(arrival, type)) {
       return refusal("room-locked", `"${room}" is locked: it takes those who have a ticket`);
@@ -59,7 +65,20 @@ export class Connecting {
     if (arrival.ticket !== null) {
       return refusal("ticket-invalid", `the ticket is for no shard of "${room}"`);
     }
-    return place(known, until, comer, ports);
+    return this.#place(known, until, comer, ports);
+  }
+
+  /** The shard that a ticket names: no other has the seat. */
+  async takeSeat(
+    shard: ShardId,
+    { room, type, request, arrival }: Comer,
+    ports: GatePorts,
+  ): Promise<Response | Refusal> {
+    const result = await ports.within(type.connectTimeoutMs, (signal) =>
+      handOver(shard, !ports.canRefuseUpgrades, request, arrival, ports, signal),
+    );
+    await this.#learn(shard, result, ports);
+    return result instanceof Response ? result : refusalOf(room, result?.code ?? "unreachable");
   }
 
   /**
@@ -74,54 +93,70 @@ export class Connecting {
     const address = known?.redirect ?? null;
     return address === null ? null : misdirected(room, address);
   }
-}
 
-async function place(
-  { placement }: KnownRoom,
-  until: number,
-  comer: Comer,
-  ports: GatePorts,
-): Promise<Response | Refusal> {
-  const { room, type, request, arrival } = comer;
-  const { clock, entropy } = ports;
-  const excluded = new Set<ShardId>();
-  let isFull = false;
-  while (excluded.size < attempts) {
-    const left = Math.min(stepMs(type), until - clock.now());
-    if (left <= 0) break;
-    const asked = {
-      random: () => entropy.random(),
-      key: arrival.connection,
-      region: ports.region(request),
-      local: null,
-    };
-    const shard = placement.place(type.placement, asked, clock.now(), excluded);
-    if (shard === undefined) break;
-    const result = await ports.within(left, async (signal) => {
-      const isAsked = mayRefuse(shard, arrival, ports);
-      return handOver(shard.id, isAsked, request, arrival, ports, signal);
-    });
-    if (result instanceof Response) return result;
-    placement.forget(shard.id);
-    placement.distrust();
-    excluded.add(shard.id);
-    const code = result?.code ?? "unreachable";
-    if (isFinal(code)) return refusalOf(room, code);
-    if (code === "full") isFull = true;
+  async #place(
+    known: KnownRoom,
+    until: number,
+    comer: Comer,
+    ports: GatePorts,
+  ): Promise<Response | Refusal> {
+    const { room, type } = comer;
+    const excluded = new Set<ShardId>();
+    const first = await this.#tryShards(known, until, comer, excluded, ports);
+    if (first instanceof Response) return first;
+    if (first !== "full") return refusalOf(room, first);
+    // A room that follows its audience may have a place then.
+    const mayHavePlace = await this.#tables.afterRefusal(room, type, ports);
+    if (!mayHavePlace) return refusalOf(room, first);
+    if (excluded.size === attempts) excluded.clear();
+    const second = await this.#tryShards(known, until, comer, excluded, ports);
+    if (second instanceof Response) return second;
+    return refusalOf(room, isFinal(second) ? second : "full");
   }
-  return refusalOf(room, isFull ? "full" : "unreachable");
-}
 
-/** The shard that a ticket names: no other has the seat. */
-export async function takeSeat(
-  shard: ShardId,
-  { room, type, request, arrival }: Comer,
-  ports: GatePorts,
-): Promise<Response | Refusal> {
-  const result = await ports.within(type.connectTimeoutMs, (signal) =>
-    handOver(shard, !ports.canRefuseUpgrades, request, arrival, ports, signal),
-  );
-  return result instanceof Response ? result : refusalOf(room, result?.code ?? "unreachable");
+  /** A response, or why there is none. */
+  async #tryShards(
+    { placement }: KnownRoom,
+    until: number,
+    { type, request, arrival }: Comer,
+    excluded: Set<ShardId>,
+    ports: GatePorts,
+  ): Promise<Response | string> {
+    const { clock, entropy } = ports;
+    let isFull = false;
+    while (excluded.size < attempts) {
+      const left = Math.min(stepMs(type), until - clock.now());
+      if (left <= 0) break;
+      const asked = {
+        random: () => entropy.random(),
+        key: arrival.connection,
+        region: ports.region(request),
+        local: null,
+      };
+      const shard = placement.place(type.placement, asked, clock.now(), excluded);
+      if (shard === undefined) break;
+      const result = await ports.within(left, async (signal) => {
+        const isAsked = mayRefuse(shard, arrival, ports);
+        return handOver(shard.id, isAsked, request, arrival, ports, signal);
+      });
+      await this.#learn(shard.id, result, ports);
+      if (result instanceof Response) return result;
+      placement.forget(shard.id);
+      placement.distrust();
+      excluded.add(shard.id);
+      const code = result?.code ?? "unreachable";
+      if (isFinal(code)) return code;
+      if (code === "full") isFull = true;
+    }
+    return isFull ? "full" : "unreachable";
+  }
+
+  /** Whether the shard can be reached. */
+  async #learn(shard: ShardId, result: Response | Refused | null, ports: GatePorts): Promise<void> {
+    if (result !== null && (result instanceof Response || result.code !== "unreachable")) {
+      this.#suspects.answered(shard);
+    } else await this.#suspects.notReached(shard, result === null, ports);
+  }
 }
 
 async function handOver(
@@ -147,7 +182,7 @@ async function handOver(
  * room's shard can tell, where there is only one.
  */
 function mayEnterLocked({ ticket, session }: Arrival, type: RoomType): boolean {
-  return ticket !== null || (session !== null && type.shards === 1);
+  return ticket !== null || (session !== null && type.shards.max === 1);
 }
 
 /** A client of protocol 1 is sent on by a frame, any other is told the address. */

@@ -59,6 +59,8 @@ export const registryRequestSchema = v.variant("type", [
     room: roomSchema,
     shards: v.nullable(countSchema),
   }),
+  /** Every shard of the room. Unlike `table`, it enters nothing. */
+  v.strictObject({ type: v.literal("layout"), room: roomSchema }),
   /** Clients of the shard are to be moved to a fresh object of its slot. */
   v.strictObject({ type: v.literal("migrate"), shard: shardSchema }),
   /** The shard takes no new sockets, is emptied, and leaves the room. */
@@ -228,6 +230,7 @@ export type RegistryReplies = {
   /** Fails with `fenced` when a later generation serves the slot. */
   report: null;
   suspect: null;
+  layout: { readonly shards: readonly ShardLoad[] };
   resize: RoomListing;
   migrate: RoomListing;
   drainShard: null;

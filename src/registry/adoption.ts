@@ -4,11 +4,12 @@ import { isRoomId } from "../protocol/names.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
 import type { HostedRooms } from "./hosted-rooms.ts";
 import type { Learning } from "./learning.ts";
+import { layoutPrefix } from "./layouts.ts";
 import { lockPrefix, type Locks } from "./locks.ts";
 import type { RegistryOwner, RequestOf } from "./part.ts";
 import { rowPrefix, seatsPrefix, type RoomStore } from "./room-store.ts";
 
-const prefixes = [rowPrefix, seatsPrefix, lockPrefix];
+const prefixes = [layoutPrefix, rowPrefix, seatsPrefix, lockPrefix];
 
 type Parts = {
   readonly store: RoomStore;
@@ -39,7 +40,10 @@ export class Adoption {
       }
       if (prefix === lockPrefix) locks.adopt({ [key]: value });
       else if (!isRoomId(named)) continue;
-      else if (prefix === rowPrefix) store.adopt(named, value);
+      else if (prefix === layoutPrefix) {
+        const type = rooms.typeOf(named);
+        if (type !== undefined) store.layouts.adopt({ id: named, type }, value);
+      } else if (prefix === rowPrefix) store.adopt(named, value);
       else hosted.adopt(named, value);
     }
     learning.begin();

@@ -5,7 +5,7 @@
 import * as v from "valibot";
 import { backoffMs } from "../core/backoff.ts";
 import { hub } from "../core/partitions.ts";
-import { isRoomId, shardId, type RoomId } from "../protocol/names.ts";
+import { isRoomId, isShardId, shardId, type RoomId, type ShardId } from "../protocol/names.ts";
 import type { Result } from "../protocol/result.ts";
 import type { CallSlots } from "./call-slots.ts";
 import type { RegistryOwner } from "./part.ts";
@@ -14,7 +14,12 @@ const prefix = "owed/";
 const retryBounds = { baseMs: 1_000, maxMs: 60_000 };
 
 const owedSchema = v.variant("type", [
-  v.object({ type: v.literal("limit"), maxPlayers: v.number() }),
+  /** To the room's first shard where none is named. */
+  v.object({
+    type: v.literal("limit"),
+    maxPlayers: v.number(),
+    shard: v.optional(v.custom<ShardId>((value) => typeof value === "string" && isShardId(value))),
+  }),
   v.object({ type: v.literal("vacate"), server: v.string() }),
 ]);
 export type OwedCall = v.InferOutput<typeof owedSchema>;
@@ -94,8 +99,8 @@ export class OwedCalls {
     if (call.type === "vacate") {
       return this.#owner.ask(hub, { type: "vacate", room, server: call.server });
     }
-    const to = { role: "shard", id: shardId(room, 1) } as const;
-    return this.#owner.ports.calls.call(to, call);
+    const { type, maxPlayers, shard = shardId(room, 1) } = call;
+    return this.#owner.ports.calls.call({ role: "shard", id: shard }, { type, maxPlayers });
   }
 
   #wakeAt(at: number): void {

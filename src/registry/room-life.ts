@@ -3,8 +3,8 @@
  * of when asked or when nobody has been there for a while. Decides where a new room lives.
  */
 import { hub } from "../core/partitions.ts";
-import { shardsOf, type RoomType } from "../core/rooms.ts";
-import { shardId, type RoomId } from "../protocol/names.ts";
+import type { RoomType } from "../core/rooms.ts";
+import { shardId, type RoomId, type ShardId } from "../protocol/names.ts";
 import type { Region } from "../protocol/registry.ts";
 import { failure, success, type Failure, type Result } from "../protocol/result.ts";
 import type { CallSlots } from "./call-slots.ts";
@@ -16,6 +16,7 @@ import {
   keepMsOf,
   listing,
   newRow,
+  shardsIn,
   type Room,
   type RoomHost,
   type RoomRow,
@@ -72,7 +73,7 @@ export class RoomLife {
     }
     const row = { metadata, maxPlayers, isLocked, keepMs };
     const room = await this.#enter(id, type, row, region);
-    return room.ok ? success(listing(room.value)) : room;
+    return room.ok ? success(listing(room.value, this.#store.layouts.of(room.value))) : room;
   }
 
   async dispose({ room: id }: RequestOf<"dispose">): Promise<RegistryReply> {
@@ -162,7 +163,7 @@ export class RoomLife {
   async #limit(room: RoomId, type: RoomType, maxPlayers: number): Promise<Result<null>> {
     this.#oweOldLimit(room, type, this.#now + creatingMs);
     await this.#owed.idle(room);
-    const to = { role: "shard", id: shardId(room, 1) } as const;
+    const to = { role: "shard", id: this.#firstShard(room, type) } as const;
     const limited = await this.#owner.ports.calls.call(to, { type: "limit", maxPlayers });
     if (limited.ok) this.#owed.cancel(room);
     else this.#oweOldLimit(room, type, this.#now);
@@ -207,14 +208,20 @@ export class RoomLife {
 
   #oweOldLimit(room: RoomId, type: RoomType, at: number): void {
     const maxPlayers = type.maxPlayers ?? type.capacity;
-    this.#owed.owe(room, { type: "limit", maxPlayers }, at);
+    const shard = this.#firstShard(room, type);
+    this.#owed.owe(room, { type: "limit", maxPlayers, shard }, at);
+  }
+
+  #firstShard(id: RoomId, type: RoomType): ShardId {
+    return shardsIn(id, this.#store.layouts.of({ id, type }))[0] ?? shardId(id, 1);
   }
 
   /** Ends the room's shards, and then, when none would subscribe again, its log. */
-  async #disposeObjects({ id, type }: Room): Promise<Failure | undefined> {
+  async #disposeObjects(room: Room): Promise<Failure | undefined> {
+    const { id } = room;
     const { calls } = this.#owner.ports;
     const replies = await Promise.all(
-      shardsOf(id, type).map((shard) =>
+      shardsIn(id, this.#store.layouts.of(room)).map((shard) =>
         this.#slots.run(() => calls.call({ role: "shard", id: shard }, { type: "dispose" }), true),
       ),
     );
@@ -228,7 +235,8 @@ export class RoomLife {
 /** What is wrong with a room's own limit, if anything is. */
 function wrongLimit(type: RoomType, maxPlayers: number | null): string | null {
   if (maxPlayers === null) return null;
-  if (type.shards > 1) return `rooms of type "${type.name}" have several shards and no maxPlayers`;
+  if (type.shards.max > 1)
+    return `rooms of type "${type.name}" have several shards and no maxPlayers`;
   const most = type.maxPlayers ?? type.capacity;
   if (maxPlayers >= 1 && maxPlayers <= most) return null;
   return `maxPlayers must be from 1 to ${most} in rooms of type "${type.name}"`;
