@@ -111,6 +111,6 @@ export function addressOf(room: string, url: URL): string {
   return `${protocol}//${url.host}/parties/router/${room}`;
 }
 
-function registrationOf(room: RoomListing, url: URL): RoomRegistration {
+export function registrationOf(room: RoomListing, url: URL): RoomRegistration {
   return { ...room, address: room.address ?? addressOf(room.roomId, url) };
 }
