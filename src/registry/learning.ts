@@ -125,8 +125,8 @@ export class Learning {
       if (lost === undefined) return;
       room.connections -= lost.connections;
       room.reserved -= lost.reserved;
-      // Such rooms have one shard, and all their players were there.
-      if (room.players !== null) room.players = [];
+      // Such rooms have one shard, and all their players were there, unless they are being moved.
+      if (room.players !== null && room.connections === 0) room.players = [];
     });
   }
 

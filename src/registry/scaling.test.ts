@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { lost, type Answer, type Call } from "../../test/support/fake-calls.ts";
 import { id, RegistryRig } from "../../test/support/registry-rig.ts";
 import { defineRooms, type RoomTypeOptions } from "../core/rooms.ts";
-import { roomOfShard, type ShardId } from "../protocol/names.ts";
+import type { ShardId } from "../protocol/names.ts";
 
 /** A partition, and shards that let go of their clients as soon as they are told to drain. */
 class ScalingRig extends RegistryRig {
@@ -262,7 +262,6 @@ test("AS3 whatever comes, a room never has fewer shards than its least nor more 
         else {
           const shard = (await rig.online())[number];
           if (shard === undefined) continue;
-          expect(roomOfShard(shard as ShardId)).toBe("lobby");
           await rig.handle({ type: "drainShard", shard: shard as ShardId });
         }
         const online = await rig.online();

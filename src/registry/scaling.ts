@@ -148,7 +148,7 @@ export class Scaling {
     if (!store.has(room) || room.host !== null) return;
     const bounds = this.#boundsOf(room);
     const serving = servingSlots(shards.layout(room));
-    this.#drainSurplus(room, serving, bounds.max);
+    if (serving.length > bounds.max) this.#drainSurplus(room, serving, bounds.max);
     if (serving.length <= bounds.min && bounds.min === bounds.max) {
       if (serving.length < bounds.min) this.#grow(room, bounds.min - serving.length);
       this.#autoscales.delete(room);
@@ -172,7 +172,7 @@ export class Scaling {
     const emptiestFirst = serving.toSorted(
       (one, other) => connectionsOf(room, one) - connectionsOf(room, other),
     );
-    for (const slot of emptiestFirst.slice(0, Math.max(0, serving.length - max))) {
+    for (const slot of emptiestFirst.slice(0, serving.length - max)) {
       this.drain(room, slot);
     }
   }

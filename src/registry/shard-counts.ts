@@ -16,8 +16,12 @@ type Entry = {
   isUnreached: boolean;
 };
 
+/** Of more shards than these the newest of each slot are found without looking at the others. */
+const fewShards = 8;
+
 export class ShardCounts {
   readonly #entries: Entry[] = [];
+  #newest: Map<number, Entry> | null = null;
 
   get unreached(): number {
     let count = 0;
@@ -65,6 +69,7 @@ export class ShardCounts {
     const entry = this.#find(slot);
     if (entry === undefined) return { connections: 0, reserved: 0 };
     this.#entries.splice(this.#entries.indexOf(entry), 1);
+    if (this.#newest?.get(slot.number) === entry) this.#newest.delete(slot.number);
     return entry;
   }
 
@@ -75,10 +80,16 @@ export class ShardCounts {
     const none = { connections: 0, reserved: 0, reportedAt: 0, isUnreached: false };
     const entry = { number, generation, ...none };
     this.#entries.push(entry);
+    if (this.#newest !== null) this.#newest.set(number, entry);
+    else if (this.#entries.length > fewShards) {
+      this.#newest = new Map(this.#entries.map((each) => [each.number, each]));
+    }
     return entry;
   }
 
   #find({ number, generation }: Key): Entry | undefined {
+    const newest = this.#newest?.get(number);
+    if (newest?.generation === generation) return newest;
     return this.#entries.find((each) => each.number === number && each.generation === generation);
   }
 }

@@ -25,7 +25,7 @@ import type { Room } from "./room-record.ts";
 import type { RoomStore } from "./room-store.ts";
 
 /** A shard is emptied within this. */
-export const drainLimitMs = 60_000;
+const drainLimitMs = 60_000;
 
 type Parts = {
   readonly store: RoomStore;

@@ -11,6 +11,7 @@ export function describeLayout(host: RoomsHost): void {
   const { adminToken } = host;
   if (adminToken === undefined) return;
   const api = new RegistryApi(host);
+  const post = (path: string, body?: unknown) => api.ask(path, { method: "POST", body });
 
   describe("the layout", () => {
     test("AS6, HT5 a room is resized by hand, and its new shards take clients", async () => {
@@ -33,7 +34,6 @@ export function describeLayout(host: RoomsHost): void {
     test("AS6, RA3 what cannot be resized, migrated or drained is refused", async () => {
       const room = new TestRoom(host);
       await room.join();
-      const post = (path: string, body?: unknown) => api.ask(path, { method: "POST", body });
       const wrong = await post(`rooms/${room.id}/resize`, { shards: 33 });
       expect(expectProblem(wrong, 400, "malformed-body")).toContain("from 1 to 32");
       const none = await post(`rooms/${room.id}/resize`, {});
