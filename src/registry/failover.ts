@@ -20,7 +20,7 @@ const probeMs = 1_000;
 /** The second question begins so long after the first, when that has no answer yet. */
 const betweenProbesMs = 250;
 const probes = 2;
-/** A shard that has too much to do gets no new sockets for so long. */
+/** A shard that has too much to do gets no new sockets for so long; one that is offline is asked again. */
 const restMs = 5_000;
 
 /** Why a shard is being asked, and what has come of it. */
@@ -44,12 +44,20 @@ export class Failover {
   /** When shards with clients were last heard of, by type: the longest ago first. */
   readonly #leases = new Map<string, Map<ShardId, number>>();
   readonly #resting = new Map<ShardId, number>();
+  /** When shards that are offline are asked again: nobody else would find that they are back. */
+  readonly #offline = new Map<ShardId, number>();
   /** When the slot's object was replaced last: a fresh one gets its time to start. */
   readonly #replacedAt = new Map<ShardId, number>();
 
   constructor(owner: RegistryOwner, parts: Parts) {
     this.#owner = owner;
     this.#parts = parts;
+    for (const id of parts.store.layouts.rooms()) {
+      const slots = parts.store.get(id) === undefined ? [] : parts.store.layouts.slotsOf(id);
+      for (const slot of slots) {
+        if (slot.status === "offline") this.#offline.set(idOf(id, slot), this.#now);
+      }
+    }
   }
 
   suspect({ shard }: RequestOf<"suspect">): Result<null> {
@@ -91,6 +99,7 @@ export class Failover {
       if (ends.length < probes) soonest(beganAt + betweenProbesMs);
       for (const end of ends) if (end !== null) soonest(end);
     }
+    for (const at of this.#offline.values()) soonest(at);
     for (const [type, leases] of this.#leases) {
       const [first] = leases.values();
       if (first !== undefined) soonest(first + this.#leaseMsOf(type));
@@ -104,6 +113,13 @@ export class Failover {
         if (heardAt + this.#leaseMsOf(type) > now) break;
         leases.delete(shard);
         if (this.#find(shard) !== null) this.#probe(shard, "lease");
+      }
+    }
+    for (const [shard, at] of this.#offline) {
+      if (this.#find(shard)?.slot.status !== "offline") this.#offline.delete(shard);
+      else if (at <= now) {
+        this.#offline.set(shard, now + restMs);
+        this.#probe(shard, "unreachable");
       }
     }
     for (const [shard, probe] of this.#probes) {
@@ -182,6 +198,7 @@ export class Failover {
     if (replacedAt !== undefined && replacedAt + room.type.leaseMs > this.#now) return;
     if (!room.type.failover && slot.status !== "draining") {
       this.#parts.shards.markOffline(room, slot, reason);
+      this.#offline.set(shard, this.#now + restMs);
       return;
     }
     this.#replacedAt.set(name, this.#now);

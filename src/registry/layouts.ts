@@ -36,6 +36,11 @@ export class Layouts {
     return this.#layouts.get(id) ?? this.#plainOf(type);
   }
 
+  /** Of a room whose layout is not the plain one. */
+  slotsOf(room: RoomId): readonly Slot[] {
+    return this.#layouts.get(room)?.slots ?? [];
+  }
+
   slot(room: Laid, shard: ShardId): Slot | undefined {
     return findSlot(this.of(room), shard);
   }

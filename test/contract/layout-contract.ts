@@ -1,4 +1,4 @@
-/** Shards that come and go with a room's audience, by hand, and when one is dead. */
+/** Shards that come and go with a room's audience, and by hand. */
 import { describe, expect, test, vi } from "vitest";
 import type { RoomsHost } from "./host.ts";
 import { RegistryApi } from "./registry-api.ts";
@@ -22,7 +22,9 @@ export function describeLayout(host: RoomsHost): void {
       expect(await api.json(path, { method: "POST", body })).toMatchObject({
         serverIds: [1, 2, 3].map((number) => `${room.id}-${number}`),
       });
-      const other = await room.speakElsewhere((await first.welcome()).shard);
+      const { shard } = await first.welcome();
+      // A gate may know the former layout for a second.
+      const other = await vi.waitFor(() => room.speakElsewhere(shard), patience);
       await room.deliver("to all");
       for (const client of [first, other]) await client.messagesThrough(1);
       const { shards } = await room.status();
@@ -56,25 +58,15 @@ export function describeAudience(host: RoomsHost): void {
     test("AS1 a client that finds no place gets one on a new shard", async () => {
       const room = new TestRoom(host, "growing");
       const clients = [];
-      for (let joined = 0; joined < 5; joined += 1) clients.push(await room.speak());
+      for (let joined = 0; joined < 5; joined += 1) {
+        // Gates tell of refusals once a second.
+        clients.push(await vi.waitFor(() => room.speak(), patience));
+      }
       await room.deliver("to all");
       for (const client of clients) await client.messagesThrough(1);
       const { shards, connections } = await room.status();
       expect(connections).toBe(5);
       expect(shards).toHaveLength(3);
-    });
-
-    test("FO1, FO3 a shard that throws on every call is replaced, and the next one serves", async () => {
-      const room = new TestRoom(host, "failing");
-      const { refused } = await room.knock();
-      if (refused === null) throw new Error("a shard that throws took a socket");
-      expectProblem(refused, 503, "unavailable");
-      const client = await vi.waitFor(() => room.speak(), patience);
-      expect(await client.welcome()).toMatchObject({ shard: `${room.id}-1~2` });
-      await room.deliver("hello");
-      await client.messagesThrough(1);
-      const { shards } = await room.status();
-      expect(shards).toMatchObject([{ id: `${room.id}-1`, generation: 2, status: "online" }]);
     });
   });
 }

@@ -59,8 +59,6 @@ export class Behaviour {
 
   async onStart(): Promise<void> {
     if (this.#type === "broken") throw new Error("broken on purpose");
-    const isFirst = !this.#platform.id.includes("~");
-    if (this.#type === "failing" && isFirst) throw new Error("failed on purpose");
     await stuck.get(this.#platform.id)?.promise;
   }
 

@@ -33,8 +33,6 @@ export const rooms = defineRooms({
     heartbeatIntervalMs: 1_000,
     leaseMs: 2_000,
   },
-  /** Its first shards throw in `onStart`, and those in their place do not. */
-  failing: { shards: 1 },
   /** Two places at first, and six in the end. */
   growing: { shards: { min: 1, max: 3 }, capacity: 2 },
   /** Throws in `onStart`. */
