@@ -157,6 +157,18 @@ export class RegistryClient {
     return this.#http.call("DELETE", roomPath(roomId), isAnything);
   }
 
+  /** So many shards, within the type's bounds; `null` has the room follow its audience again. */
+  resizeRoom(roomId: string, shards: number | null): Promise<RegistryResult<RoomRegistration>> {
+    const body: BodyInput<"resizeRoom"> = { shards };
+    return this.#http.call("POST", `${roomPath(roomId)}/resize`, isRoom, { body });
+  }
+
+  /** Moves the clients of a shard, such as `my-room-1`, to a fresh object of its slot. */
+  migrateShard(roomId: string, from: string): Promise<RegistryResult<RoomRegistration>> {
+    const body: BodyInput<"migrateShard"> = { from };
+    return this.#http.call("POST", `${roomPath(roomId)}/migrate`, isRoom, { body });
+  }
+
   /** The newest snapshot's position, and its state where that is JSON and not large. */
   getSnapshot(roomId: string): Promise<RegistryResult<RoomSnapshot>> {
     return this.#http.call("GET", snapshotPath(roomId), isSnapshot);
@@ -193,6 +205,7 @@ export class RegistryClient {
     return this.#http.call("PUT", path, isHeartbeatAnswer, { body });
   }
 
+  /** A server outside or a shard: it takes nobody new, is emptied, and leaves. */
   drainServer(serverId: string): Promise<RegistryResult<ServerRegistration>> {
     return this.#http.call("POST", `${serverPath(serverId)}/drain`, isServer);
   }

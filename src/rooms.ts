@@ -2,7 +2,7 @@
 import { defineRooms } from "./index.ts";
 
 export const rooms = defineRooms({
-  default: { shards: 5 },
+  default: { shards: { min: 1, max: 32 }, capacity: 1_000 },
   wide: { shards: 10 },
   game: { maxPlayers: 4 },
 });

@@ -18,8 +18,9 @@ const define = (options: unknown): unknown => defineRooms({ game: options as Roo
 const whole = (name: string, from: number, to: number) =>
   `${name} must be a whole number from ${from} to ${to}`;
 const roomOptions =
-  "shards, capacity, placement, history, maxMessageBytes, publishOverSocket, heartbeatIntervalMs, " +
+  "shards, failover, capacity, placement, history, maxMessageBytes, publishOverSocket, heartbeatIntervalMs, " +
   "maxPlayers, seatTtlMs, leaseMs, hostedBy, snapshotIntervalMs, snapshotTtlMs, connectTimeoutMs";
+const shardsRule = "shards must be a whole number from 1 to 1000, or { min, max } of such numbers";
 const placements =
   "placement must be one of least-connections, least-players, least-rooms, power-of-two, " +
   "round-robin, random, weighted, fill-first, sticky, nearest, or a function";
@@ -28,9 +29,14 @@ test.each([
   [{ shards: 0 }, whole("shards", 1, 1_000)],
   [{ shards: 1_001 }, whole("shards", 1, 1_000)],
   [{ shards: 1.5 }, whole("shards", 1, 1_000)],
-  [{ shards: "3" }, whole("shards", 1, 1_000)],
-  [{ shards: null }, whole("shards", 1, 1_000)],
-  [{ shards: Number.NaN }, whole("shards", 1, 1_000)],
+  [{ shards: "3" }, shardsRule],
+  [{ shards: null }, shardsRule],
+  [{ shards: { min: 0, max: 2 } }, whole("shards.min", 1, 1_000)],
+  [{ shards: { min: 1, max: 1_001 } }, whole("shards.max", 1, 1_000)],
+  [{ shards: { min: 1 } }, shardsRule],
+  [{ shards: { min: 3, max: 2 } }, "shards.min must not exceed shards.max"],
+  [{ failover: 1 }, "failover must be true or false"],
+  [{ shards: Number.NaN }, shardsRule],
   [{ capacity: 0 }, whole("capacity", 1, 32_000)],
   [{ capacity: 32_001 }, whole("capacity", 1, 32_000)],
   [{ history: { messages: -1 } }, whole("history.messages", 0, 100_000)],
@@ -44,6 +50,10 @@ test.each([
   [{ heartbeatIntervalMs: 999 }, whole("heartbeatIntervalMs", 1_000, 60_000)],
   [{ heartbeatIntervalMs: 60_001 }, whole("heartbeatIntervalMs", 1_000, 60_000)],
   [{ maxPlayers: 0 }, whole("maxPlayers", 1, 32_000)],
+  [
+    { maxPlayers: 4, shards: { min: 1, max: 2 } },
+    "maxPlayers needs a room of one shard: leave shards out or set it to 1",
+  ],
   [
     { maxPlayers: 4, shards: 2 },
     "maxPlayers needs a room of one shard: leave shards out or set it to 1",
@@ -84,8 +94,18 @@ test.each(["", "a:b", "a b", "ä", "a".repeat(65), "a/b"])(
 );
 
 test.each([
-  { shards: 1, capacity: 1, history: { messages: 0, seconds: 0 }, maxMessageBytes: 1 },
-  { shards: 1_000, capacity: 32_000, history: { messages: 100_000, seconds: 86_400 } },
+  {
+    shards: { min: 1, max: 1 },
+    capacity: 1,
+    history: { messages: 0, seconds: 0 },
+    maxMessageBytes: 1,
+  },
+  { shards: { min: 1, max: 1_000 }, failover: false },
+  {
+    shards: { min: 1_000, max: 1_000 },
+    capacity: 32_000,
+    history: { messages: 100_000, seconds: 86_400 },
+  },
   { maxMessageBytes: 1_048_576, heartbeatIntervalMs: 1_000 },
   { heartbeatIntervalMs: 60_000 },
   { publishOverSocket: true },
@@ -98,7 +118,8 @@ test.each([
 });
 
 const defaults = {
-  shards: 1,
+  shards: { min: 1, max: 1 },
+  failover: true,
   capacity: 1_000,
   placement: leastConnections,
   history: { messages: 1_000, seconds: 300 },
@@ -121,7 +142,7 @@ test("RT2 what is left out has its default", () => {
   expect(rooms.typeOf("chat:1" as RoomId)).toEqual({
     ...defaults,
     name: "chat",
-    shards: 3,
+    shards: { min: 3, max: 3 },
     history,
   });
 });
@@ -129,7 +150,7 @@ test("RT2 what is left out has its default", () => {
 test("RT2 the type default always exists, and may be declared", () => {
   expect(defineRooms({}).typeOf("lobby" as RoomId)).toEqual({ ...defaults, name: "default" });
   const rooms = defineRooms({ default: { shards: 7 } });
-  expect(rooms.typeOf("lobby" as RoomId)?.shards).toBe(7);
+  expect(rooms.typeOf("lobby" as RoomId)?.shards).toEqual({ min: 7, max: 7 });
   expect(rooms.names()).toEqual(["default"]);
 });
 

@@ -11,12 +11,18 @@ import {
   type ShardId,
 } from "../protocol/names.ts";
 import { partitionOf } from "./partitions.ts";
+import type { ShardBounds } from "./autoscale.ts";
 import { strategies, type PlacementStrategy, type StrategyName } from "./placement.ts";
 
 /** Options of a room type. Every one may be left out. */
 export type RoomTypeOptions = {
-  /** Number of shards, 1 to 1,000. Default 1. */
-  readonly shards?: number;
+  /**
+   * Number of shards, 1 to 1,000; or the fewest and the most, between which it follows the room's
+   * audience. Default 1.
+   */
+  readonly shards?: number | ShardBounds;
+  /** Whether a shard that is found dead is replaced by a fresh one. Default true. */
+  readonly failover?: boolean;
   /** Sockets a shard admits, 1 to 32,000 (the platform holds 32,768). Default 1,000. */
   readonly capacity?: number;
   /** Which shard takes the next socket: a strategy's name or a function. Default `least-connections`. */
@@ -72,7 +78,8 @@ export type Deployment = Required<DeploymentOptions>;
 
 export type RoomType = {
   readonly name: string;
-  readonly shards: number;
+  readonly shards: ShardBounds;
+  readonly failover: boolean;
   readonly capacity: number;
   readonly placement: PlacementStrategy;
   readonly history: { readonly messages: number; readonly seconds: number };
@@ -110,6 +117,10 @@ function wholeNumber(name: string, min: number, max: number, unset: number) {
   return v.optional(within(name, min, max), unset);
 }
 
+function wholeShards(name: string) {
+  return within(name, 1, 1_000);
+}
+
 const strategyList = `placement must be one of ${Object.keys(strategies).join(", ")}, or a function`;
 
 /** An object of these options and no others. */
@@ -118,7 +129,17 @@ function options<const Entries extends v.ObjectEntries>(what: string, entries: E
 }
 
 const optionsSchema = options("a room type", {
-  shards: wholeNumber("shards", 1, 1_000, 1),
+  shards: v.optional(
+    v.union(
+      [
+        wholeShards("shards"),
+        v.strictObject({ min: wholeShards("shards.min"), max: wholeShards("shards.max") }),
+      ],
+      "shards must be a whole number from 1 to 1000, or { min, max } of such numbers",
+    ),
+    1,
+  ),
+  failover: v.optional(v.boolean("failover must be true or false"), true),
   capacity: wholeNumber("capacity", 1, 32_000, 1_000),
   placement: v.optional(
     v.union(
@@ -156,7 +177,9 @@ const deploymentSchema = options("a deployment", {
 
 /** What one option says of another. */
 function contradiction(type: v.InferOutput<typeof optionsSchema>): string | null {
-  if (type.maxPlayers !== undefined && type.shards > 1) {
+  const { min, max } = boundsOf(type.shards);
+  if (min > max) return "shards.min must not exceed shards.max";
+  if (type.maxPlayers !== undefined && max > 1) {
     return "maxPlayers needs a room of one shard: leave shards out or set it to 1";
   }
   if (type.maxPlayers !== undefined && type.maxPlayers > type.capacity) {
@@ -169,6 +192,10 @@ function contradiction(type: v.InferOutput<typeof optionsSchema>): string | null
     return `snapshotTtlMs must be at least snapshotIntervalMs (${type.snapshotIntervalMs})`;
   }
   return null;
+}
+
+function boundsOf(shards: number | ShardBounds): ShardBounds {
+  return typeof shards === "number" ? { min: shards, max: shards } : shards;
 }
 
 function isStrategyName(value: unknown): value is StrategyName {
@@ -235,12 +262,14 @@ export function defineRooms(
     const { placement, maxPlayers = null, hostedBy = null, ...rest } = parsed.output;
     const { leaseMs = Math.max(15_000, 3 * rest.heartbeatIntervalMs) } = rest;
     const strategy = typeof placement === "function" ? placement : strategies[placement];
-    complete.set(name, { ...rest, name, placement: strategy, maxPlayers, hostedBy, leaseMs });
+    const shards = boundsOf(rest.shards);
+    const type = { ...rest, name, shards, placement: strategy, maxPlayers, hostedBy, leaseMs };
+    complete.set(name, type);
   }
   return new Rooms(complete, whole.output);
 }
 
-/** The ids of a room's shards, in ascending order. */
+/** The ids of the shards that a room begins with, in ascending order. */
 export function shardsOf(room: RoomId, type: RoomType): ShardId[] {
-  return Array.from({ length: type.shards }, (_, index) => shardId(room, index + 1));
+  return Array.from({ length: type.shards.min }, (_, index) => shardId(room, index + 1));
 }

@@ -1,8 +1,15 @@
 /** What an upgrade brings: its connection, what it asks for, its ticket; and the only parsing of it. */
-import { shardsOf, type RoomType } from "../core/rooms.ts";
+import type { Rooms } from "../core/rooms.ts";
 import type { SeatClaim } from "../protocol/calls.ts";
 import { parseClientRequest } from "../protocol/client-request.ts";
-import { isConnectionId, type RoomId, type ShardId } from "../protocol/names.ts";
+import {
+  isConnectionId,
+  isShardId,
+  roomOfShard,
+  slotOf,
+  type RoomId,
+  type ShardId,
+} from "../protocol/names.ts";
 import { isRegistryId } from "../protocol/registry.ts";
 import { failure, success, type Result, type Success } from "../protocol/result.ts";
 import { minSecretBytes, secretName, verifyTicket } from "../protocol/ticket.ts";
@@ -113,6 +120,24 @@ export function usableSecret({ secret }: GatePorts): Result<string, "not-configu
 }
 
 /** The shard of the room that the ticket is for, if it is for one. */
-export function shardOf(ticket: Ticket, room: RoomId, type: RoomType): ShardId | undefined {
-  return shardsOf(room, type).find((shard) => shard === ticket.server);
+export async function shardOf(
+  { server }: Ticket,
+  room: RoomId,
+  rooms: Rooms,
+  ports: GatePorts,
+): Promise<ShardId | undefined> {
+  if (!isShardId(server) || roomOfShard(server) !== room) return undefined;
+  return (await isShardOf(server, rooms, ports)) ? server : undefined;
+}
+
+/**
+ * Whether the room has such a shard. The registry is asked about those that not every room of the
+ * type has; whether one of the others serves still it says itself.
+ */
+export async function isShardOf(shard: ShardId, rooms: Rooms, ports: GatePorts): Promise<boolean> {
+  const room = roomOfShard(shard);
+  if (slotOf(shard) <= (rooms.typeOf(room)?.shards.min ?? 0)) return true;
+  const registry = { role: "registry", id: rooms.partitionOf(room) } as const;
+  const layout = await ports.calls.call(registry, { type: "layout", room });
+  return layout.ok && layout.value.shards.some(({ id }) => id === shard);
 }

@@ -11,6 +11,7 @@ import { parseArrival, shardOf, withoutSession, type Arrival } from "./arrival.t
 import { locked, missing, misdirected, redirect } from "./redirecting.ts";
 import type { GatePorts } from "./ports.ts";
 import { refusal, type Refusal } from "./http.ts";
+import { Suspects } from "./suspects.ts";
 import { stepMs, Tables, type KnownRoom } from "./tables.ts";
 
 /** Shards that are tried for one socket. */
@@ -32,9 +33,11 @@ type Refused = { readonly ok: false; readonly code: string };
 export class Connecting {
   readonly #rooms: Rooms;
   readonly #tables: Tables;
+  readonly #suspects: Suspects;
 
   constructor(rooms: Rooms, counters: Counters) {
     this.#rooms = rooms;
+    this.#suspects = new Suspects(rooms);
     this.#tables = new Tables(rooms, counters);
   }
 
@@ -50,8 +53,9 @@ export class Connecting {
     const arrival = parsed.value;
     const comer: Comer = { room, type, request, arrival };
     const until = ports.clock.now() + type.connectTimeoutMs;
-    const shard = arrival.ticket === null ? undefined : shardOf(arrival.ticket, room, type);
-    if (shard !== undefined) return takeSeat(shard, comer, ports);
+    const { ticket } = arrival;
+    const shard = ticket === null ? undefined : await shardOf(ticket, room, this.#rooms, ports);
+    if (shard !== undefined) return this.takeSeat(shard, comer, ports);
     const known = await this.#tables.current(room, type, ports);
     if (known.isLocked && !mayEnterLocked(arrival, type, known)) return locked(room);
     if (isOutside(type, known)) {
@@ -62,11 +66,24 @@ export class Connecting {
     if (arrival.ticket !== null) {
       return refusal("ticket-invalid", `the ticket is for no shard of "${room}"`);
     }
-    const answer = await place(known, until, comer, ports);
+    const answer = await this.#place(known, until, comer, ports);
     if (answer instanceof Response || answer.code !== "ticket-expired") return answer;
     // No seat is kept for the session any more: who brings it is as good as anybody.
     if (known.isLocked) return locked(room);
-    return place(known, until, { ...comer, arrival: withoutSession(arrival) }, ports);
+    return this.#place(known, until, { ...comer, arrival: withoutSession(arrival) }, ports);
+  }
+
+  /** The shard that a ticket names: no other has the seat. */
+  async takeSeat(
+    shard: ShardId,
+    { room, type, request, arrival }: Comer,
+    ports: GatePorts,
+  ): Promise<Response | Refusal> {
+    const result = await ports.within(type.connectTimeoutMs, (signal) =>
+      handOver(shard, !ports.canRefuseUpgrades, request, arrival, ports, signal),
+    );
+    await this.#learn(shard, result, ports);
+    return result instanceof Response ? result : refusalOf(room, result?.code ?? "unreachable");
   }
 
   /**
@@ -82,59 +99,75 @@ export class Connecting {
     if (!isOutside(type, known)) return null;
     return known.redirect === null ? missing(room, known) : misdirected(room, known.redirect);
   }
+
+  async #place(
+    known: KnownRoom,
+    until: number,
+    comer: Comer,
+    ports: GatePorts,
+  ): Promise<Response | Refusal> {
+    const { room, type } = comer;
+    const excluded = new Set<ShardId>();
+    const first = await this.#tryShards(known, until, comer, excluded, ports);
+    if (first instanceof Response) return first;
+    if (first !== "full") return refusalOf(room, first);
+    // A room that follows its audience may have a place then.
+    const mayHavePlace = await this.#tables.afterRefusal(room, type, ports);
+    if (!mayHavePlace) return refusalOf(room, first);
+    if (excluded.size === attempts) excluded.clear();
+    const second = await this.#tryShards(known, until, comer, excluded, ports);
+    if (second instanceof Response) return second;
+    return refusalOf(room, isFinal(second) ? second : "full");
+  }
+
+  /** A response, or why there is none. */
+  async #tryShards(
+    { placement }: KnownRoom,
+    until: number,
+    { type, request, arrival }: Comer,
+    excluded: Set<ShardId>,
+    ports: GatePorts,
+  ): Promise<Response | string> {
+    const { clock, entropy } = ports;
+    let isFull = false;
+    while (excluded.size < attempts) {
+      const left = Math.min(stepMs(type), until - clock.now());
+      if (left <= 0) break;
+      const asked = {
+        random: () => entropy.random(),
+        key: arrival.connection,
+        region: ports.region(request),
+        local: null,
+      };
+      const shard = placement.place(type.placement, asked, clock.now(), excluded);
+      if (shard === undefined) break;
+      const result = await ports.within(left, async (signal) => {
+        const isAsked = mayRefuse(shard, arrival, ports);
+        return handOver(shard.id, isAsked, request, arrival, ports, signal);
+      });
+      await this.#learn(shard.id, result, ports);
+      if (result instanceof Response) return result;
+      placement.forget(shard.id);
+      placement.distrust();
+      excluded.add(shard.id);
+      const code = result?.code ?? "unreachable";
+      if (isFinal(code)) return code;
+      if (code === "full") isFull = true;
+    }
+    return isFull ? "full" : "unreachable";
+  }
+
+  /** Whether the shard can be reached. */
+  async #learn(shard: ShardId, result: Response | Refused | null, ports: GatePorts): Promise<void> {
+    if (result !== null && (result instanceof Response || result.code !== "unreachable")) {
+      this.#suspects.answered(shard);
+    } else await this.#suspects.notReached(shard, result === null, ports);
+  }
 }
 
 /** Whether the room is not here: on a server outside, or nowhere yet. */
 function isOutside({ hostedBy }: RoomType, { redirect: address, isAbsent }: KnownRoom): boolean {
   return address !== null || isAbsent || hostedBy === "servers";
-}
-
-async function place(
-  { placement }: KnownRoom,
-  until: number,
-  comer: Comer,
-  ports: GatePorts,
-): Promise<Response | Refusal> {
-  const { room, type, request, arrival } = comer;
-  const { clock, entropy } = ports;
-  const excluded = new Set<ShardId>();
-  let isFull = false;
-  while (excluded.size < attempts) {
-    const left = Math.min(stepMs(type), until - clock.now());
-    if (left <= 0) break;
-    const asked = {
-      random: () => entropy.random(),
-      key: arrival.connection,
-      region: ports.region(request),
-      local: null,
-    };
-    const shard = placement.place(type.placement, asked, clock.now(), excluded);
-    if (shard === undefined) break;
-    const result = await ports.within(left, async (signal) => {
-      const isAsked = mayRefuse(shard, arrival, ports);
-      return handOver(shard.id, isAsked, request, arrival, ports, signal);
-    });
-    if (result instanceof Response) return result;
-    placement.forget(shard.id);
-    placement.distrust();
-    excluded.add(shard.id);
-    const code = result?.code ?? "unreachable";
-    if (isFinal(code)) return refusalOf(room, code);
-    if (code === "full") isFull = true;
-  }
-  return refusalOf(room, isFull ? "full" : "unreachable");
-}
-
-/** The shard that a ticket names: no other has the seat. */
-export async function takeSeat(
-  shard: ShardId,
-  { room, type, request, arrival }: Comer,
-  ports: GatePorts,
-): Promise<Response | Refusal> {
-  const result = await ports.within(type.connectTimeoutMs, (signal) =>
-    handOver(shard, !ports.canRefuseUpgrades, request, arrival, ports, signal),
-  );
-  return result instanceof Response ? result : refusalOf(room, result?.code ?? "unreachable");
 }
 
 async function handOver(
@@ -164,7 +197,7 @@ function mayEnterLocked(
   { shards }: RoomType,
   known: KnownRoom,
 ): boolean {
-  return ticket !== null || (session !== null && (shards === 1 || known.redirect !== null));
+  return ticket !== null || (session !== null && (shards.max === 1 || known.redirect !== null));
 }
 
 /**

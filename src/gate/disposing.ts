@@ -3,7 +3,7 @@
  * done again, and none is left out because an earlier one found nothing; so a request that was cut
  * short is finished by the next one.
  */
-import { shardsOf, type Rooms } from "../core/rooms.ts";
+import type { Rooms } from "../core/rooms.ts";
 import type { RoomId } from "../protocol/names.ts";
 import { emptyResponse, refusal, type Refusal } from "./http.ts";
 import type { GatePorts } from "./ports.ts";
@@ -19,10 +19,13 @@ export async function disposeRoom(
   const type = rooms.typeOf(room);
   if (type === undefined) return refusal("unknown-room-type", `no room type for "${room}"`);
   const registry = { role: "registry", id: rooms.partitionOf(room) } as const;
+  // The layout of a room that has left the directory is a plain one.
+  const layout = await ports.calls.call(registry, { type: "layout", room });
+  if (!layout.ok) return unfinished(room);
   // First, so that nobody is sent to the room any more.
   const entry = await ports.calls.call(registry, { type: "dispose", room });
   if (!entry.ok && entry.code !== "unknown-room") return unfinished(room);
-  const shards = shardsOf(room, type);
+  const shards = layout.value.shards.map(({ id }) => id);
   for (let start = 0; start < shards.length; start += parallelCalls) {
     const some = shards.slice(start, start + parallelCalls);
     const disposed = await Promise.all(

@@ -172,7 +172,8 @@ test("HT4 headers too large are refused with 431", async () => {
 
 test("HT5 GET tells epoch, position, history, and every shard's connections and position", async () => {
   const rig = new GateRig({ shards: 3, capacity: 50 });
-  rig.calls.answer = () => {
+  rig.calls.answer = (call) => {
+    if (call.request.type === "layout") return rig.answer(call);
     const subscribers = [
       { shard: "lobby-1", acked: 7, connections: 4 },
       { shard: "lobby-3", acked: 8, connections: null },

@@ -5,15 +5,14 @@
  */
 import { Counters } from "../core/counters.ts";
 import { hub } from "../core/partitions.ts";
-import { shardsOf, type Rooms, type RoomType } from "../core/rooms.ts";
+import type { Rooms } from "../core/rooms.ts";
 import { isShardId, parseRoomId, roomOfShard, type RoomId } from "../protocol/names.ts";
-import { parseArrival, readTicket, usableSecret } from "./arrival.ts";
+import { isShardOf, parseArrival, readTicket, usableSecret } from "./arrival.ts";
 import { isAuthorized } from "./authorization.ts";
-import { Connecting, takeSeat } from "./connecting.ts";
+import { Connecting } from "./connecting.ts";
 import { disposeRoom } from "./disposing.ts";
 import {
   isUpgrade,
-  jsonResponse,
   preflightResponse,
   problemResponse,
   refusal,
@@ -22,6 +21,7 @@ import {
 } from "./http.ts";
 import type { GatePorts } from "./ports.ts";
 import { readMessages } from "./reading.ts";
+import { readStatus } from "./status.ts";
 import { publish } from "./publishing.ts";
 import { answerRegistry } from "./registry/api.ts";
 
@@ -121,12 +121,12 @@ export class Gate {
     const room = roomOfShard(shard);
     if (!ticket.ok || ticket.value.server !== shard || ticket.value.room !== room) return forbidden;
     const type = this.#rooms.typeOf(room);
-    if (type === undefined || !shardsOf(room, type).includes(shard)) return forbidden;
+    if (type === undefined || !(await isShardOf(shard, this.#rooms, ports))) return forbidden;
     const tooLarge = headersTooLarge(request.headers);
     if (tooLarge !== null) return tooLarge;
     const arrival = await parseArrival(room, url, ports);
     if (!arrival.ok) return arrival;
-    return takeSeat(shard, { room, type, request, arrival: arrival.value }, ports);
+    return this.#connecting.takeSeat(shard, { room, type, request, arrival: arrival.value }, ports);
   }
 
   async #routeRoom(
@@ -159,7 +159,7 @@ export class Gate {
         return publish(room.value, type, request, url, ports);
       case "GET":
       case "HEAD":
-        return status(room.value, type, ports);
+        return readStatus(room.value, type, this.#rooms.partitionOf(room.value), ports);
       case "DELETE":
         return this.#dispose(room.value, request, ports);
       case "OPTIONS":
@@ -191,33 +191,6 @@ async function routeMessages(
     return readMessages(room, url.searchParams, ports);
   }
   return refusal("method-not-allowed", `messages take ${readMethods}`, { allow: readMethods });
-}
-
-async function status(room: RoomId, type: RoomType, ports: GatePorts): Promise<Response | Refusal> {
-  const result = await ports.calls.call({ role: "sequencer", id: room }, { type: "status" });
-  if (!result.ok) return refusal("unavailable", "the room's sequencer cannot be reached");
-  const { epoch, seq, history, snapshot, subscribers } = result.value;
-  const byShard = new Map(subscribers.map((each) => [each.shard, each]));
-  const shards = shardsOf(room, type).map((id) => {
-    const subscriber = byShard.get(id);
-    const isSilent = subscriber !== undefined && subscriber.connections === null;
-    return {
-      id,
-      status: isSilent ? "offline" : "online",
-      connections: subscriber?.connections ?? 0,
-      capacity: type.capacity,
-      // A shard without clients is owed nothing.
-      acked: subscriber?.acked ?? seq,
-      generation: 1,
-    };
-  });
-  const connections = shards.reduce((sum, shard) => sum + shard.connections, 0);
-  const snapshotError = subscribers.find((each) => each.stateError !== null)?.stateError;
-  const state = { room, type: type.name, epoch, seq, connections, shards, history, snapshot };
-  return jsonResponse({
-    ...state,
-    ...(snapshotError === undefined ? {} : { snapshotError }),
-  });
 }
 
 function headersTooLarge(headers: Headers): Refusal | null {

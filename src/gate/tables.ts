@@ -10,6 +10,8 @@ const manyTables = 1_000;
 const tableIdleMs = 60_000;
 /** There are never more than these. */
 const maxTables = 10_000;
+/** The registry hears of refusals in a room at most so often. */
+const refusalLifetimeMs = 1_000;
 
 export type KnownRoom = {
   readonly placement: PlacementTable;
@@ -18,6 +20,10 @@ export type KnownRoom = {
   redirect: string | null;
   /** There is no such room, and it will not be on shards: it comes about by a seat, or by hand. */
   isAbsent: boolean;
+  /** A question on behalf of a client that found no place, which all such wait for. */
+  refusing: Promise<void> | null;
+  /** Until then another such question would have the same answer. */
+  refusedUntil: number;
   /** The first question, which everybody waits for: a locked room lets nobody in meanwhile. */
   first: Promise<void> | null;
 };
@@ -50,6 +56,21 @@ export class Tables {
     return known;
   }
 
+  /** Has the registry hear that a client found no place; whether there may be one now. */
+  async afterRefusal(room: RoomId, type: RoomType, ports: GatePorts): Promise<boolean> {
+    const known = this.#known.get(room);
+    if (known === undefined || type.shards.min === type.shards.max) return false;
+    if (known.refusing === null) {
+      if (ports.clock.now() < known.refusedUntil) return false;
+      known.refusing = this.#refresh(room, type, known, ports, true).finally(() => {
+        known.refusing = null;
+        known.refusedUntil = ports.clock.now() + refusalLifetimeMs;
+      });
+    }
+    await known.refusing;
+    return true;
+  }
+
   /** What is known without asking. */
   lastKnown(room: RoomId): KnownRoom | undefined {
     return this.#known.get(room);
@@ -69,7 +90,13 @@ export class Tables {
     const empty = { connections: 0, capacity: type.capacity, generation: 1, reportedAt: 0 };
     const loads = shardsOf(room, type).map((id) => ({ id, status: "online" as const, ...empty }));
     const placement = new PlacementTable(loads);
-    const known: KnownRoom = { placement, ...unheard, first: null };
+    const known: KnownRoom = {
+      placement,
+      ...unheard,
+      refusing: null,
+      refusedUntil: 0,
+      first: null,
+    };
     this.#known.set(room, known);
     placement.startRefresh(now);
     known.first = this.#refresh(room, type, known, ports).finally(() => {
@@ -78,9 +105,20 @@ export class Tables {
     return known;
   }
 
-  async #refresh(room: RoomId, type: RoomType, known: KnownRoom, ports: GatePorts): Promise<void> {
+  async #refresh(
+    room: RoomId,
+    type: RoomType,
+    known: KnownRoom,
+    ports: GatePorts,
+    isRefusing = false,
+  ): Promise<void> {
     const counters = this.#counters.take();
-    const question = { type: "table", room, counters } as const;
+    const question = {
+      type: "table",
+      room,
+      counters,
+      ...(isRefusing ? { isRefusing } : {}),
+    } as const;
     const partition = this.#rooms.partitionOf(room);
     const reply = await ports.within(stepMs(type), () =>
       ports.calls.call({ role: "registry", id: partition }, question),

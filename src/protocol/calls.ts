@@ -71,6 +71,8 @@ const requestSchemas = {
       expiresAt: countSchema,
     }),
     v.strictObject({ type: v.literal("wake") }),
+    /** Of this shard's slot only this generation and later ones are served from now on. */
+    v.strictObject({ type: v.literal("fence"), shard: shardSchema }),
     /** The room is disposed: nothing is kept, and a later write begins another epoch. */
     v.strictObject({ type: v.literal("dispose") }),
   ]),
@@ -99,6 +101,11 @@ const requestSchemas = {
       /** When it was decided: one that was overtaken on its way changes nothing. */
       at: v.optional(countSchema),
     }),
+    /**
+     * Takes no new sockets and closes those it has, a few at a time, within so many milliseconds. One
+     * that drains already goes on. Clients come back elsewhere.
+     */
+    v.strictObject({ type: v.literal("drain"), limitMs: countSchema }),
     /** The room is disposed: clients are closed for good, and nothing is kept. */
     v.strictObject({ type: v.literal("dispose") }),
     /** Stores the state as it is now. */
@@ -164,6 +171,8 @@ export type SequencerStatus = {
 
 /** What a shard says of itself. */
 export type LoadReply = {
+  /** `fenced`: a later generation serves the slot, and this one serves nobody. Left out: `online`. */
+  readonly status?: "online" | "draining" | "fenced";
   readonly connections: number;
   /** Players that have a seat taken, where the room has `maxPlayers`; else `null`. */
   readonly players: readonly string[] | null;
@@ -184,6 +193,7 @@ type Replies = {
     read: LogRange;
     snapshotted: null;
     wake: null;
+    fence: null;
     dispose: null;
   };
   shard: {
@@ -191,6 +201,7 @@ type Replies = {
     load: LoadReply;
     reserve: { readonly expiresAt: number };
     limit: null;
+    drain: LoadReply;
     dispose: null;
     takeSnapshot: SnapshotInfo;
     restoreSnapshot: Position;

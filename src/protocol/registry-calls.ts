@@ -35,6 +35,8 @@ export const registryRequestSchema = v.variant("type", [
   v.strictObject({
     type: v.literal("table"),
     room: roomSchema,
+    /** A client found no place, whatever the table said. */
+    isRefusing: v.exactOptional(v.boolean()),
     /** What the gate counted since its last call: problems by code. */
     counters: countersSchema,
   }),
@@ -48,8 +50,24 @@ export const registryRequestSchema = v.variant("type", [
     reserved: countSchema,
     /** When this was so, by the shard's clock: one that was overtaken on its way changes nothing. */
     at: v.optional(countSchema),
+    /** Left out: `online`. */
+    status: v.exactOptional(v.picklist(["online", "draining"])),
     counters: countersSchema,
   }),
+  /** A sequencer or gate could not reach the shard. Evidence, no verdict: the registry probes. */
+  v.strictObject({ type: v.literal("suspect"), shard: shardSchema }),
+  /** The room is to have so many shards, or as many as its audience needs again (`null`). */
+  v.strictObject({
+    type: v.literal("resize"),
+    room: roomSchema,
+    shards: v.nullable(countSchema),
+  }),
+  /** Every shard of the room. Unlike `table`, it enters nothing. */
+  v.strictObject({ type: v.literal("layout"), room: roomSchema }),
+  /** Clients of the shard are to be moved to a fresh object of its slot. */
+  v.strictObject({ type: v.literal("migrate"), shard: shardSchema }),
+  /** The shard takes no new sockets, is emptied, and leaves the room. */
+  v.strictObject({ type: v.literal("drainShard"), shard: shardSchema }),
   v.strictObject({ type: v.literal("count"), counters: countersSchema }),
   /** Rooms that may owe something to clients, after `after`: a page of them. */
   v.strictObject({ type: v.literal("sweep"), after: v.optional(v.nullable(v.string())) }),
@@ -234,7 +252,13 @@ export type RegistryReplies = SnapshotReplies & {
     /** Address of the room when it is on a server outside. */
     readonly redirect: string | null;
   };
+  /** Fails with `fenced` when a later generation serves the slot. */
   report: null;
+  suspect: null;
+  layout: { readonly shards: readonly ShardLoad[] };
+  resize: RoomListing;
+  migrate: RoomListing;
+  drainShard: null;
   count: null;
   /** `through`: what to ask for next as `after`, or `null` when there are no more. */
   sweep: { readonly rooms: readonly RoomId[]; readonly through: string | null };

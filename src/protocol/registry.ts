@@ -82,6 +82,10 @@ const bodies = {
     isLocked: v.optional(v.boolean()),
     metadata: v.optional(metadataSchema),
   }),
+  /** `POST rooms/:id/resize`: within the type's bounds; `null` to follow the audience again. */
+  resizeRoom: v.strictObject({ shards: v.nullable(wholeNumber(1, 1_000)) }),
+  /** `POST rooms/:id/migrate`: a shard by its own name, or by its slot's, such as `my-room-1`. */
+  migrateShard: v.strictObject({ from: v.string() }),
   /** `POST route`. */
   route: v.strictObject({
     roomType: roomTypeSchema,

@@ -4,12 +4,13 @@ import { isRoomId } from "../protocol/names.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
 import type { HostedRooms } from "./hosted-rooms.ts";
 import type { Learning } from "./learning.ts";
+import { layoutPrefix } from "./layouts.ts";
 import { lockPrefix, type Locks } from "./locks.ts";
 import type { RegistryOwner, RequestOf } from "./part.ts";
 import { rowPrefix, seatsPrefix, type RoomStore } from "./room-store.ts";
 import { partPrefix, snapshotPrefix, type Snapshots } from "./snapshots.ts";
 
-const prefixes = [rowPrefix, seatsPrefix, lockPrefix, partPrefix, snapshotPrefix];
+const prefixes = [layoutPrefix, rowPrefix, seatsPrefix, lockPrefix, partPrefix, snapshotPrefix];
 
 type Parts = {
   readonly store: RoomStore;
@@ -44,7 +45,10 @@ export class Adoption {
       else if (!isRoomId(named)) continue;
       else if (prefix === partPrefix) snapshots.adoptPart(key, value);
       else if (prefix === snapshotPrefix) snapshots.adopt(named, value);
-      else if (prefix === rowPrefix) store.adopt(named, value);
+      else if (prefix === layoutPrefix) {
+        const type = rooms.typeOf(named);
+        if (type !== undefined) store.layouts.adopt({ id: named, type }, value);
+      } else if (prefix === rowPrefix) store.adopt(named, value);
       else hosted.adopt(named, value);
     }
     learning.begin();

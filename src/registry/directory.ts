@@ -26,7 +26,7 @@ class TypeRooms {
   readonly seats: number;
 
   constructor(type: RoomType) {
-    this.seats = type.maxPlayers ?? type.capacity * type.shards;
+    this.seats = type.maxPlayers ?? type.capacity * type.shards.max;
   }
 }
 

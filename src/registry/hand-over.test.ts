@@ -138,6 +138,7 @@ test("DI15 a room that was used before its row came has the row's metadata; one 
   await deployment.deploy(3);
   const moved = names.filter((name) => partitionOf(name, 3) !== hub);
   const [used = "", created = ""] = moved;
+  deployment.shards.players.set(`${used}-1`, ["ann"]);
   await deployment.at(used).report(used, { players: ["ann"] });
   await deployment.at(created).create(created, { metadata: { from: "after" } });
   deployment.fate = () => "arrives";

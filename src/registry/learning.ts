@@ -4,7 +4,8 @@
  * neither woken at once nor remembered for ever. Knows nothing of servers outside, which report.
  */
 import type { LoadReply } from "../protocol/calls.ts";
-import { shardId, type RoomId } from "../protocol/names.ts";
+import { idOf, type Slot } from "../core/layout.ts";
+import type { RoomId, ShardId } from "../protocol/names.ts";
 import type { CallSlots } from "./call-slots.ts";
 import type { RegistryOwner } from "./part.ts";
 import type { Room } from "./room-record.ts";
@@ -21,7 +22,7 @@ type Question = {
   readonly answered: Promise<void>;
   readonly isUrgent: boolean;
   /** Shards that have reported since: that is newer than what they answer. */
-  readonly reported: Set<number>;
+  readonly reported: Set<ShardId>;
 };
 
 export class Learning {
@@ -84,21 +85,23 @@ export class Learning {
     this.#nextAt = null;
   }
 
-  async #askShards(room: Room, isUrgent: boolean, reported: Set<number>): Promise<void> {
-    room.counts ??= new ShardCounts(room.type);
+  async #askShards(room: Room, isUrgent: boolean, reported: Set<ShardId>): Promise<void> {
+    room.counts ??= new ShardCounts();
     const { counts } = room;
+    const { layouts } = this.#store;
     // After a restart only those that have not told of themselves.
-    const shards = room.type.shards;
-    const unheard = Array.from({ length: shards }, (_, shard) => shard).filter(
-      (shard) => room.isKnown || counts.reportedAt(shard) === 0,
-    );
-    const asked = unheard.map((shard) =>
+    const unheard = layouts
+      .of(room)
+      .slots.filter((slot) => room.isKnown || counts.reportedAt(slot) === 0);
+    const asked = unheard.map((slot) =>
       this.#slots.run(async () => {
-        const to = { role: "shard", id: shardId(room.id, shard + 1) } as const;
+        const shard = idOf(room.id, slot);
+        const to = { role: "shard", id: shard } as const;
         const reply = await this.#owner.ports.calls.call(to, { type: "load" });
-        if (reported.has(shard)) return;
-        if (reply.ok) this.#take(room, shard, reply.value);
-        else counts.notReached(shard);
+        // It may have left meanwhile.
+        if (reported.has(shard) || layouts.slot(room, shard) === undefined) return;
+        if (reply.ok) this.#take(room, slot, reply.value);
+        else counts.notReached(slot);
       }, isUrgent),
     );
     await Promise.all(asked);
@@ -110,21 +113,33 @@ export class Learning {
   }
 
   /** What a shard says of itself. */
-  takeReport(room: Room, shard: number, load: LoadReply): void {
-    this.#asked.get(room)?.reported.add(shard);
-    this.#take(room, shard, load);
+  takeReport(room: Room, slot: Slot, load: LoadReply): void {
+    this.#asked.get(room)?.reported.add(idOf(room.id, slot));
+    this.#take(room, slot, load);
   }
 
-  #take(room: Room, shard: number, load: LoadReply): void {
-    room.counts ??= new ShardCounts(room.type);
-    if (room.counts.isOvertaken(shard, load.at)) return;
+  /** The shard is no more: nobody is there. */
+  drop(room: Room, slot: Slot): void {
     this.#store.changeLoad(room, () => {
-      room.counts ??= new ShardCounts(room.type);
-      const grown = room.counts.report(shard, load, this.#owner.ports.clock.now());
+      const lost = room.counts?.drop(slot);
+      if (lost === undefined) return;
+      room.connections -= lost.connections;
+      room.reserved -= lost.reserved;
+      // Such rooms have one shard, and all their players were there, unless they are being moved.
+      if (room.players !== null && room.connections === 0) room.players = [];
+    });
+  }
+
+  #take(room: Room, slot: Slot, load: LoadReply): void {
+    room.counts ??= new ShardCounts();
+    if (room.counts.isOvertaken(slot, load.at)) return;
+    this.#store.changeLoad(room, () => {
+      room.counts ??= new ShardCounts();
+      const grown = room.counts.report(slot, load, this.#owner.ports.clock.now());
       room.connections += grown.connections;
       room.reserved += grown.reserved;
       room.players = load.players;
-      room.isKnown ||= room.counts.areAllKnown();
+      room.isKnown ||= room.counts.areAllKnown(this.#store.layouts.of(room).slots);
     });
   }
 }

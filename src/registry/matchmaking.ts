@@ -3,8 +3,9 @@
  * decides on its seats: a shard is asked, and what the directory knows only says whom to ask first.
  */
 import type { PlacementContext } from "../core/placement.ts";
-import { shardsOf, type RoomType } from "../core/rooms.ts";
-import { shardId, type RoomId } from "../protocol/names.ts";
+import { idOf, type Slot } from "../core/layout.ts";
+import type { RoomType } from "../core/rooms.ts";
+import type { RoomId } from "../protocol/names.ts";
 import type { RouteAnswer } from "../protocol/registry.ts";
 import type { HeldSeats } from "../protocol/registry-calls.ts";
 import { failure, success, type Failure, type Result } from "../protocol/result.ts";
@@ -12,9 +13,10 @@ import { hasMetadata } from "./directory.ts";
 import type { HostedRooms } from "./hosted-rooms.ts";
 import type { Learning } from "./learning.ts";
 import { asProblem, type RegistryOwner, type RegistryReply, type RequestOf } from "./part.ts";
-import { freeSeats, limitOf, playerCount, serverOf, type Room } from "./room-record.ts";
+import { freeSeats, limitOf, playerCount, serverOf, shardsIn, type Room } from "./room-record.ts";
 import { unknownRoom, unknownType, type RoomLife } from "./room-life.ts";
 import type { RoomStore } from "./room-store.ts";
+import type { Scaling } from "./scaling.ts";
 import { ShardCounts } from "./shard-counts.ts";
 
 /** Shards that one reserve asks, in all rooms that there are. */
@@ -22,6 +24,7 @@ const maxTries = 8;
 
 type Seat = HeldSeats["seats"][number];
 type Parts = {
+  readonly scaling: Scaling;
   readonly store: RoomStore;
   readonly learning: Learning;
   readonly life: RoomLife;
@@ -54,7 +57,7 @@ export class Matchmaking {
     if (type === undefined) return unknownType(roomType);
     if (id === null) {
       const [room] = this.#parts.store.directory.open(type, 1, query.metadata);
-      return success(room === undefined ? { type: "create" } : routeTo(room, request.server));
+      return success(room === undefined ? { type: "create" } : this.#routeTo(room, request.server));
     }
     if (this.#owner.rooms.typeOf(id) !== type) return wrongType(id, roomType);
     const room = this.#parts.store.get(id);
@@ -63,7 +66,7 @@ export class Matchmaking {
     if (room.isLocked) return success(unavailable(`"${id}" is locked`));
     if (!hasMetadata(room, query.metadata)) return success(unavailable(`"${id}" is not like that`));
     if (freeSeats(room) <= 0) return success(unavailable(`"${id}" is full`));
-    return success(routeTo(room, request.server));
+    return success(this.#routeTo(room, request.server));
   }
 
   async reserve(request: RequestOf<"reserve">): Promise<Result<HeldSeats>> {
@@ -152,17 +155,27 @@ export class Matchmaking {
   }
 
   async #askShards(room: Room, search: Search): Promise<Result<HeldSeats>> {
+    const excluded = new Set<Slot>();
+    for (;;) {
+      const held = await this.#askEach(room, search, excluded);
+      const isFull = !held.ok && held.code === "room-full" && search.tries < maxTries;
+      // A room that follows its audience may have a new shard for them.
+      if (!isFull || !this.#parts.scaling.refused(room)) return held;
+      if (this.#choose(room, search, excluded) === null) return held;
+    }
+  }
+
+  async #askEach(room: Room, search: Search, excluded: Set<Slot>): Promise<Result<HeldSeats>> {
     const { request, seats, type } = search;
-    const counts = (room.counts ??= new ShardCounts(type));
+    const counts = (room.counts ??= new ShardCounts());
     const ttlMs = request.ttlMs ?? type.seatTtlMs;
-    const excluded = new Set<number>();
     let last: Failure = full(room);
     while (search.tries < maxTries) {
-      const shard = this.#choose(room, search, excluded);
-      if (shard === null) break;
+      const slot = this.#choose(room, search, excluded);
+      if (slot === null) break;
       search.tries += 1;
-      excluded.add(shard);
-      const id = shardId(room.id, shard + 1);
+      excluded.add(slot);
+      const id = idOf(room.id, slot);
       const to = { role: "shard", id } as const;
       const reply = await this.#owner.ports.calls.call(to, {
         type: "reserve",
@@ -170,7 +183,7 @@ export class Matchmaking {
         ttlMs,
       });
       if (reply.ok) {
-        counts.hold(shard, seats.length);
+        counts.hold(slot, seats.length);
         this.#parts.store.changeLoad(room, () => (room.reserved += seats.length));
         const { expiresAt } = reply.value;
         return success({ room: room.id, server: id, redirect: null, expiresAt, seats });
@@ -178,33 +191,40 @@ export class Matchmaking {
       last = reply;
       if (reply.code !== "full") continue;
       last = full(room);
-      this.#learnThatFull(room, shard, seats.length);
+      this.#learnThatFull(room, slot, seats.length);
     }
     return last;
   }
 
   /** Fewer seats are free than were asked for; how many, its shard is asked meanwhile. */
-  #learnThatFull(room: Room, shard: number, wanted: number): void {
+  #learnThatFull(room: Room, slot: Slot, wanted: number): void {
     const { store, learning } = this.#parts;
     const { counts, type } = room;
-    const limit = type.shards === 1 ? limitOf(room) : type.capacity;
-    const count = counts?.at(shard) ?? { connections: 0, reserved: 0 };
-    const players = type.shards === 1 ? playerCount(room) : count.connections;
+    const limit = type.shards.max === 1 ? limitOf(room) : type.capacity;
+    const count = counts?.at(slot) ?? { connections: 0, reserved: 0 };
+    const players = type.shards.max === 1 ? playerCount(room) : count.connections;
     const missing = limit - wanted + 1 - players - count.reserved;
     if (missing > 0) {
-      counts?.hold(shard, missing);
+      counts?.hold(slot, missing);
       store.changeLoad(room, () => (room.reserved += missing));
     }
     void learning.ask(room, false);
   }
 
-  /** A shard of the room by the type's strategy, from 0; `null` when there is no other. */
-  #choose(room: Room, { request, type }: Search, excluded: Set<number>): number | null {
+  /** A shard of the room by the type's strategy; `null` when there is no other. */
+  #choose(room: Room, { request, type }: Search, excluded: ReadonlySet<Slot>): Slot | null {
     const { counts } = room;
-    const candidates = shardsOf(room.id, type).flatMap((id, index) => {
-      if (excluded.has(index)) return [];
-      const { connections = 0, reserved = 0 } = counts?.at(index) ?? {};
-      return [{ id, index, connections: connections + reserved, capacity: type.capacity }];
+    const candidates = this.#parts.store.layouts.of(room).slots.flatMap((slot) => {
+      if (slot.status !== "online" || excluded.has(slot)) return [];
+      const { connections = 0, reserved = 0 } = counts?.at(slot) ?? {};
+      return [
+        {
+          id: idOf(room.id, slot),
+          slot,
+          connections: connections + reserved,
+          capacity: type.capacity,
+        },
+      ];
     });
     const withSpace = candidates.filter(
       ({ connections, capacity }) => connections + request.players.length <= capacity,
@@ -220,20 +240,18 @@ export class Matchmaking {
       local: null,
     };
     this.#placed += 1;
-    return type.placement([first, ...others], context).index;
+    return type.placement([first, ...others], context).slot;
   }
-}
 
-function routeTo(room: Room, asking: string | null): RouteAnswer {
-  const { id: roomId, host } = room;
-  const serverId = serverOf(room);
-  const isOwn = asking !== null && (asking === host?.server || isShardOf(room, asking));
-  if (isOwn) return { type: "local", roomId };
-  return { type: "redirect", roomId, serverId, serverAddress: host?.url ?? "" };
-}
-
-function isShardOf({ id, type, host }: Room, server: string): boolean {
-  return host === null && shardsOf(id, type).some((shard) => shard === server);
+  #routeTo(room: Room, asking: string | null): RouteAnswer {
+    const { id: roomId, host } = room;
+    const layout = this.#parts.store.layouts.of(room);
+    const isOnShard = host === null && shardsIn(roomId, layout).some((shard) => shard === asking);
+    const isOwn = asking !== null && (asking === host?.server || isOnShard);
+    if (isOwn) return { type: "local", roomId };
+    const serverId = serverOf(room, layout);
+    return { type: "redirect", roomId, serverId, serverAddress: host?.url ?? "" };
+  }
 }
 
 function unavailable(reason: string): RouteAnswer {

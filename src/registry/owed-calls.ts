@@ -5,7 +5,7 @@
 import * as v from "valibot";
 import { backoffMs } from "../core/backoff.ts";
 import { hub } from "../core/partitions.ts";
-import { isRoomId, shardId, type RoomId } from "../protocol/names.ts";
+import { isRoomId, isShardId, shardId, type RoomId, type ShardId } from "../protocol/names.ts";
 import type { Result } from "../protocol/result.ts";
 import type { CallSlots } from "./call-slots.ts";
 import type { RegistryOwner } from "./part.ts";
@@ -16,7 +16,13 @@ export const underWayMs = 30_000;
 const retryBounds = { baseMs: 1_000, maxMs: 60_000 };
 
 const owedSchema = v.variant("type", [
-  v.object({ type: v.literal("limit"), maxPlayers: v.null(), at: v.number() }),
+  /** `null`: the type's own again. To the room's first shard where none is named. */
+  v.object({
+    type: v.literal("limit"),
+    maxPlayers: v.nullable(v.number()),
+    at: v.number(),
+    shard: v.optional(v.custom<ShardId>((value) => typeof value === "string" && isShardId(value))),
+  }),
   v.object({ type: v.literal("vacate"), server: v.string(), at: v.optional(v.number()) }),
 ]);
 export type OwedCall = v.InferOutput<typeof owedSchema>;
@@ -103,8 +109,8 @@ export class OwedCalls {
     if (call.type === "vacate") {
       return this.#owner.ask(hub, { ...call, room });
     }
-    const to = { role: "shard", id: shardId(room, 1) } as const;
-    return this.#owner.ports.calls.call(to, call);
+    const { shard = shardId(room, 1), ...limit } = call;
+    return this.#owner.ports.calls.call({ role: "shard", id: shard }, limit);
   }
 
   #wakeAt(at: number): void {

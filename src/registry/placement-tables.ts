@@ -2,81 +2,132 @@
  * What gates place sockets by, and what shards report: the load of each shard of a room. Knows
  * nothing of messages.
  */
-import type { RoomType } from "../core/rooms.ts";
-import { roomOfShard, shardId } from "../protocol/names.ts";
+import { findSlot, idOf, nextGeneration, type Layout, type Slot } from "../core/layout.ts";
+import { generationOf, roomOfShard, slotOf, type ShardId } from "../protocol/names.ts";
 import type { ShardLoad } from "../protocol/registry-calls.ts";
 import { failure, success } from "../protocol/result.ts";
+import type { Failover } from "./failover.ts";
 import type { Learning } from "./learning.ts";
 import { asProblem, type RegistryOwner, type RegistryReply, type RequestOf } from "./part.ts";
-import { limitOf, type Room } from "./room-record.ts";
+import { limitOf, newRow, roomOf, type Room } from "./room-record.ts";
 import { unknownType, type RoomLife } from "./room-life.ts";
 import type { RoomStore } from "./room-store.ts";
+import type { Scaling } from "./scaling.ts";
+import type { ShardLife } from "./shard-life.ts";
 
-type Parts = { readonly store: RoomStore; readonly learning: Learning; readonly life: RoomLife };
+type Parts = {
+  readonly store: RoomStore;
+  readonly learning: Learning;
+  readonly life: RoomLife;
+  readonly shards: ShardLife;
+  readonly scaling: Scaling;
+  readonly failover: Failover;
+};
 
 /** A report that is older, by the shard's clock, may have been under way for long. */
 const freshMs = 5_000;
 
 export class PlacementTables {
   readonly #owner: RegistryOwner;
-  readonly #store: RoomStore;
-  readonly #learning: Learning;
-  readonly #life: RoomLife;
+  readonly #parts: Parts;
 
-  constructor(owner: RegistryOwner, { store, learning, life }: Parts) {
+  constructor(owner: RegistryOwner, parts: Parts) {
     this.#owner = owner;
-    this.#store = store;
-    this.#learning = learning;
-    this.#life = life;
+    this.#parts = parts;
   }
 
-  async table({ room: id }: RequestOf<"table">): Promise<RegistryReply> {
-    const found = await this.#life.lookUp(id);
+  async table({ room: id, isRefusing = false }: RequestOf<"table">): Promise<RegistryReply> {
+    const { life, learning, scaling } = this.#parts;
+    const found = await life.lookUp(id);
     if (!found.ok) return asProblem(found);
-    const { isLocked, host } = found.value;
+    const room = found.value;
+    const { isLocked, host } = room;
     if (host !== null) return success({ shards: [], isLocked, redirect: host.url });
-    await this.#learning.know(found.value);
-    return success({ shards: shardLoads(found.value), isLocked, redirect: null });
+    await learning.know(room);
+    if (isRefusing) scaling.refused(room);
+    else scaling.look(room);
+    return success({ shards: this.#taking(room), isLocked, redirect: null });
+  }
+
+  /** Every shard of a room, whether anybody has used it or not. */
+  layout({ room: id }: RequestOf<"layout">): RegistryReply {
+    const { store } = this.#parts;
+    const type = this.#owner.rooms.typeOf(id);
+    if (type === undefined) return unknownType(id);
+    const room = store.get(id) ?? roomOf(id, type, newRow(0), true);
+    return success({ shards: room.host === null ? shardLoads(room, store.layouts.of(room)) : [] });
   }
 
   report(request: RequestOf<"report">): RegistryReply {
-    const { shard, connections, players, reserved, at } = request;
+    const { shard, connections, players, reserved, status = "online", at } = request;
+    const { store, life, learning, scaling, failover } = this.#parts;
     const id = roomOfShard(shard);
     const type = this.#owner.rooms.typeOf(id);
     if (type === undefined) return unknownType(id);
-    const index = shardIndex(shard, type);
-    if (index === null) return failure("not-found", `"${id}" has no shard "${shard}"`);
+    const layout = store.layouts.of({ id, type });
+    const isPresent = findSlot(layout, shard) !== undefined;
+    if (!isPresent && generationOf(shard) < nextGeneration(layout, slotOf(shard))) {
+      return failure("fenced", `"${shard}" does not serve "${id}" any more`);
+    }
     // Nobody uses a room that is only told to be empty.
     const isIdle = connections === 0 && reserved === 0 && (players?.length ?? 0) === 0;
-    if (isIdle && this.#store.get(id) === undefined) return success(null);
-    const now = this.#owner.ports.clock.now();
-    const isLate = this.#store.get(id) === undefined && (at ?? now) < now - freshMs;
-    const room = this.#life.useOnShards(id, type);
+    const isNew = store.get(id) === undefined;
+    if (isIdle && (!isPresent || isNew)) return success(null);
+    const isLate = isNew && (at ?? this.#now) < this.#now - freshMs;
+    const room = life.useOnShards(id, type);
     // Sockets that were there before the room went to a server outside.
     if (room.host !== null) return success(null);
-    this.#learning.takeReport(room, index, { connections, players, reserved, at });
+    const slot = this.#present(room, shard);
+    failover.heard(room, slot, connections);
+    learning.takeReport(room, slot, { connections, players, reserved, at });
     // The room may have been given up since.
-    if (isLate) void this.#learning.ask(room, false);
-    if (!room.isKnown) void this.#learning.ask(room, true);
+    if (isLate) void learning.ask(room, false);
+    if (!room.isKnown) void learning.ask(room, true);
+    if (slot.status === "draining" && status === "draining" && connections === 0) {
+      scaling.emptied(room, slot);
+    } else if (slot.status === "online" && status === "draining") scaling.drain(room, slot);
+    else scaling.look(room);
     return success(null);
+  }
+
+  get #now(): number {
+    return this.#owner.ports.clock.now();
+  }
+
+  /** The slot of a shard that serves, which the layout has from now on. */
+  #present(room: Room, shard: ShardId): Slot {
+    const { store, shards, scaling } = this.#parts;
+    const slot = store.layouts.slot(room, shard);
+    if (slot === undefined) {
+      const joined = shards.join(room, shard);
+      if (joined.status === "draining") scaling.follow(room);
+      return joined;
+    }
+    return slot.status === "offline" ? shards.markOnline(room, slot) : slot;
+  }
+
+  /** What gates place by: shards that have too much to do are left out, unless all have. */
+  #taking(room: Room): ShardLoad[] {
+    const { store, failover } = this.#parts;
+    const layout = store.layouts.of(room);
+    for (const slot of layout.slots) {
+      if (slot.status === "offline") failover.lookFor(room, slot);
+    }
+    const loads = shardLoads(room, layout);
+    const rested = loads.filter(({ id }) => !failover.isResting(id));
+    return rested.some(({ status }) => status === "online") ? rested : loads;
   }
 }
 
 /** Load of every shard, in order. */
-function shardLoads(room: Room): ShardLoad[] {
+function shardLoads(room: Room, { slots }: Layout): ShardLoad[] {
   const { id, type, counts } = room;
-  return Array.from({ length: type.shards }, (_, index) => ({
-    id: shardId(id, index + 1),
-    status: "online",
-    connections: counts?.at(index).connections ?? 0,
-    capacity: type.shards === 1 ? limitOf(room) : type.capacity,
-    generation: 1,
-    reportedAt: counts?.reportedAt(index) ?? 0,
+  return slots.map((slot) => ({
+    id: idOf(id, slot),
+    status: slot.status,
+    connections: counts?.at(slot).connections ?? 0,
+    capacity: type.shards.max === 1 ? limitOf(room) : type.capacity,
+    generation: slot.generation,
+    reportedAt: counts?.reportedAt(slot) ?? 0,
   }));
-}
-
-/** The shard's place from 0, or `null` when the room has no such shard. */
-function shardIndex(shard: string, { shards }: RoomType): number | null {
-  const number = Number(shard.slice(shard.lastIndexOf("-") + 1));
-  return number <= shards ? number - 1 : null;
 }

@@ -14,8 +14,11 @@ import { failure, success, type Failure, type Result } from "../protocol/result.
 import { Adoption } from "./adoption.ts";
 import { CallSlots } from "./call-slots.ts";
 import type { EventHub } from "./event-hub.ts";
+import { Failover } from "./failover.ts";
+import { Fences } from "./fences.ts";
 import { HandOver } from "./hand-over.ts";
 import { HostedRooms } from "./hosted-rooms.ts";
+import { layoutPrefix } from "./layouts.ts";
 import { Learning } from "./learning.ts";
 import { Matchmaking } from "./matchmaking.ts";
 import { lockPrefix } from "./locks.ts";
@@ -27,7 +30,9 @@ import { RoomLife } from "./room-life.ts";
 import { RoomQueries } from "./room-queries.ts";
 import { ServerListing } from "./server-listing.ts";
 import { RoomStore, rowPrefix, seatsPrefix } from "./room-store.ts";
+import { Scaling } from "./scaling.ts";
 import { Services } from "./services.ts";
+import { ShardLife } from "./shard-life.ts";
 
 type Parts = {
   readonly store: RoomStore;
@@ -42,6 +47,9 @@ type Parts = {
   readonly adoption: Adoption;
   readonly services: Services;
   readonly listing: ServerListing;
+  readonly fences: Fences;
+  readonly scaling: Scaling;
+  readonly failover: Failover;
 };
 
 export class Registry {
@@ -56,8 +64,8 @@ export class Registry {
     this.#owner = owner;
     this.#counters = counters;
     this.#parts = parts;
-    const { learning, life, owed, handOver, services } = parts;
-    this.#waking = [learning, life, owed, handOver, services];
+    const { learning, life, owed, fences, scaling, failover, handOver, services } = parts;
+    this.#waking = [learning, life, owed, fences, scaling, failover, handOver, services];
   }
 
   /** The partition with this name. */
@@ -91,6 +99,7 @@ export class Registry {
 
   async #answer(request: RegistryRequest): Promise<RegistryReply> {
     const { tables, queries, life, matchmaking, hosted, adoption, services } = this.#parts;
+    const { scaling, failover } = this.#parts;
     switch (request.type) {
       case "table":
         return tables.table(request);
@@ -130,6 +139,16 @@ export class Registry {
         return this.#handOver();
       case "adopt":
         return adoption.adopt(request);
+      case "layout":
+        return tables.layout(request);
+      case "suspect":
+        return failover.suspect(request);
+      case "resize":
+        return scaling.resize(request);
+      case "migrate":
+        return scaling.migrate(request);
+      case "drainShard":
+        return scaling.drainShard(request);
       default:
         return services.handle(request);
     }
@@ -176,8 +195,10 @@ export class Registry {
       this.#wakeAt = next;
       this.#owner.ports.wakeups.soon(next);
     }
-    const { store, services } = this.#parts;
-    const durable = earlier(store.nextDurableDeadline(), services.nextDurableDeadline());
+    const { store, services, scaling, fences } = this.#parts;
+    const durable = [store, services, scaling, fences]
+      .map((part) => part.nextDurableDeadline())
+      .reduce(earlier, null);
     if (durable === null || durable === this.#durableAt) return;
     this.#durableAt = durable;
     this.#owner.ports.wakeups.durable(durable);
@@ -203,7 +224,7 @@ export class Registry {
   #elsewhere(request: RegistryRequest): Failure | null {
     const rooms: (RoomId | null)[] = [];
     if (request.type === "reserve") rooms.push(request.room, request.create);
-    else if (request.type === "report") rooms.push(roomOfShard(request.shard));
+    else if ("shard" in request) rooms.push(roomOfShard(request.shard));
     else if ("room" in request && isOfRoom(request.type)) rooms.push(request.room);
     const { rooms: types, name } = this.#owner;
     const foreign = rooms.find((room) => room !== null && types.partitionOf(room) !== name);
@@ -234,8 +255,12 @@ async function startParts(owner: RegistryOwner): Promise<Parts> {
   const hosted = await HostedRooms.start(owner, { store, life });
   const services = await Services.start(owner);
   const { snapshots, locks } = services;
+  const fences = await Fences.start(owner, slots);
+  const shards = new ShardLife(owner, { store, learning, owed, fences });
+  const scaling = new Scaling(owner, { store, learning, shards });
+  const failover = new Failover(owner, { store, learning, shards });
   const handOver = await HandOver.start(owner, {
-    prefixes: [rowPrefix, seatsPrefix, lockPrefix],
+    prefixes: [layoutPrefix, rowPrefix, seatsPrefix, lockPrefix],
     snapshots,
   });
   return {
@@ -246,9 +271,12 @@ async function startParts(owner: RegistryOwner): Promise<Parts> {
     life,
     hosted,
     handOver,
-    tables: new PlacementTables(owner, { store, learning, life }),
+    fences,
+    scaling,
+    failover,
+    tables: new PlacementTables(owner, { store, learning, life, shards, scaling, failover }),
     queries: new RoomQueries({ store, learning }),
-    matchmaking: new Matchmaking(owner, { store, learning, life, hosted }),
+    matchmaking: new Matchmaking(owner, { store, learning, life, hosted, scaling }),
     listing: new ServerListing({ store, learning, services }),
     adoption: new Adoption(owner, { store, learning, hosted, locks, snapshots }),
   };

@@ -3,8 +3,8 @@
  * of when asked or when nobody has been there for a while. Decides where a new room lives.
  */
 import { hub } from "../core/partitions.ts";
-import { shardsOf, type RoomType } from "../core/rooms.ts";
-import { shardId, type RoomId } from "../protocol/names.ts";
+import type { RoomType } from "../core/rooms.ts";
+import { shardId, type RoomId, type ShardId } from "../protocol/names.ts";
 import type { Region } from "../protocol/registry.ts";
 import { failure, success, type Failure, type Result } from "../protocol/result.ts";
 import type { CallSlots } from "./call-slots.ts";
@@ -16,6 +16,7 @@ import {
   keepMsOf,
   listing,
   newRow,
+  shardsIn,
   type Room,
   type RoomHost,
   type RoomRow,
@@ -97,7 +98,7 @@ export class RoomLife {
     }
     const row = { metadata, maxPlayers, isLocked, keepMs };
     const room = await this.#enter(id, type, row, region);
-    return room.ok ? success(listing(room.value)) : room;
+    return room.ok ? success(listing(room.value, this.#store.layouts.of(room.value))) : room;
   }
 
   async dispose({ room: id }: RequestOf<"dispose">): Promise<RegistryReply> {
@@ -158,7 +159,7 @@ export class RoomLife {
     const host = await this.#allocate(id, type, region);
     if (!host.ok) return asProblem(host);
     if (host.value === null && typeof row.maxPlayers === "number") {
-      const limited = await this.#limit(id, row.maxPlayers);
+      const limited = await this.#limit(id, type, row.maxPlayers);
       if (!limited.ok) return asProblem(limited);
     }
     const known = this.#store.get(id);
@@ -171,7 +172,7 @@ export class RoomLife {
     // Its shard has told of it meanwhile.
     if (host.value !== null) this.#oweVacating(id, host.value);
     if (row.keepMs === undefined) return success(known);
-    if (host.value === null) this.#oweOldLimit(id, 0);
+    if (host.value === null) this.#oweOldLimit(id, type, 0);
     return roomExists(id);
   }
 
@@ -186,11 +187,11 @@ export class RoomLife {
   }
 
   /** Tells the shard the room's own limit; when the room does not come about, it is taken back. */
-  async #limit(room: RoomId, maxPlayers: number): Promise<Result<null>> {
+  async #limit(room: RoomId, type: RoomType, maxPlayers: number): Promise<Result<null>> {
     const at = this.#now;
-    this.#oweOldLimit(room, underWayMs);
+    this.#oweOldLimit(room, type, underWayMs);
     await this.#owed.idle(room);
-    const to = { role: "shard", id: shardId(room, 1) } as const;
+    const to = { role: "shard", id: this.#firstShard(room, type) } as const;
     return this.#owner.ports.calls.call(to, { type: "limit", maxPlayers, at });
   }
 
@@ -222,7 +223,7 @@ export class RoomLife {
     this.#store.forget(room, reason);
     if (room.host !== null) this.#oweVacating(room.id, room.host);
     else if (room.maxPlayers !== null && reason !== "disposed") {
-      this.#oweOldLimit(room.id, 0);
+      this.#oweOldLimit(room.id, room.type, 0);
     }
   }
 
@@ -232,16 +233,22 @@ export class RoomLife {
   }
 
   /** A limit that is decided on later holds, whichever the shard is told first. */
-  #oweOldLimit(room: RoomId, delayMs: number): void {
+  #oweOldLimit(room: RoomId, type: RoomType, delayMs: number): void {
     const now = this.#now;
-    this.#owed.owe(room, { type: "limit", maxPlayers: null, at: now + 1 }, now + delayMs);
+    const limit = { type: "limit", maxPlayers: null, at: now + 1 } as const;
+    this.#owed.owe(room, { ...limit, shard: this.#firstShard(room, type) }, now + delayMs);
+  }
+
+  #firstShard(id: RoomId, type: RoomType): ShardId {
+    return shardsIn(id, this.#store.layouts.of({ id, type }))[0] ?? shardId(id, 1);
   }
 
   /** Ends the room's shards, and then, when none would subscribe again, its log. */
-  async #disposeObjects({ id, type }: Room): Promise<Failure | undefined> {
+  async #disposeObjects(room: Room): Promise<Failure | undefined> {
+    const { id } = room;
     const { calls } = this.#owner.ports;
     const replies = await Promise.all(
-      shardsOf(id, type).map((shard) =>
+      shardsIn(id, this.#store.layouts.of(room)).map((shard) =>
         this.#slots.run(() => calls.call({ role: "shard", id: shard }, { type: "dispose" }), true),
       ),
     );
@@ -255,7 +262,8 @@ export class RoomLife {
 /** What is wrong with a room's own limit, if anything is. */
 function wrongLimit(type: RoomType, maxPlayers: number | null): string | null {
   if (maxPlayers === null) return null;
-  if (type.shards > 1) return `rooms of type "${type.name}" have several shards and no maxPlayers`;
+  if (type.shards.max > 1)
+    return `rooms of type "${type.name}" have several shards and no maxPlayers`;
   const most = type.maxPlayers ?? type.capacity;
   if (maxPlayers >= 1 && maxPlayers <= most) return null;
   return `maxPlayers must be from 1 to ${most} in rooms of type "${type.name}"`;

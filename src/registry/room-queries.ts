@@ -1,7 +1,7 @@
 /** The directory as callers see it: pages of rooms, one room, and changes of what is told of it. */
 import type { RoomQuery } from "../protocol/registry.ts";
 import { success, type Result } from "../protocol/result.ts";
-import type { RegistryReplies } from "../protocol/registry-calls.ts";
+import type { RegistryReplies, RoomListing } from "../protocol/registry-calls.ts";
 import { hasMetadata } from "./directory.ts";
 import type { Learning } from "./learning.ts";
 import type { RegistryReply, RequestOf } from "./part.ts";
@@ -31,14 +31,14 @@ export class RoomQueries {
     // After a restart their counts come first; those that have no space after all are left out.
     await Promise.all(rooms.map((room) => this.#learning.know(room)));
     const found = rooms.filter((room) => fits(room, query));
-    return success({ rooms: found.map(listing), through });
+    return success({ rooms: found.map((room) => this.#listing(room)), through });
   }
 
   async room({ room: id }: RequestOf<"room">): Promise<RegistryReply> {
     const room = this.#store.get(id);
     if (room === undefined) return unknownRoom(id);
     await this.#learning.know(room);
-    return success(listing(room));
+    return success(this.#listing(room));
   }
 
   async change(request: RequestOf<"change">): Promise<RegistryReply> {
@@ -52,7 +52,7 @@ export class RoomQueries {
       });
     }
     await this.#learning.know(room);
-    return success(listing(room));
+    return success(this.#listing(room));
   }
 
   /** Rooms on shards that may owe something to clients, for the host's sweep; a page of them. */
@@ -64,6 +64,10 @@ export class RoomQueries {
       (room) => room.host === null && !isEmpty(room),
     );
     return success({ rooms: rooms.map(({ id }) => id), through });
+  }
+
+  #listing(room: Room): RoomListing {
+    return listing(room, this.#store.layouts.of(room));
   }
 }
 

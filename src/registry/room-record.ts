@@ -3,8 +3,9 @@
  * other rooms. A deployment may have 100,000 of these, so they are plain fields.
  */
 import * as v from "valibot";
-import { shardsOf, type RoomType } from "../core/rooms.ts";
-import { shardId, type RoomId } from "../protocol/names.ts";
+import { idOf, servingSlots, type Layout } from "../core/layout.ts";
+import type { RoomType } from "../core/rooms.ts";
+import { shardId, type RoomId, type ShardId } from "../protocol/names.ts";
 import type { Metadata } from "../protocol/registry.ts";
 import type { RoomListing } from "../protocol/registry-calls.ts";
 import type { ShardCounts } from "./shard-counts.ts";
@@ -108,7 +109,8 @@ export function roomOf(id: RoomId, type: RoomType, row: RoomRow, isKnown: boolea
 
 /** Players that the room takes; for a large room its sockets. */
 export function limitOf({ type, maxPlayers }: Room): number {
-  return maxPlayers ?? type.maxPlayers ?? type.capacity * type.shards;
+  // A room that follows its audience takes as many as it can grow to.
+  return maxPlayers ?? type.maxPlayers ?? type.capacity * type.shards.max;
 }
 
 export function playerCount({ players, connections }: Room): number {
@@ -132,18 +134,26 @@ export function keepMsOf({ keepMs }: Room): number {
   return keepMs ?? unusedMs;
 }
 
-export function serverOf({ host, id }: Room): string {
-  return host?.server ?? shardId(id, 1);
+export function serverOf({ host, id }: Room, layout: Layout): string {
+  if (host !== null) return host.server;
+  const [first] = shardsIn(id, layout);
+  return first ?? shardId(id, 1);
 }
 
-export function listing(room: Room): RoomListing {
+/** A room's shards: those that serve before those that are being emptied. */
+export function shardsIn(room: RoomId, layout: Layout): ShardId[] {
+  const leaving = layout.slots.filter(({ status }) => status === "draining");
+  return [...servingSlots(layout), ...leaving].map((slot) => idOf(room, slot));
+}
+
+export function listing(room: Room, layout: Layout): RoomListing {
   const { id, type, host, isLocked, metadata, createdAt, updatedAt } = room;
   const limit = room.maxPlayers ?? type.maxPlayers;
   return {
     roomId: id,
     roomType: type.name,
-    serverId: serverOf(room),
-    serverIds: host === null ? shardsOf(id, type) : [host.server],
+    serverId: serverOf(room, layout),
+    serverIds: host === null ? shardsIn(id, layout) : [host.server],
     address: host?.url ?? null,
     playerCount: playerCount(room),
     ...(limit === null ? {} : { maxPlayers: limit }),

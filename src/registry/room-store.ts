@@ -10,6 +10,7 @@ import type { Metadata } from "../protocol/registry.ts";
 import type { RoomType } from "../core/rooms.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Directory } from "./directory.ts";
+import { Layouts } from "./layouts.ts";
 import type { RegistryOwner } from "./part.ts";
 import {
   isEmpty,
@@ -34,6 +35,7 @@ export const seatsPrefix = "seats/";
 
 export class RoomStore {
   readonly directory: Directory;
+  readonly layouts: Layouts;
   readonly #owner: RegistryOwner;
   /** Rooms that were created by hand, whose end must come even if this object dies. */
   readonly #kept = new Deadlines();
@@ -41,13 +43,14 @@ export class RoomStore {
   #occupied = 0;
   #connections = 0;
 
-  private constructor(owner: RegistryOwner) {
+  private constructor(owner: RegistryOwner, layouts: Layouts) {
     this.#owner = owner;
+    this.layouts = layouts;
     this.directory = new Directory(owner.rooms);
   }
 
   static async start(owner: RegistryOwner): Promise<RoomStore> {
-    const store = new RoomStore(owner);
+    const store = new RoomStore(owner, await Layouts.start(owner.ports.storage));
     for (const [key, value] of await owner.ports.storage.list(rowPrefix)) {
       store.load(key.slice(rowPrefix.length), value);
     }
@@ -104,7 +107,8 @@ export class RoomStore {
     const room = roomOf(id, type, row, true);
     this.directory.add(room);
     this.#owner.ports.storage.put({ [rowPrefix + id]: row });
-    this.#owner.emit({ type: "room:created", roomId: id, serverId: serverOf(room) });
+    const serverId = serverOf(room, this.layouts.of(room));
+    this.#owner.emit({ type: "room:created", roomId: id, serverId });
     this.#followUp(room);
     return room;
   }
@@ -114,7 +118,10 @@ export class RoomStore {
     room.updatedAt = this.#owner.ports.clock.now();
     this.directory.setMetadata(room, change.metadata ?? room.metadata);
     this.#owner.ports.storage.put({ [rowPrefix + room.id]: toRow(room) });
-    const { id: roomId, isLocked, metadata } = room;
+    this.tellOfUpdate(room);
+  }
+
+  tellOfUpdate({ id: roomId, isLocked, metadata }: Room): void {
     this.#owner.emit({ type: "room:updated", roomId, isLocked, metadata });
   }
 
@@ -127,6 +134,7 @@ export class RoomStore {
   forget(room: Room, reason: string): void {
     if (!this.has(room)) return;
     this.directory.remove(room);
+    this.layouts.settle(room);
     this.#count(room, -1);
     const isHosted = room.host !== null;
     this.#owner.ports.storage.delete([

@@ -3,7 +3,7 @@
  * hub says of servers outside, in order of ids.
  */
 import { mergePages } from "../core/listing.ts";
-import { shardsOf } from "../core/rooms.ts";
+import { idOf, type Slot } from "../core/layout.ts";
 import { isRoomId } from "../protocol/names.ts";
 import type { RegistryReplies } from "../protocol/registry-calls.ts";
 import type { ServerRegistration } from "../protocol/registry.ts";
@@ -16,8 +16,8 @@ import { limitOf, type Room } from "./room-record.ts";
 import type { RoomStore } from "./room-store.ts";
 import type { Services } from "./services.ts";
 
-type Slot = { readonly id: string; readonly room: Room; readonly index: number };
-type Slots = { readonly slots: readonly Slot[]; readonly through: string | null };
+type Shard = { readonly id: string; readonly room: Room; readonly slot: Slot };
+type Shards = { readonly shards: readonly Shard[]; readonly through: string | null };
 type Page = RegistryReplies["servers"];
 type Parts = {
   readonly store: RoomStore;
@@ -49,11 +49,11 @@ export class ServerListing {
   }
 
   async #shards({ roomType, after, limit }: RequestOf<"servers">): Promise<Page> {
-    const { slots, through } = this.#slots(roomType, after, limit);
+    const { shards, through } = this.#find(roomType, after, limit);
     // After a restart they are asked first; those that were never used are left out.
-    const rooms = new Set(slots.map(({ room }) => room));
+    const rooms = new Set(shards.map(({ room }) => room));
     await Promise.all([...rooms].map((room) => this.#learning.know(room)));
-    return { servers: slots.flatMap(registrationOf), through };
+    return { servers: shards.flatMap(registrationOf), through };
   }
 
   /**
@@ -61,9 +61,9 @@ export class ServerListing {
    * is below the hyphen. Shards of a room come after its `ID-`, but those of `a-1` come between
    * `a-1` and `a-2`; so a room's shards wait until no later room can have one before them.
    */
-  #slots(roomType: string | null, after: string | null, limit: number): Slots {
-    const found: Slot[] = [];
-    let waiting: Slot[] = [];
+  #find(roomType: string | null, after: string | null, limit: number): Shards {
+    const found: Shard[] = [];
+    let waiting: Shard[] = [];
     let looks = 0;
     for (const room of this.#rooms(roomType, after)) {
       const bound = `${room.id}-`;
@@ -71,16 +71,17 @@ export class ServerListing {
       waiting = waiting.filter(({ id }) => id >= bound);
       if (found.length >= limit) break;
       if (looks >= maxLooks && (after === null || bound > after)) {
-        return { slots: found, through: bound };
+        return { shards: found, through: bound };
       }
-      looks += room.type.shards;
-      const slots = slotsOf(room).filter(({ id }) => after === null || id > after);
-      if (slots.length > 0) waiting = [...waiting, ...slots].toSorted(byId);
+      const { slots } = this.#store.layouts.of(room);
+      looks += slots.length;
+      const shards = usedShards(room, slots).filter(({ id }) => after === null || id > after);
+      if (shards.length > 0) waiting = [...waiting, ...shards].toSorted(byId);
     }
     const all = [...found, ...waiting];
-    const slots = all.slice(0, limit);
+    const shards = all.slice(0, limit);
     const isWhole = found.length < limit && all.length <= limit;
-    return { slots, through: isWhole ? null : (slots.at(-1)?.id ?? after) };
+    return { shards, through: isWhole ? null : (shards.at(-1)?.id ?? after) };
   }
 
   /** Rooms that may have a shard after the id: those that it begins with, and all that come later. */
@@ -97,32 +98,32 @@ export class ServerListing {
 }
 
 /** The room's shards that may have been used; none of a room on a server outside. */
-function slotsOf(room: Room): Slot[] {
+function usedShards(room: Room, slots: readonly Slot[]): Shard[] {
   if (room.host !== null) return [];
-  return shardsOf(room.id, room.type).flatMap((id, index) => {
-    const isSeen = !room.isKnown || (room.counts?.reportedAt(index) ?? 0) > 0;
-    return isSeen ? [{ id, room, index }] : [];
+  return slots.flatMap((slot) => {
+    const isSeen = !room.isKnown || (room.counts?.reportedAt(slot) ?? 0) > 0;
+    return isSeen ? [{ id: idOf(room.id, slot), room, slot }] : [];
   });
 }
 
-function byId(one: Slot, other: Slot): number {
+function byId(one: Shard, other: Shard): number {
   return one.id < other.id ? -1 : 1;
 }
 
 /** Its address is the gate's to fill in. */
-function registrationOf({ id, room, index }: Slot): ServerRegistration[] {
+function registrationOf({ id, room, slot }: Shard): ServerRegistration[] {
   const { type, counts } = room;
-  const lastHeartbeat = counts?.reportedAt(index) ?? 0;
+  const lastHeartbeat = counts?.reportedAt(slot) ?? 0;
   if (lastHeartbeat === 0) return [];
-  const state = { kind: "shard", address: "", status: "online", metadata: {} } as const;
+  const state = { kind: "shard", address: "", status: slot.status, metadata: {} } as const;
   return [
     {
       serverId: id,
       ...state,
       roomTypes: [type.name],
       roomCount: 1,
-      playerCount: counts?.at(index).connections ?? 0,
-      capacity: type.shards === 1 ? limitOf(room) : type.capacity,
+      playerCount: counts?.at(slot).connections ?? 0,
+      capacity: type.shards.max === 1 ? limitOf(room) : type.capacity,
       lastHeartbeat,
     },
   ];

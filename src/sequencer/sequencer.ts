@@ -134,6 +134,8 @@ export class Sequencer {
       case "snapshotted":
         if (request.position.epoch === this.#epoch) this.#snapshotNeed.tell(request);
         return success(null);
+      case "fence":
+        return failure("not-found", "nothing is fenced yet");
       case "wake":
         return success(null);
     }

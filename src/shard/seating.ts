@@ -95,7 +95,7 @@ export class Seating {
     if (former !== null) return success(former);
     if (claim !== null) return this.#seats.find(claim, connection, now);
     // Another shard may have the seat. Where there is none, a session that is not known opens nothing.
-    if (session !== null && this.#owner.type.shards === 1) {
+    if (session !== null && this.#owner.type.shards.max === 1) {
       return failure("ticket-expired", "no seat is kept for this session");
     }
     return success(this.isLimited ? this.#seats.ofConnection(connection, now) : null);

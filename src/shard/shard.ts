@@ -156,6 +156,8 @@ export class Shard {
       case "takeSnapshot":
       case "restoreSnapshot":
         return answerStateCall(this.#state, request);
+      case "drain":
+        return failure("not-found", "nothing is drained yet");
       case "dispose":
         this.#dispose();
         return success(null);

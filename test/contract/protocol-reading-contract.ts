@@ -9,7 +9,7 @@ const binary = { "content-type": "application/octet-stream" };
 export function describeReading(host: RoomsHost): void {
   describe("reading the log", () => {
     test("PR14 a room without messages has none", async () => {
-      const room = new TestRoom(host);
+      const room = new TestRoom(host, "wide");
       const empty = { after: 0, through: 0, recovered: true, messages: [] };
       expect(await room.read()).toMatchObject(empty);
       const { epoch } = await room.status();
@@ -17,7 +17,7 @@ export function describeReading(host: RoomsHost): void {
     });
 
     test("PR14 every message has its number, its data, its topic and its time", async () => {
-      const room = new TestRoom(host);
+      const room = new TestRoom(host, "wide");
       const { epoch } = await room.publish("text");
       await room.publish(Uint8Array.of(0, 255), { headers: binary, query: "topic=a:b" });
       await room.publish("lost", { query: "volatile=1" });
@@ -38,7 +38,7 @@ export function describeReading(host: RoomsHost): void {
     });
 
     test("PR14 a position and a limit cut the log, also within a batch", async () => {
-      const room = new TestRoom(host);
+      const room = new TestRoom(host, "wide");
       const { epoch } = await room.publish("1\n2\n3\n4", { headers: ndjson });
       await room.publish("5");
       const page = async (since: number, limit: number) => {
@@ -55,7 +55,7 @@ export function describeReading(host: RoomsHost): void {
     });
 
     test("PR14 a hundred messages are given when nothing is said", async () => {
-      const room = new TestRoom(host);
+      const room = new TestRoom(host, "wide");
       const { epoch } = await room.publish("x\n".repeat(150), { headers: ndjson });
       const first = await room.read();
       expect([first.through, first.messages.length]).toEqual([100, 100]);
@@ -67,7 +67,7 @@ export function describeReading(host: RoomsHost): void {
     });
 
     test("PR14, PR3 a position that is not the room's is not recovered", async () => {
-      const room = new TestRoom(host);
+      const room = new TestRoom(host, "wide");
       const { epoch } = await room.publish("1\n2", { headers: ndjson });
       expect(await room.read(`epoch=${epoch}&since=3`)).toEqual({
         epoch,
@@ -88,7 +88,7 @@ export function describeReading(host: RoomsHost): void {
     });
 
     test("PR14, HT4, HT6 impossible queries and methods are refused", async () => {
-      const room = new TestRoom(host);
+      const room = new TestRoom(host, "wide");
       const { epoch } = await room.publish("one");
       const queries = [
         ...["0", "1001", "-1", "1.5", "x", "", "1e2", "100000"].map((limit) => `limit=${limit}`),
@@ -115,7 +115,7 @@ export function describeReading(host: RoomsHost): void {
     });
 
     test("PR14, IO2 the log is open to pages of other origins, like the rest of the room", async () => {
-      const room = new TestRoom(host);
+      const room = new TestRoom(host, "wide");
       await room.publish("one");
       const answer = await room.readAnswer("", { headers: { origin: "https://page.test" } });
       expect(answer.headers.get("access-control-allow-origin")).toBe("*");

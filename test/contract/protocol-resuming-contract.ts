@@ -29,7 +29,7 @@ export function describeResuming(host: RoomsHost): void {
     });
 
     test("PR2 on a shard that had clients all the time", async () => {
-      const room = new TestRoom(host);
+      const room = new TestRoom(host, "wide");
       const stayed = await room.speakMany(5);
       const client = await room.speak();
       const { shard } = await client.welcome();
@@ -49,7 +49,7 @@ export function describeResuming(host: RoomsHost): void {
     });
 
     test("PR2 on a shard that nobody has used", async () => {
-      const room = new TestRoom(host);
+      const room = new TestRoom(host, "wide");
       const client = await room.speak();
       const { shard } = await client.welcome();
       await room.publish("one");
@@ -68,7 +68,7 @@ export function describeResuming(host: RoomsHost): void {
     });
 
     test("PR2 from the middle of a batch, from its end, and from the beginning", async () => {
-      const room = new TestRoom(host);
+      const room = new TestRoom(host, "wide");
       const { epoch } = await room.publish("a\nb\nc\nd", { headers: ndjson });
       await room.publish("e\nf", { headers: ndjson });
       const all = ["a", "b", "c", "d", "e", "f"].map((data, index) => [index + 1, data]);
@@ -82,7 +82,7 @@ export function describeResuming(host: RoomsHost): void {
     });
 
     test("PR2, PR4 many that come back at once, while the room goes on, each get their rest", async () => {
-      const room = new TestRoom(host);
+      const room = new TestRoom(host, "wide");
       const before = Array.from({ length: 50 }, (_, index) => `before ${index + 1}`);
       const { epoch } = await room.publish(before.join("\n"), { headers: ndjson });
       for (const text of ["x", "y", "z"]) await room.publish(text);
@@ -104,7 +104,7 @@ export function describeResuming(host: RoomsHost): void {
     });
 
     test("PR2 a client that comes back again and again misses nothing", async () => {
-      const room = new TestRoom(host);
+      const room = new TestRoom(host, "wide");
       let client = await room.speak();
       const got = [];
       const publishing = (async () => {
@@ -124,7 +124,7 @@ export function describeResuming(host: RoomsHost): void {
     });
 
     test("PR3 a position beyond the last message is not recovered", async () => {
-      const room = new TestRoom(host);
+      const room = new TestRoom(host, "wide");
       const { epoch } = await room.publish("one");
       const inUse = await room.speak();
       for (const since of [2, 1_000, 999_999_999_999_999]) {
@@ -139,7 +139,7 @@ export function describeResuming(host: RoomsHost): void {
     });
 
     test("PR3 an epoch of another life is not recovered, earlier or later", async () => {
-      const room = new TestRoom(host);
+      const room = new TestRoom(host, "wide");
       const { epoch } = await room.publish("one");
       for (const other of ["0", "zzzzzzzzz.later", `${epoch}x`, "%00", "a%20b"]) {
         for (const since of [0, 1, 2]) {

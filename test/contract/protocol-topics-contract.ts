@@ -26,7 +26,7 @@ const wanted: readonly (readonly [filters: string, topics: readonly string[]])[]
 export function describeTopics(host: RoomsHost): void {
   describe("topics", () => {
     test("PR6, PR5 a filter is a topic, a prefix or everything, and no message comes twice", async () => {
-      const room = new TestRoom(host);
+      const room = new TestRoom(host, "wide");
       const clients = await Promise.all(wanted.map(([filters]) => room.speak(query(filters))));
       const { seq } = await publishAll(room);
       for (const [index, client] of clients.entries()) {
@@ -35,7 +35,7 @@ export function describeTopics(host: RoomsHost): void {
     });
 
     test("PR6 the frame names those present, and covers those left out", async () => {
-      const room = new TestRoom(host);
+      const room = new TestRoom(host, "wide");
       const client = await room.speak("topics=a");
       await room.publish("1", { query: "topic=b" });
       await room.publish("2\n3", { query: "topic=a", headers: ndjson });
@@ -49,7 +49,7 @@ export function describeTopics(host: RoomsHost): void {
     });
 
     test("PR6, RC1 plain sockets have topics too", async () => {
-      const room = new TestRoom(host);
+      const room = new TestRoom(host, "wide");
       const sockets = await Promise.all(wanted.map(([filters]) => room.join(query(filters))));
       await publishAll(room);
       for (const [index, socket] of sockets.entries()) {
@@ -59,7 +59,7 @@ export function describeTopics(host: RoomsHost): void {
     });
 
     test("PR6 messages of several topics that come at once reach each client in order", async () => {
-      const room = new TestRoom(host);
+      const room = new TestRoom(host, "wide");
       const clients = await Promise.all(
         ["a,b", "a", "b", "*", ""].map((filters) => room.speak(query(filters))),
       );
@@ -128,7 +128,7 @@ export function describeTopics(host: RoomsHost): void {
     });
 
     test("PR6, PR2 resume respects topics, also others than before", async () => {
-      const room = new TestRoom(host);
+      const room = new TestRoom(host, "wide");
       const { epoch } = await publishAll(room);
       for (const [filters, those] of wanted) {
         const client = await room.speak(`epoch=${epoch}&since=1&${query(filters)}`);
@@ -177,7 +177,7 @@ export function describeTopics(host: RoomsHost): void {
     });
 
     test("PR6, HT4 impossible topics, and too many, are refused", async () => {
-      const room = new TestRoom(host);
+      const room = new TestRoom(host, "wide");
       const many = Array.from({ length: 101 }, (_, index) => index).join(",");
       for (const filters of [
         "a%20b",

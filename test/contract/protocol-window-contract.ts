@@ -107,7 +107,7 @@ export function describeWindow(host: RoomsHost): void {
     });
 
     test("PR4, PR7 a client that comes back to much gets all of it", async () => {
-      const room = new TestRoom(host);
+      const room = new TestRoom(host, "wide");
       const client = await room.speak();
       const texts = Array.from({ length: 30 }, (_, index) => `${index} ${"y".repeat(8_000)}`);
       await room.deliver(texts.slice(0, 15).join("\n"), { headers: ndjson });
@@ -124,7 +124,7 @@ export function describeWindow(host: RoomsHost): void {
     });
 
     test("PR7, PR2 a client that stalled comes back and gets the rest elsewhere", async () => {
-      const room = new TestRoom(host);
+      const room = new TestRoom(host, "wide");
       const slow = await room.speak();
       const texts = Array.from({ length: 24 }, (_, index) => `${index} ${"z".repeat(textUnits)}`);
       for (const text of texts) await room.deliver(text);

@@ -73,7 +73,7 @@ export function describePublishing(host: RoomsHost): void {
     });
 
     test("LK7, DL9 a mebibyte of characters that JSON writes sixfold arrives whole", async () => {
-      const room = new TestRoom(host);
+      const room = new TestRoom(host, "wide");
       const sockets = await room.joinMany(5);
       const large = "\u0001".repeat(mebibyte);
       await room.deliver(large);
@@ -94,7 +94,7 @@ export function describePublishing(host: RoomsHost): void {
     });
 
     test("DL10, HT1 an NDJSON body is many messages, in order and next to each other", async () => {
-      const room = new TestRoom(host);
+      const room = new TestRoom(host, "wide");
       const sockets = await room.joinMany(5);
       await room.publish("before");
       const bodies = await Promise.all(
@@ -151,7 +151,7 @@ export function describePublishing(host: RoomsHost): void {
     });
 
     test("DL3, SU1 a client gets what is published after its socket is open, and nothing before", async () => {
-      const room = new TestRoom(host);
+      const room = new TestRoom(host, "wide");
       await room.publish("before");
       const first = await room.join();
       await room.publish("between");
@@ -162,7 +162,7 @@ export function describePublishing(host: RoomsHost): void {
     });
 
     test("DL4 a write repeated with its key has one effect and one answer", async () => {
-      const room = new TestRoom(host);
+      const room = new TestRoom(host, "wide");
       const socket = await room.join();
       const headers = { "idempotency-key": "order 66 ~" };
       const first = await room.publish("once", { headers });
@@ -174,7 +174,7 @@ export function describePublishing(host: RoomsHost): void {
     });
 
     test("DL4, DL10 a body of many messages repeated with its key keeps its place", async () => {
-      const room = new TestRoom(host);
+      const room = new TestRoom(host, "wide");
       const socket = await room.join();
       const headers = { ...ndjson, "idempotency-key": "many" };
       const first = await room.publish("1\n2\n3", { headers });
@@ -185,7 +185,7 @@ export function describePublishing(host: RoomsHost): void {
     });
 
     test("DL4 writes with one key at the same time are one write", async () => {
-      const room = new TestRoom(host);
+      const room = new TestRoom(host, "wide");
       const socket = await room.join();
       const headers = { "idempotency-key": "same" };
       const receipts = await Promise.all(
@@ -197,7 +197,7 @@ export function describePublishing(host: RoomsHost): void {
     });
 
     test("DL4 a key that comes with another body is refused, also at the same time", async () => {
-      const room = new TestRoom(host);
+      const room = new TestRoom(host, "wide");
       const headers = { "idempotency-key": "mine" };
       await room.publish("one", { headers });
       expectProblem(await room.post("two", { headers }), 422, "idempotency-key-reused");
@@ -217,7 +217,7 @@ export function describePublishing(host: RoomsHost): void {
     });
 
     test("DL11 a volatile message reaches every client, and has no number", async () => {
-      const room = new TestRoom(host);
+      const room = new TestRoom(host, "wide");
       const sockets = await room.joinMany(5);
       await room.deliver("logged");
       const receipt = await room.publish("volatile", { query: "volatile=1" });
@@ -239,7 +239,7 @@ export function describePublishing(host: RoomsHost): void {
     });
 
     test("HT5 the status tells the position, the history and what shards have acknowledged", async () => {
-      const room = new TestRoom(host);
+      const room = new TestRoom(host, "wide");
       await room.joinMany(5);
       const { epoch } = await room.publish("1");
       await room.publish("2\n3", { headers: ndjson });

@@ -7,6 +7,7 @@ import { describeBoundary } from "./boundary-contract.ts";
 import { describeCapacity } from "./capacity-contract.ts";
 import { describeConnecting } from "./connecting-contract.ts";
 import type { RoomsHost } from "./host.ts";
+import { describeAudience, describeLayout } from "./layout-contract.ts";
 import { describeProtocol, describeProtocolClasses } from "./protocol-contract.ts";
 import { describePublishing } from "./publishing-contract.ts";
 import { describeRegistryRooms } from "./registry-rooms-contract.ts";
@@ -25,12 +26,14 @@ export function describeRooms(host: RoomsHost): void {
     describeSeats(host);
     describeRegistryRooms(host);
     describeRegistrySeats(host);
+    describeLayout(host);
   });
 }
 
 export function describeRoomClasses(host: RoomsHost): void {
   describe(`on ${host.name}`, () => {
     describeCapacity(host);
+    describeAudience(host);
     describeHooks(host);
     describeProtocolClasses(host);
   });

@@ -136,7 +136,10 @@ export class Invariants {
   /** `caller` is one gate, or one life of a shard. */
   registryCalled(caller: object, what: string): void {
     // What a gate counted goes along at most once a second, beside its questions; its tests hold that.
-    if (what === "count") return;
+    // Neither does evidence against shards, a shard each five seconds.
+    if (what === "count" || what === "suspect") return;
+    // A status asks for the shards as they are.
+    if (what === "layout") return;
     const now = this.#scene.now();
     const since = now - (this.#registryCalls.get(caller) ?? 0);
     this.#registryCalls.set(caller, now);

@@ -68,7 +68,11 @@ export class World implements Environment {
       },
     };
     const { shards, capacity, history, publishOverSocket = false } = options;
-    this.rooms = defineRooms({ default: { shards, capacity, history, publishOverSocket } });
+    // The registry finds shards dead, and has nothing put in their place: the world makes no others.
+    const failover = false;
+    this.rooms = defineRooms({
+      default: { shards, capacity, history, publishOverSocket, failover },
+    });
     const type = this.#type();
     this.registry = new RegistryHost(this, this.rooms);
     this.shards = new Map(shardsOf(room, type).map((id) => [id, this.#shardHost(id, type)]));

@@ -59,11 +59,14 @@ export class GateRig {
     } as const;
     this.rooms = defineRooms(types, deployment);
     this.#gate = new Gate(this.rooms);
-    this.loads = Array.from({ length: shards }, (_, index) => {
-      const id = shardId("lobby" as RoomId, index + 1);
-      const state = { connections: 0, capacity, generation: 1, reportedAt: 0 };
-      return { id, status: "online", ...state };
-    });
+    this.loads = Array.from(
+      { length: typeof shards === "number" ? shards : shards.min },
+      (_, index) => {
+        const id = shardId("lobby" as RoomId, index + 1);
+        const state = { connections: 0, capacity, generation: 1, reportedAt: 0 };
+        return { id, status: "online", ...state };
+      },
+    );
     this.ports = {
       clock: this.clock,
       entropy: new FakeEntropy(),
@@ -117,6 +120,8 @@ export class GateRig {
           ok: true,
           value: { shards: this.loads, isLocked: this.isLocked, redirect: this.redirect },
         };
+      case "layout":
+        return { ok: true, value: { shards: this.loads } };
       case "metrics":
         return { ok: true, value: { text: "partyshard_rooms 1\n" } };
       case "status": {

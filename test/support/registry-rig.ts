@@ -127,6 +127,7 @@ export function reserveRequest(more: Partial<Of<"reserve">> = {}): Of<"reserve">
 export class FakeShards {
   readonly seats = new Map<string, string[]>();
   readonly limits = new Map<string, number | null>();
+  readonly players = new Map<string, string[]>();
   /** Shards that do not answer. */
   readonly down = new Set<string>();
   readonly #limit: number;
@@ -141,7 +142,9 @@ export class FakeShards {
     if (role !== "shard") return { ok: true, value: null };
     const held = this.seats.get(shard) ?? [];
     if (request.type === "load") {
-      return { ok: true, value: { connections: 0, players: [], reserved: held.length } };
+      const players = this.players.get(shard) ?? [];
+      const load = { connections: players.length, players, reserved: held.length };
+      return { ok: true, value: load };
     }
     if (request.type === "limit") this.limits.set(shard, request.maxPlayers);
     if (request.type !== "reserve" || !("seats" in request)) return { ok: true, value: null };

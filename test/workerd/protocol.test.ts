@@ -152,7 +152,7 @@ test("PR2, DL6 a client comes back while the sequencer is dead", async () => {
 });
 
 test("PR2, DL6 a client comes back to a fresh shard right after the sequencer died", async () => {
-  const room = new TestRoom(host);
+  const room = new TestRoom(host, "wide");
   const client = await room.speak();
   const { epoch, shard } = await client.welcome();
   await room.deliver("1\n2\n3", { headers: ndjson });
@@ -169,8 +169,8 @@ test("PR2, DL6 a client comes back to a fresh shard right after the sequencer di
 });
 
 test("PR2, SU1 clients of a shard that died come back and miss nothing", async () => {
-  const room = new TestRoom(host);
-  const clients = await room.speakMany(10);
+  const room = new TestRoom(host, "wide");
+  const clients = await room.speakMany(20);
   await room.deliver("1");
   await Promise.all(clients.map((client) => client.messagesThrough(1)));
   await kill(env.Main.getByName(`${room.id}-1`));

@@ -58,8 +58,8 @@ test("DL9 a message larger than a row is split over several, and numbers go on a
 });
 
 test("SU1, DL3 clients of a shard that died come back and get what follows", async () => {
-  const room = freshRoom("default");
-  const clients = await TestClient.connectMany(room, 10);
+  const room = freshRoom("wide");
+  const clients = await TestClient.connectMany(room, 20);
   await publishDelivered(room, "one");
   await kill(env.Main.getByName(`${room}-1`));
   await publishDelivered(room, "two");
@@ -69,7 +69,7 @@ test("SU1, DL3 clients of a shard that died come back and get what follows", asy
     const code = await Promise.race([client.closed, client.receives(3).then(() => null)]);
     if (code === null) stayed.push(client);
   }
-  expect(stayed).toHaveLength(8);
+  expect(stayed).toHaveLength(18);
   for (const client of stayed) expect(client.received).toEqual(["one", "two", "three"]);
   const back = await TestClient.connectMany(room, 2);
   await publishDelivered(room, "four");
@@ -80,8 +80,8 @@ test("SU1, DL3 clients of a shard that died come back and get what follows", asy
 });
 
 test("RG2 the registry knows the load again after a restart", async () => {
-  const room = freshRoom("default");
-  await TestClient.connectMany(room, 10);
+  const room = freshRoom("wide");
+  await TestClient.connectMany(room, 20);
   await kill(env.Registry.getByName("default"));
   const reply = await env.Registry.getByName("default").partyshardCall({
     type: "table",
@@ -93,7 +93,7 @@ test("RG2 the registry knows the load again after a restart", async () => {
 
 function loads(room: string, connections: number): unknown[] {
   return Array.from(
-    { length: 5 },
+    { length: 10 },
     (_, index) => expect.objectContaining({ id: `${room}-${index + 1}`, connections }) as unknown,
   );
 }

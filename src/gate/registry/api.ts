@@ -11,6 +11,7 @@ import { reserveSeats, routePlayer } from "./matchmaking.ts";
 import { health, metrics } from "./metrics.ts";
 import { changeRoom, createRoom, deleteRoom, listRooms, readRoom } from "./rooms.ts";
 import { findRoutes, route, routeWithBody, type Ask, type Route } from "./route.ts";
+import { migrateShard, resizeRoom } from "./shards.ts";
 import { readSnapshot, restoreSnapshot, takeSnapshot } from "./snapshots.ts";
 import {
   drainServer,
@@ -32,6 +33,8 @@ const routes: readonly Route[] = [
   route("GET", "rooms/:", "admin", readRoom),
   routeWithBody("PATCH", "rooms/:", "admin", "changeRoom", changeRoom),
   route("DELETE", "rooms/:", "admin", deleteRoom),
+  routeWithBody("POST", "rooms/:/resize", "admin", "resizeRoom", resizeRoom),
+  routeWithBody("POST", "rooms/:/migrate", "admin", "migrateShard", migrateShard),
   routeWithBody("POST", "route", "admin", "route", routePlayer),
   routeWithBody("POST", "reserve", "matchmaking", "reserve", reserveSeats),
   route("GET", "servers", "admin", listServers),

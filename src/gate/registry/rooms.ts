@@ -52,7 +52,7 @@ export async function createRoom(
 /** A room takes fewer players than its type, and only where one shard can count them. */
 function checkLimit(type: RoomType, maxPlayers: number | undefined): Refusal | null {
   if (maxPlayers === undefined) return null;
-  if (type.shards > 1) {
+  if (type.shards.max > 1) {
     return refusal("malformed-body", `maxPlayers needs a type of one shard, unlike "${type.name}"`);
   }
   const most = type.maxPlayers ?? type.capacity;
@@ -111,6 +111,6 @@ export function addressOf(room: string, url: URL): string {
   return `${protocol}//${url.host}/parties/router/${room}`;
 }
 
-function registrationOf(room: RoomListing, url: URL): RoomRegistration {
+export function registrationOf(room: RoomListing, url: URL): RoomRegistration {
   return { ...room, address: room.address ?? addressOf(room.roomId, url) };
 }

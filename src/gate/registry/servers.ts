@@ -7,6 +7,7 @@ import { mergePages } from "../../core/listing.ts";
 import { askAll, askPartition } from "./partitions.ts";
 import { parseServersQuery } from "./query.ts";
 import { addressOf, unknownType } from "./rooms.ts";
+import { drainShard, shardNamed } from "./shards.ts";
 import type { Ask } from "./route.ts";
 
 export async function listServers(ask: Ask): Promise<Response | Refusal> {
@@ -51,10 +52,16 @@ export async function heartbeat(
   return answer.ok ? jsonResponse(answer.value) : answer;
 }
 
-export async function drainServer({ ports, name }: Ask): Promise<Response | Refusal> {
+/** A server outside, or a shard: one that has registered under a shard's name is meant before it. */
+export async function drainServer(ask: Ask): Promise<Response | Refusal> {
+  const { ports, name } = ask;
   const wrong = checkName(name);
   if (wrong !== null) return wrong;
   const answer = await askPartition(ports, hub, { type: "drain", server: name });
+  const shard = shardNamed(name, ask);
+  if (!answer.ok && answer.code === "unknown-server" && shard !== null) {
+    return drainShard(shard, ask);
+  }
   return answer.ok ? jsonResponse(answer.value) : answer;
 }
 

@@ -67,7 +67,11 @@ export class HostedRoom {
     const hook =
       onBroadcast === undefined ? {} : { onBroadcast: onBroadcast.bind(hosted.#handlers) };
     // Every client has a seat, which the registry gave out.
-    const seated = { ...type, shards: 1, maxPlayers: type.maxPlayers ?? type.capacity };
+    const seated = {
+      ...type,
+      shards: { min: 1, max: 1 },
+      maxPlayers: type.maxPlayers ?? type.capacity,
+    };
     hosted.#roles = await RoomRoles.start({
       room,
       type: seated,

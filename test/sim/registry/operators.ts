@@ -30,7 +30,7 @@ export class Operators {
   async create({ room, maxPlayers, isLocked, mode, keepMs }: CreateAction): Promise<void> {
     const metadata = mode === null ? {} : { mode };
     const { rooms } = this.#world;
-    const isSmall = rooms.typeOf(room)?.shards === 1;
+    const isSmall = rooms.typeOf(room)?.shards.max === 1;
     const to = { role: "registry", id: rooms.partitionOf(room) } as const;
     const own = isSmall ? maxPlayers : null;
     const row = { room, metadata, maxPlayers: own, isLocked, keepMs, region: null };

@@ -2,7 +2,7 @@
 import { defineRooms } from "../../../src/index.ts";
 
 export const rooms = defineRooms({
-  default: { shards: 5 },
+  default: { shards: { min: 1, max: 32 }, capacity: 1_000 },
   wide: { shards: 10 },
   game: { maxPlayers: 4 },
   /** Four places in all. */
@@ -39,6 +39,8 @@ export const rooms = defineRooms({
     heartbeatIntervalMs: 1_000,
     leaseMs: 2_000,
   },
+  /** Two places at first, and six in the end. */
+  growing: { shards: { min: 1, max: 3 }, capacity: 2 },
   /** Throws in `onStart`. */
   broken: { shards: 1 },
 });

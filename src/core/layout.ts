@@ -1,0 +1,180 @@
+/**
+ * The layout of a room: its slots, which object serves each, and which are being emptied. Pure; every
+ * function gives a new layout. Knows nothing of why a layout changes.
+ */
+import * as v from "valibot";
+import { generationOf, shardId, slotOf, type RoomId, type ShardId } from "../protocol/names.ts";
+import type { RoomType } from "./rooms.ts";
+
+const numberSchema = v.pipe(v.number(), v.integer(), v.minValue(1));
+
+const slotSchema = v.object({
+  number: numberSchema,
+  generation: numberSchema,
+  /** `offline`: found dead, and its type has no failover. */
+  status: v.picklist(["online", "draining", "offline"]),
+  /** When a drain is over, epoch milliseconds. */
+  until: v.optional(v.nullable(v.number()), null),
+});
+/** One object of the room: while clients are moved, a slot has its former object too, which drains. */
+export type Slot = v.InferOutput<typeof slotSchema>;
+
+const layoutSchema = v.object({
+  slots: v.pipe(v.array(slotSchema), v.minLength(1)),
+  /** Generations that slots begin with which the room had before, by number. */
+  next: v.record(v.string(), numberSchema),
+  /** How many shards were asked for by hand; `null` when they follow the audience. */
+  pinned: v.nullable(numberSchema),
+});
+export type Layout = v.InferOutput<typeof layoutSchema>;
+
+export function parseLayout(value: unknown): Layout | null {
+  const parsed = v.safeParse(layoutSchema, value);
+  return parsed.success ? parsed.output : null;
+}
+
+/** What a room of the type begins with. */
+export function plainLayout({ shards }: RoomType): Layout {
+  const slots = Array.from({ length: shards.min }, (_, index) => fresh(index + 1, 1));
+  return { slots, next: {}, pinned: null };
+}
+
+export function isPlain({ slots, next, pinned }: Layout, { shards }: RoomType): boolean {
+  if (pinned !== null || slots.length !== shards.min || Object.keys(next).length > 0) return false;
+  return slots.every(
+    ({ number, generation, status }, index) =>
+      number === index + 1 && generation === 1 && status === "online",
+  );
+}
+
+export function idOf(room: RoomId, { number, generation }: Slot): ShardId {
+  return shardId(room, number, generation);
+}
+
+/** Slots that are not being emptied. */
+export function servingSlots({ slots }: Layout): Slot[] {
+  return slots.filter(({ status }) => status !== "draining");
+}
+
+/** The object with this id, while the layout has it. */
+export function findSlot({ slots }: Layout, shard: ShardId): Slot | undefined {
+  const [number, generation] = [slotOf(shard), generationOf(shard)];
+  return slots.find((slot) => slot.number === number && slot.generation === generation);
+}
+
+/** The lowest generation of a slot that has not been yet. */
+export function nextGeneration({ slots, next }: Layout, number: number): number {
+  let generation = next[number] ?? 1;
+  for (const slot of slots) {
+    if (slot.number === number) generation = Math.max(generation, slot.generation + 1);
+  }
+  return generation;
+}
+
+/** So many shards more, in the lowest slots that nobody has. */
+export function grown(layout: Layout, by: number): Layout {
+  const slots = [...layout.slots];
+  const next = { ...layout.next };
+  const taken = new Set(slots.map(({ number }) => number));
+  for (let number = 1, left = by; left > 0; number += 1) {
+    if (taken.has(number)) continue;
+    slots.push(fresh(number, next[number] ?? 1));
+    delete next[number];
+    left -= 1;
+  }
+  return { ...layout, slots: inOrder(slots), next };
+}
+
+/** A fresh object in place of the slot's. One that was draining is not replaced: it leaves. */
+export function replaced(layout: Layout, slot: Slot): Layout {
+  if (slot.status === "draining") return without(layout, slot);
+  const generation = nextGeneration(layout, slot.number);
+  return withSlot(layout, slot, fresh(slot.number, generation));
+}
+
+export function withStatus(layout: Layout, slot: Slot, status: "online" | "offline"): Layout {
+  return withSlot(layout, slot, { ...slot, status, until: null });
+}
+
+export function draining(layout: Layout, slot: Slot, until: number): Layout {
+  return withSlot(layout, slot, { ...slot, status: "draining", until });
+}
+
+/** A fresh object of the slot serves, and the former drains. */
+export function migrating(layout: Layout, slot: Slot, until: number): Layout {
+  const generation = nextGeneration(layout, slot.number);
+  const moved = draining(layout, slot, until);
+  return { ...moved, slots: inOrder([...moved.slots, fresh(slot.number, generation)]) };
+}
+
+/** The object has left; should the slot be needed again, its generation rises. */
+export function without(layout: Layout, slot: Slot): Layout {
+  const generation = nextGeneration(layout, slot.number);
+  const slots = layout.slots.filter((each) => each !== slot);
+  const isOver = slots.every(({ number }) => number !== slot.number);
+  const next = isOver ? { ...layout.next, [slot.number]: generation } : layout.next;
+  return { ...layout, slots, next };
+}
+
+/** An object that serves though the layout did not have it, since its row was lost or is older. */
+export function joined(
+  layout: Layout,
+  shard: ShardId,
+  most: number,
+  until: number,
+): { readonly layout: Layout; readonly slot: Slot } {
+  const number = slotOf(shard);
+  const next = { ...layout.next };
+  delete next[number];
+  const others = layout.slots.filter((each) => each.number !== number);
+  const isOneTooMany = others.filter(({ status }) => status !== "draining").length >= most;
+  const online = fresh(number, generationOf(shard));
+  const slot: Slot = isOneTooMany ? { ...online, status: "draining", until } : online;
+  return { layout: { ...layout, slots: inOrder([...others, slot]), next }, slot };
+}
+
+/** What is left of a layout when nobody is in the room: as many slots as at first. */
+export function settled(layout: Layout, { shards }: RoomType): Layout {
+  const slots: Slot[] = [];
+  const next: Record<string, number> = { ...layout.next };
+  for (const { number } of layout.slots) next[number] = nextGeneration(layout, number);
+  for (let number = 1; number <= shards.min; number += 1) {
+    const kept = layout.slots.find((slot) => slot.number === number && slot.status !== "draining");
+    slots.push(fresh(number, kept?.generation ?? next[number] ?? 1));
+    delete next[number];
+  }
+  return { slots, next, pinned: null };
+}
+
+/** Of two layouts of one room the newer generations. */
+export function merged(one: Layout, other: Layout): Layout {
+  const next: Record<string, number> = {};
+  for (const layout of [one, other]) {
+    const numbers = [...Object.keys(layout.next), ...layout.slots.map(({ number }) => number)];
+    for (const number of numbers) {
+      const known = layout.slots.find((slot) => slot.number === Number(number));
+      const generation = known?.generation ?? nextGeneration(layout, Number(number));
+      next[number] = Math.max(next[number] ?? 1, generation);
+    }
+  }
+  const slots = one.slots.map((slot) => ({
+    ...slot,
+    generation: Math.max(slot.generation, next[slot.number] ?? 1),
+  }));
+  for (const { number } of slots) delete next[number];
+  return { slots, next, pinned: one.pinned ?? other.pinned };
+}
+
+function fresh(number: number, generation: number): Slot {
+  return { number, generation, status: "online", until: null };
+}
+
+function withSlot(layout: Layout, slot: Slot, changed: Slot): Layout {
+  return { ...layout, slots: layout.slots.map((each) => (each === slot ? changed : each)) };
+}
+
+function inOrder(slots: readonly Slot[]): Slot[] {
+  return slots.toSorted(
+    (one, other) => one.number - other.number || one.generation - other.generation,
+  );
+}

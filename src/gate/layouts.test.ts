@@ -1,0 +1,142 @@
+/** How the gate follows a room's layout: status, growth, and shards that cannot be reached. */
+import { expect, test } from "vitest";
+import { lost, type Answer } from "../../test/support/fake-calls.ts";
+import { GateRig, problemOf } from "../../test/support/gate-rig.ts";
+import type { ShardLoad } from "../protocol/registry-calls.ts";
+import type { ShardId } from "../protocol/names.ts";
+
+const full = { ok: false, code: "full" } as const;
+const unreachable = { ok: false, code: "unreachable" } as const;
+const load = (shard: string, more: Partial<ShardLoad> = {}): ShardLoad => ({
+  id: shard as ShardId,
+  status: "online",
+  connections: 0,
+  capacity: 1_000,
+  generation: 1,
+  reportedAt: 0,
+  ...more,
+});
+
+const following = { shards: { min: 1, max: 4 } } as const;
+
+test("HT5 the status follows the layout: slots, generations, and what is being emptied", async () => {
+  const rig = new GateRig(following);
+  rig.loads = [
+    load("lobby-1", { status: "draining" }),
+    load("lobby-1~2", { generation: 2 }),
+    load("lobby-3", { status: "offline" }),
+  ];
+  const status = (await (await rig.ask("/parties/router/lobby")).json()) as {
+    shards: Record<string, unknown>[];
+  };
+  expect(status.shards.map(({ id, status: state, generation }) => [id, state, generation])).toEqual(
+    [
+      ["lobby-1", "draining", 1],
+      ["lobby-1", "online", 2],
+      ["lobby-3", "offline", 1],
+    ],
+  );
+});
+
+test("HT5 a status without the registry is unavailable, and no guess", async () => {
+  const rig = new GateRig(following);
+  rig.calls.answer = (call) => (call.role === "registry" ? lost : rig.answer(call));
+  expect(await problemOf(await rig.ask("/parties/router/lobby"))).toBe("503 unavailable");
+});
+
+test("AS1 a gate whose client finds no place asks once more, and the client gets the new shard", async () => {
+  const rig = new GateRig(following);
+  rig.connect = (shard) => (shard === "lobby-1" ? full : new Response("taken"));
+  rig.calls.answer = (call): Answer => {
+    const { request } = call;
+    if (request.type === "table" && request.isRefusing === true) rig.loads.push(load("lobby-2"));
+    return rig.answer(call);
+  };
+  const answers = await Promise.all(Array.from({ length: 20 }, () => rig.upgrade()));
+  for (const answer of answers) expect(await answer.text()).toBe("taken");
+  const refusing = rig.calls.of("table").filter(({ isRefusing }) => isRefusing === true);
+  expect(refusing).toHaveLength(1);
+});
+
+test("AS1 in a room that cannot grow, refusals ask the registry about once a second", async () => {
+  const rig = new GateRig(following);
+  rig.connect = () => full;
+  for (let n = 0; n < 20; n += 1) {
+    expect(await problemOf(await rig.upgrade())).toBe("503 room-full");
+    rig.clock.advance(100);
+  }
+  const refusing = rig.calls.of("table").filter(({ isRefusing }) => isRefusing === true);
+  expect(refusing).toHaveLength(2);
+  const fixed = new GateRig({ shards: 2 });
+  fixed.connect = () => full;
+  expect(await problemOf(await fixed.upgrade())).toBe("503 room-full");
+  expect(fixed.calls.of("table").some(({ isRefusing }) => isRefusing === true)).toBe(false);
+});
+
+test("FO7 a shard whose call failed is told of at once, and at most once a second", async () => {
+  const rig = new GateRig({ shards: 2 });
+  rig.connect = (shard) => (shard === "lobby-1" ? unreachable : new Response("taken"));
+  for (let n = 0; n < 30; n += 1) await rig.upgrade();
+  expect(rig.calls.of("suspect")).toEqual([{ type: "suspect", shard: "lobby-1" }]);
+  rig.clock.advance(1_000);
+  for (let n = 0; n < 30; n += 1) await rig.upgrade();
+  expect(rig.calls.of("suspect")).toHaveLength(2);
+});
+
+test("FO7 a shard that has no answer in time is told of the second time", async () => {
+  const rig = new GateRig({ shards: 1 });
+  rig.connect = () => Promise.withResolvers<Response>().promise;
+  for (const told of [0, 1]) {
+    const answer = rig.upgrade();
+    await rig.passWait();
+    expect(await problemOf(await answer)).toBe("503 unavailable");
+    expect(rig.calls.of("suspect")).toHaveLength(told);
+  }
+});
+
+test("FO7 a shard that is full or refuses a ticket can be reached", async () => {
+  const rig = new GateRig({ shards: 1 });
+  rig.connect = () => full;
+  for (let n = 0; n < 5; n += 1) await rig.upgrade();
+  expect(rig.calls.of("suspect")).toEqual([]);
+});
+
+test("AS6 resize, migrate and drain ask the room's partition", async () => {
+  const rig = new GateRig(following);
+  const listed = { roomId: "lobby", address: null, serverIds: ["lobby-1"] };
+  rig.calls.answer = (call): Answer => {
+    const { type } = call.request;
+    if (type === "resize" || type === "migrate") return { ok: true, value: listed };
+    if (type === "drain") return { ok: false, code: "unknown-server", detail: "not outside" };
+    return rig.answer(call);
+  };
+  const resized = await rig.admin("rooms/lobby/resize", { method: "POST", body: { shards: 3 } });
+  expect(await resized.json()).toMatchObject({ serverIds: ["lobby-1"] });
+  const body = { from: "lobby-1" };
+  expect((await rig.admin("rooms/lobby/migrate", { method: "POST", body })).status).toBe(200);
+  rig.loads = [load("lobby-1", { status: "draining", connections: 7 })];
+  const drained = await rig.admin("servers/lobby-1/drain", { method: "POST" });
+  expect(await drained.json()).toMatchObject({
+    serverId: "lobby-1",
+    kind: "shard",
+    status: "draining",
+    playerCount: 7,
+  });
+  expect(rig.calls.of("resize")).toEqual([{ type: "resize", room: "lobby", shards: 3 }]);
+  expect(rig.calls.of("migrate")).toEqual([{ type: "migrate", shard: "lobby-1" }]);
+  expect(rig.calls.of("drainShard")).toEqual([{ type: "drainShard", shard: "lobby-1" }]);
+});
+
+test.each([
+  ["rooms/lobby/resize", { shards: 0 }, "400 malformed-body"],
+  ["rooms/lobby/resize", { shards: 1.5 }, "400 malformed-body"],
+  ["rooms/lobby/resize", {}, "400 malformed-body"],
+  ["rooms/chess:1/resize", { shards: 2 }, "404 unknown-room-type"],
+  ["rooms/lobby/migrate", { from: "another-1" }, "400 malformed-body"],
+  ["rooms/lobby/migrate", { from: "lobby" }, "400 malformed-body"],
+  ["rooms/lobby/migrate", {}, "400 malformed-body"],
+])("RA3 POST %s with %j is %s, and nothing is asked", async (path, body, problem) => {
+  const rig = new GateRig(following);
+  expect(await problemOf(await rig.admin(path, { method: "POST", body }))).toBe(problem);
+  expect(rig.calls.made).toEqual([]);
+});

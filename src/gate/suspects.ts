@@ -1,0 +1,53 @@
+/**
+ * What a gate has seen of shards that did not take a socket, and telling the registry of it. Knows
+ * nothing of what the registry makes of that.
+ */
+import type { Rooms } from "../core/rooms.ts";
+import { roomOfShard, type ShardId } from "../protocol/names.ts";
+import type { GatePorts } from "./ports.ts";
+
+/** A shard is told of at most once in this time. */
+const intervalMs = 1_000;
+/** A shard that was too slow so often in a row is told of. */
+const slowTimes = 2;
+/** So long a registry is waited for that does not answer. */
+const patienceMs = 1_000;
+const maxShards = 1_000;
+
+type Seen = { slow: number; toldAt: number };
+
+export class Suspects {
+  readonly #rooms: Rooms;
+  readonly #seen = new Map<ShardId, Seen>();
+
+  constructor(rooms: Rooms) {
+    this.#rooms = rooms;
+  }
+
+  /** The shard took a socket, or refused it with a reason. */
+  answered(shard: ShardId): void {
+    this.#seen.delete(shard);
+  }
+
+  /** A call to the shard failed, or had no answer in its time. */
+  async notReached(shard: ShardId, isSlow: boolean, ports: GatePorts): Promise<void> {
+    const now = ports.clock.now();
+    const seen = this.#of(shard);
+    seen.slow += 1;
+    if ((isSlow && seen.slow < slowTimes) || now < seen.toldAt + intervalMs) return;
+    seen.toldAt = now;
+    const partition = this.#rooms.partitionOf(roomOfShard(shard));
+    await ports.within(patienceMs, () =>
+      ports.calls.call({ role: "registry", id: partition }, { type: "suspect", shard }),
+    );
+  }
+
+  #of(shard: ShardId): Seen {
+    const known = this.#seen.get(shard);
+    if (known !== undefined) return known;
+    if (this.#seen.size >= maxShards) this.#seen.clear();
+    const seen = { slow: 0, toldAt: -Infinity };
+    this.#seen.set(shard, seen);
+    return seen;
+  }
+}

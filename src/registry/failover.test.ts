@@ -1,0 +1,285 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { lost, type Answer, type Call } from "../../test/support/fake-calls.ts";
+import { id, RegistryRig } from "../../test/support/registry-rig.ts";
+import { turns } from "../../test/support/turns.ts";
+import { defineRooms, type RoomTypeOptions } from "../core/rooms.ts";
+import type { ShardId } from "../protocol/names.ts";
+
+type Mood = "alive" | "throws" | "hangs" | "overloaded" | "fenced";
+
+/** A partition, and shards of the room `lobby` in any mood. */
+class FailoverRig extends RegistryRig {
+  readonly moods = new Map<string, Mood>();
+  isSequencerDeaf = false;
+
+  constructor(options: RoomTypeOptions = {}) {
+    super(defineRooms({ default: { shards: 2, ...options } }));
+  }
+
+  override async start(): Promise<this> {
+    await super.start();
+    this.ports.calls.answer = (call) => this.#answer(call);
+    return this;
+  }
+
+  #answer({ role, id: name, request }: Call): Answer | Promise<Answer> {
+    if (role === "sequencer") return this.isSequencerDeaf ? lost : { ok: true, value: null };
+    if (role !== "shard") return { ok: true, value: { isHeard: true } };
+    const load = { connections: 3, players: null, reserved: 0 };
+    switch (this.moods.get(name) ?? "alive") {
+      case "alive":
+        return { ok: true, value: request.type === "load" ? load : null };
+      case "fenced":
+        return { ok: true, value: { ...load, connections: 0, status: "fenced" } };
+      case "overloaded":
+        return { ok: false, code: "overloaded", detail: "too much" };
+      case "throws":
+        return lost;
+      case "hangs":
+        return new Promise(() => {});
+    }
+  }
+
+  async suspect(shard: string): Promise<void> {
+    await this.ask({ type: "suspect", shard: shard as ShardId });
+    await turns();
+  }
+
+  async shards(): Promise<string[]> {
+    return (await this.layout()).map(({ id: shard }) => shard);
+  }
+
+  async layout() {
+    return (await this.ask({ type: "layout", room: id("lobby") })).shards;
+  }
+
+  /** Milliseconds until the shard is replaced, by the registry's own timers. */
+  async timeUntilReplaced(most: number): Promise<number> {
+    const before = String(await this.shards());
+    const { clock } = this.ports;
+    const began = clock.now();
+    while (String(await this.shards()) === before) {
+      if (clock.now() - began > most) throw new Error("it was not replaced");
+      const at = this.ports.wakeups.at ?? clock.now() + 1_000;
+      await this.pass(Math.max(0, at - clock.now()));
+    }
+    return clock.now() - began;
+  }
+
+  reportTo(shard: string, connections = 3) {
+    const load = { connections, players: null, reserved: 0, counters: {} };
+    return this.handle({ type: "report", shard: shard as ShardId, ...load });
+  }
+}
+
+const used = async (options: RoomTypeOptions = {}): Promise<FailoverRig> => {
+  const rig = await new FailoverRig(options).start();
+  await rig.report("lobby", { number: 1, connections: 3 });
+  await rig.report("lobby", { number: 2, connections: 3 });
+  return rig;
+};
+
+test("FO1, FO3 a shard that throws on every call is replaced within two seconds of the first report", async () => {
+  const rig = await used();
+  rig.moods.set("lobby-2", "throws");
+  await rig.suspect("lobby-2");
+  expect(await rig.timeUntilReplaced(2_000)).toBe(250);
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-2~2"]);
+  expect(rig.ports.calls.of("fence")).toEqual([{ type: "fence", shard: "lobby-2~2" }]);
+});
+
+test("FO3 a shard that falls silent is replaced within its lease and two seconds", async () => {
+  const rig = await used({ leaseMs: 15_000 });
+  await rig.reportTo("lobby-1", 0);
+  rig.moods.set("lobby-2", "hangs");
+  const time = await rig.timeUntilReplaced(17_000);
+  expect(time).toBeGreaterThanOrEqual(15_000);
+  expect(time).toBeLessThanOrEqual(17_000);
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-2~2"]);
+});
+
+test("FO2 a shard that answers keeps its place, and is asked no more until it reports again", async () => {
+  const rig = await used();
+  await rig.passInSteps(600_000);
+  expect(rig.ports.calls.of("load")).toHaveLength(2);
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-2"]);
+  await rig.reportTo("lobby-2");
+  await rig.passInSteps(60_000);
+  expect(rig.ports.calls.of("load")).toHaveLength(3);
+});
+
+test("FO2 a shard without clients is asked nothing, however long it is silent", async () => {
+  const rig = await used();
+  await rig.reportTo("lobby-1", 0);
+  await rig.reportTo("lobby-2", 0);
+  rig.ports.calls.made.length = 0;
+  await rig.passInSteps(50_000);
+  expect(rig.ports.calls.of("load")).toEqual([]);
+});
+
+test("FO2 one question without an answer is no verdict", async () => {
+  const rig = await used();
+  rig.moods.set("lobby-2", "throws");
+  await rig.suspect("lobby-2");
+  rig.moods.set("lobby-2", "alive");
+  await rig.passInSteps(10_000);
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-2"]);
+});
+
+test("FO2 what comes while it is being asked is an answer: a report, or a late reply", async () => {
+  const rig = await used();
+  rig.moods.set("lobby-2", "hangs");
+  await rig.suspect("lobby-2");
+  await rig.pass(500);
+  await rig.reportTo("lobby-2");
+  await rig.passInSteps(10_000);
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-2"]);
+});
+
+test("FO4 a shard that has too much to do is left alone, and gets no new sockets for a while", async () => {
+  const rig = await used();
+  rig.moods.set("lobby-2", "overloaded");
+  await rig.suspect("lobby-2");
+  await rig.pass(0);
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-2"]);
+  expect((await rig.table("lobby")).shards.map(({ id: shard }) => shard)).toEqual(["lobby-1"]);
+  await rig.pass(5_000);
+  expect((await rig.table("lobby")).shards).toHaveLength(2);
+});
+
+test("FO1 what a replaced shard reports is answered fenced, and counts for nothing", async () => {
+  const rig = await used();
+  rig.moods.set("lobby-2", "throws");
+  await rig.suspect("lobby-2");
+  await rig.timeUntilReplaced(2_000);
+  expect(await rig.reportTo("lobby-2", 900)).toMatchObject({ ok: false, code: "fenced" });
+  expect((await rig.layout()).map(({ connections }) => connections)).toEqual([3, 0]);
+  await rig.suspect("lobby-2");
+  await rig.passInSteps(5_000);
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-2~2"]);
+});
+
+test("FO1 a shard that says of itself that it is fenced serves nobody, and is replaced", async () => {
+  const rig = await used();
+  rig.moods.set("lobby-2", "fenced");
+  await rig.suspect("lobby-2");
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-2~2"]);
+});
+
+test("FO5 the replacement and the fence survive the registry, and the fence is sent until it is heard", async () => {
+  const rig = await used();
+  rig.isSequencerDeaf = true;
+  rig.moods.set("lobby-2", "throws");
+  await rig.suspect("lobby-2");
+  await rig.timeUntilReplaced(2_000);
+  await rig.start();
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-2~2"]);
+  await rig.passInSteps(10_000);
+  const before = rig.ports.calls.of("fence").length;
+  expect(before).toBeGreaterThan(2);
+  rig.isSequencerDeaf = false;
+  await rig.passInSteps(120_000);
+  const after = rig.ports.calls.of("fence").length;
+  expect(after).toBeGreaterThan(before);
+  await rig.passInSteps(300_000);
+  expect(rig.ports.calls.of("fence")).toHaveLength(after);
+  await rig.start();
+  await rig.passInSteps(60_000);
+  expect(rig.ports.calls.of("fence")).toHaveLength(after);
+});
+
+test("FO5 a room that was forgotten meanwhile begins with the generations that it had", async () => {
+  const rig = await used();
+  rig.moods.set("lobby-2", "throws");
+  await rig.suspect("lobby-2");
+  await rig.timeUntilReplaced(2_000);
+  await rig.reportTo("lobby-1", 0);
+  await rig.passInSteps(180_000);
+  expect(await rig.list()).toEqual([]);
+  await rig.start();
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-2~2"]);
+});
+
+test("FO6 without failover a dead shard is offline until it is heard of", async () => {
+  const rig = await used({ failover: false });
+  rig.moods.set("lobby-2", "throws");
+  await rig.suspect("lobby-2");
+  await rig.passInSteps(1_000);
+  expect((await rig.layout()).map(({ status }) => status)).toEqual(["online", "offline"]);
+  await rig.reportTo("lobby-2");
+  expect((await rig.layout()).map(({ status }) => status)).toEqual(["online", "online"]);
+});
+
+test("FO6 one that is offline is asked when somebody wants the room, and serves again once it answers", async () => {
+  const rig = await used({ failover: false });
+  rig.moods.set("lobby-2", "hangs");
+  await rig.suspect("lobby-2");
+  await rig.passInSteps(3_000);
+  rig.moods.set("lobby-2", "alive");
+  await rig.table("lobby");
+  await turns();
+  expect((await rig.layout()).map(({ status }) => status)).toEqual(["online", "online"]);
+});
+
+test("FO1 a room's own limit goes with it to the fresh shard", async () => {
+  const rig = await new FailoverRig({ shards: 1 }).start();
+  await rig.create("lobby", { maxPlayers: 7 });
+  await rig.report("lobby", { players: ["ann"] });
+  rig.moods.set("lobby-1", "throws");
+  await rig.suspect("lobby-1");
+  await rig.timeUntilReplaced(2_000);
+  await rig.passInSteps(1_000);
+  const limits = rig.ports.calls.made.filter(({ request }) => request.type === "limit");
+  expect(limits.at(-1)).toMatchObject({ id: "lobby-1~2", request: { maxPlayers: 7 } });
+  expect(await rig.ask({ type: "room", room: id("lobby") })).toMatchObject({
+    serverId: "lobby-1~2",
+    serverIds: ["lobby-1~2"],
+    playerCount: 0,
+  });
+});
+
+test("FO1 a fresh shard gets its time to start: a slot is replaced once in its lease", async () => {
+  const rig = await used();
+  for (const shard of ["lobby-2", "lobby-2~2", "lobby-2~3"]) rig.moods.set(shard, "throws");
+  await rig.suspect("lobby-2");
+  await rig.timeUntilReplaced(2_000);
+  for (let seconds = 0; seconds < 14; seconds += 1) {
+    await rig.suspect("lobby-2~2");
+    await rig.passInSteps(1_000);
+  }
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-2~2"]);
+  await rig.passInSteps(2_000);
+  await rig.suspect("lobby-2~2");
+  await rig.passInSteps(1_000);
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-2~3"]);
+});
+
+const evidence = fc.array(
+  fc.record({
+    what: fc.constantFrom("suspect", "report", "table", "pass", "restart"),
+    ms: fc.integer({ min: 0, max: 400 }),
+  }),
+  { minLength: 1, maxLength: 20 },
+);
+
+test("FO1 whatever order evidence comes in, there is one replacement, and the other shard keeps its place", async () => {
+  await fc.assert(
+    fc.asyncProperty(evidence, fc.constantFrom<Mood>("throws", "hangs"), async (all, mood) => {
+      const rig = await used();
+      rig.moods.set("lobby-2", mood);
+      for (const { what, ms } of all) {
+        if (what === "suspect") await rig.suspect("lobby-2");
+        else if (what === "report") await rig.reportTo("lobby-1");
+        else if (what === "table") void rig.table("lobby");
+        else if (what === "restart") await rig.start();
+        else await rig.passInSteps(ms);
+      }
+      await rig.suspect("lobby-2");
+      await rig.suspect("lobby-1");
+      await rig.passInSteps(3_000);
+      expect(await rig.shards()).toEqual(["lobby-1", "lobby-2~2"]);
+    }),
+    { numRuns: 60 },
+  );
+});

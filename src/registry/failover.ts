@@ -1,0 +1,226 @@
+/**
+ * Finds shards that are dead: evidence makes it ask the shard, and two questions without an answer
+ * are the verdict. Knows nothing of who tells, nor of what a replacement is.
+ *
+ * A shard that answers lives, whatever was said of it: its lease rests until it reports again, so
+ * that one that hibernates is not kept awake.
+ */
+import { idOf, type Slot } from "../core/layout.ts";
+import { shardId, roomOfShard, type ShardId } from "../protocol/names.ts";
+import { success, type Result } from "../protocol/result.ts";
+import type { LoadReply } from "../protocol/calls.ts";
+import type { Learning } from "./learning.ts";
+import type { RegistryOwner, RequestOf } from "./part.ts";
+import type { Room } from "./room-record.ts";
+import type { RoomStore } from "./room-store.ts";
+import type { ShardLife } from "./shard-life.ts";
+
+/** A shard that has not answered by then does not answer. */
+const probeMs = 1_000;
+/** The second question begins so long after the first, when that has no answer yet. */
+const betweenProbesMs = 250;
+const probes = 2;
+/** A shard that has too much to do gets no new sockets for so long; one that is offline is asked again. */
+const restMs = 5_000;
+
+/** Why a shard is being asked, and what has come of it. */
+type Probe = {
+  readonly reason: string;
+  readonly beganAt: number;
+  /** Ends of the questions asked so far; `null` of one that has failed. */
+  readonly ends: (number | null)[];
+};
+
+type Parts = {
+  readonly store: RoomStore;
+  readonly learning: Learning;
+  readonly shards: ShardLife;
+};
+
+export class Failover {
+  readonly #owner: RegistryOwner;
+  readonly #parts: Parts;
+  readonly #probes = new Map<ShardId, Probe>();
+  /** When shards with clients were last heard of, by type: the longest ago first. */
+  readonly #leases = new Map<string, Map<ShardId, number>>();
+  readonly #resting = new Map<ShardId, number>();
+  /** When shards that are offline are asked again: nobody else would find that they are back. */
+  readonly #offline = new Map<ShardId, number>();
+  /** When the slot's object was replaced last: a fresh one gets its time to start. */
+  readonly #replacedAt = new Map<ShardId, number>();
+
+  constructor(owner: RegistryOwner, parts: Parts) {
+    this.#owner = owner;
+    this.#parts = parts;
+    for (const id of parts.store.layouts.rooms()) {
+      const slots = parts.store.get(id) === undefined ? [] : parts.store.layouts.slotsOf(id);
+      for (const slot of slots) {
+        if (slot.status === "offline") this.#offline.set(idOf(id, slot), this.#now);
+      }
+    }
+  }
+
+  suspect({ shard }: RequestOf<"suspect">): Result<null> {
+    const found = this.#find(shard);
+    if (found !== null && found.slot.status !== "offline") this.#probe(shard, "unreachable");
+    return success(null);
+  }
+
+  /** It takes no sockets until it is heard of, and somebody wants it. */
+  lookFor(room: Room, slot: Slot): void {
+    this.#probe(idOf(room.id, slot), "unreachable");
+  }
+
+  /** The shard has told of itself. */
+  heard(room: Room, slot: Slot, connections: number): void {
+    const shard = idOf(room.id, slot);
+    this.#probes.delete(shard);
+    const leases = this.#leasesOf(room);
+    leases.delete(shard);
+    if (connections > 0) leases.set(shard, this.#now);
+    this.#owner.rearm();
+  }
+
+  /** Whether the shard said of late that it has too much to do. */
+  isResting(shard: ShardId): boolean {
+    const until = this.#resting.get(shard);
+    if (until === undefined) return false;
+    if (until > this.#now) return true;
+    this.#resting.delete(shard);
+    return false;
+  }
+
+  nextDeadline(): number | null {
+    let next: number | null = null;
+    const soonest = (at: number): void => {
+      if (next === null || at < next) next = at;
+    };
+    for (const { beganAt, ends } of this.#probes.values()) {
+      if (ends.length < probes) soonest(beganAt + betweenProbesMs);
+      for (const end of ends) if (end !== null) soonest(end);
+    }
+    for (const at of this.#offline.values()) soonest(at);
+    for (const [type, leases] of this.#leases) {
+      const [first] = leases.values();
+      if (first !== undefined) soonest(first + this.#leaseMsOf(type));
+    }
+    return next;
+  }
+
+  wake(now: number): void {
+    for (const [type, leases] of this.#leases) {
+      for (const [shard, heardAt] of leases) {
+        if (heardAt + this.#leaseMsOf(type) > now) break;
+        leases.delete(shard);
+        if (this.#find(shard) !== null) this.#probe(shard, "lease");
+      }
+    }
+    for (const [shard, at] of this.#offline) {
+      if (this.#find(shard)?.slot.status !== "offline") this.#offline.delete(shard);
+      else if (at <= now) {
+        this.#offline.set(shard, now + restMs);
+        this.#probe(shard, "unreachable");
+      }
+    }
+    for (const [shard, probe] of this.#probes) {
+      for (const [index, end] of probe.ends.entries()) {
+        if (end !== null && end <= now) probe.ends[index] = null;
+      }
+      if (probe.ends.length < probes && probe.beganAt + betweenProbesMs <= now) {
+        this.#ask(shard, probe);
+      } else this.#judge(shard, probe);
+    }
+    for (const [slot, at] of this.#replacedAt) {
+      const type = this.#owner.rooms.typeOf(roomOfShard(slot));
+      if (type === undefined || at + type.leaseMs <= now) this.#replacedAt.delete(slot);
+    }
+  }
+
+  get #now(): number {
+    return this.#owner.ports.clock.now();
+  }
+
+  #probe(shard: ShardId, reason: string): void {
+    if (this.#probes.has(shard)) return;
+    const probe: Probe = { reason, beganAt: this.#now, ends: [] };
+    this.#probes.set(shard, probe);
+    this.#ask(shard, probe);
+  }
+
+  #ask(shard: ShardId, probe: Probe): void {
+    const index = probe.ends.length;
+    probe.ends.push(this.#now + probeMs);
+    this.#owner.rearm();
+    const to = { role: "shard", id: shard } as const;
+    void this.#owner.ports.calls.call(to, { type: "load" }).then((reply) => {
+      if (this.#probes.get(shard) === probe) this.#take(shard, probe, index, reply);
+    });
+  }
+
+  #take(shard: ShardId, probe: Probe, index: number, reply: Result<LoadReply>): void {
+    // What comes too late is still an answer.
+    if (reply.ok && reply.value.status === "fenced") this.#condemn(shard, probe);
+    else if (reply.ok) this.#acquit(shard, reply.value);
+    else if (reply.code === "unreachable") {
+      probe.ends[index] = null;
+      this.#judge(shard, probe);
+    } else {
+      if (reply.code === "overloaded") this.#resting.set(shard, this.#now + restMs);
+      this.#probes.delete(shard);
+    }
+    this.#owner.rearm();
+  }
+
+  #acquit(shard: ShardId, load: LoadReply): void {
+    this.#probes.delete(shard);
+    const found = this.#find(shard);
+    if (found === null) return;
+    const { room } = found;
+    const isBack = found.slot.status === "offline";
+    const slot = isBack ? this.#parts.shards.markOnline(room, found.slot) : found.slot;
+    this.#parts.learning.takeReport(room, slot, load);
+  }
+
+  #judge(shard: ShardId, probe: Probe): void {
+    if (probe.ends.length === probes && probe.ends.every((end) => end === null)) {
+      this.#condemn(shard, probe);
+    }
+  }
+
+  #condemn(shard: ShardId, { reason }: Probe): void {
+    this.#probes.delete(shard);
+    const found = this.#find(shard);
+    if (found === null || found.slot.status === "offline") return;
+    const { room, slot } = found;
+    this.#leasesOf(room).delete(shard);
+    const name = shardId(room.id, slot.number);
+    const replacedAt = this.#replacedAt.get(name);
+    if (replacedAt !== undefined && replacedAt + room.type.leaseMs > this.#now) return;
+    if (!room.type.failover && slot.status !== "draining") {
+      this.#parts.shards.markOffline(room, slot, reason);
+      this.#offline.set(shard, this.#now + restMs);
+      return;
+    }
+    this.#replacedAt.set(name, this.#now);
+    this.#parts.shards.replace(room, slot, reason);
+  }
+
+  #find(shard: ShardId): { readonly room: Room; readonly slot: Slot } | null {
+    const room = this.#parts.store.get(roomOfShard(shard));
+    if (room === undefined || room.host !== null) return null;
+    const slot = this.#parts.store.layouts.slot(room, shard);
+    return slot === undefined ? null : { room, slot };
+  }
+
+  #leasesOf({ type }: Room): Map<ShardId, number> {
+    const known = this.#leases.get(type.name);
+    if (known !== undefined) return known;
+    const leases = new Map<ShardId, number>();
+    this.#leases.set(type.name, leases);
+    return leases;
+  }
+
+  #leaseMsOf(type: string): number {
+    return this.#owner.rooms.type(type)?.leaseMs ?? 0;
+  }
+}

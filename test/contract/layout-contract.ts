@@ -1,0 +1,72 @@
+/** Shards that come and go with a room's audience, and by hand. */
+import { describe, expect, test, vi } from "vitest";
+import type { RoomsHost } from "./host.ts";
+import { RegistryApi } from "./registry-api.ts";
+import { expectProblem, TestRoom } from "./test-room.ts";
+
+const patience = { timeout: 20_000, interval: 100 };
+
+/** For the shipped app. */
+export function describeLayout(host: RoomsHost): void {
+  const { adminToken } = host;
+  if (adminToken === undefined) return;
+  const api = new RegistryApi(host);
+  const post = (path: string, body?: unknown) => api.ask(path, { method: "POST", body });
+
+  describe("the layout", () => {
+    test("AS6, HT5 a room is resized by hand, and its new shards take clients", async () => {
+      const room = new TestRoom(host);
+      const first = await room.speak();
+      const body = { shards: 3 };
+      const path = `rooms/${room.id}/resize`;
+      expect(await api.json(path, { method: "POST", body })).toMatchObject({
+        serverIds: [1, 2, 3].map((number) => `${room.id}-${number}`),
+      });
+      const { shard } = await first.welcome();
+      // A gate may know the former layout for a second.
+      const other = await vi.waitFor(() => room.speakElsewhere(shard), patience);
+      await room.deliver("to all");
+      for (const client of [first, other]) await client.messagesThrough(1);
+      const { shards } = await room.status();
+      expect(shards.map(({ id, generation }) => [id, generation])).toEqual(
+        [1, 2, 3].map((number) => [`${room.id}-${number}`, 1]),
+      );
+    });
+
+    test("AS6, RA3 what cannot be resized, migrated or drained is refused", async () => {
+      const room = new TestRoom(host);
+      await room.join();
+      const wrong = await post(`rooms/${room.id}/resize`, { shards: 33 });
+      expect(expectProblem(wrong, 400, "malformed-body")).toContain("from 1 to 32");
+      const none = await post(`rooms/${room.id}/resize`, {});
+      expectProblem(none, 400, "malformed-body");
+      const foreign = await post(`rooms/${room.id}/migrate`, { from: "another-1" });
+      expectProblem(foreign, 400, "malformed-body");
+      const unknown = await post(`rooms/${room.id}/migrate`, { from: `${room.id}-7` });
+      expectProblem(unknown, 404, "unknown-server");
+      expectProblem(await post(`servers/${room.id}-7/drain`), 404, "unknown-server");
+      const unused = new TestRoom(host).id;
+      const nobody = await post(`rooms/${unused}/resize`, { shards: 2 });
+      expectProblem(nobody, 404, "unknown-room");
+    });
+  });
+}
+
+/** For the test app. */
+export function describeAudience(host: RoomsHost): void {
+  describe("shards that follow the audience", () => {
+    test("AS1 a client that finds no place gets one on a new shard", async () => {
+      const room = new TestRoom(host, "growing");
+      const clients = [];
+      for (let joined = 0; joined < 5; joined += 1) {
+        // Gates tell of refusals once a second.
+        clients.push(await vi.waitFor(() => room.speak(), patience));
+      }
+      await room.deliver("to all");
+      for (const client of clients) await client.messagesThrough(1);
+      const { shards, connections } = await room.status();
+      expect(connections).toBe(5);
+      expect(shards).toHaveLength(3);
+    });
+  });
+}
