@@ -3,7 +3,7 @@
  * nothing of messages.
  */
 import type { RoomType } from "../core/rooms.ts";
-import { roomOfShard, shardId } from "../protocol/names.ts";
+import { roomOfShard, shardId, slotOf, type ShardId } from "../protocol/names.ts";
 import type { ShardLoad } from "../protocol/registry-calls.ts";
 import { failure, success } from "../protocol/result.ts";
 import type { Learning } from "./learning.ts";
@@ -69,7 +69,7 @@ function shardLoads(room: Room): ShardLoad[] {
 }
 
 /** The shard's place from 0, or `null` when the room has no such shard. */
-function shardIndex(shard: string, { shards }: RoomType): number | null {
-  const number = Number(shard.slice(shard.lastIndexOf("-") + 1));
-  return number <= shards ? number - 1 : null;
+function shardIndex(shard: ShardId, { shards }: RoomType): number | null {
+  const slot = slotOf(shard);
+  return slot <= shards ? slot - 1 : null;
 }

@@ -8,7 +8,7 @@
 import { backoffMs } from "../core/backoff.ts";
 import type { DeliveryLog } from "../core/delivery-log.ts";
 import type { Clock, Dialer, Entropy, Socket } from "../core/ports.ts";
-import { closeCodes } from "../protocol/close-codes.ts";
+import { closeCodes, type CloseCode } from "../protocol/close-codes.ts";
 import {
   encodeFrame,
   FrameAssembler,
@@ -22,6 +22,7 @@ import {
 import type { ShardId } from "../protocol/names.ts";
 import type { VolatileMessage } from "./batch-builder.ts";
 import { SendWindow } from "./send-window.ts";
+import { Suspicion } from "./suspicion.ts";
 import { WaitingVolatile } from "./waiting-volatile.ts";
 
 /** A link that has carried nothing for so long is closed. */
@@ -52,8 +53,10 @@ export type DeliveryOwner = {
   readonly onAcknowledged: (before: number, acked: number) => void;
   /** Clients of the shard publish; the results go back on the link that the writes came on. */
   readonly onPublish: (writes: readonly UpstreamWrite[]) => Promise<UpstreamResult[]>;
-  /** The shard has no clients. */
-  readonly onNoClients: (delivery: Delivery) => void;
+  /** The shard wants nothing more: it has no clients, or another serves its slot. */
+  readonly onOver: (delivery: Delivery) => void;
+  /** The shard failed repeatedly: a reason to look after it. */
+  readonly onSuspect: (shard: ShardId) => void;
   /** Ask for `wake()` at this time or earlier. */
   readonly wakeAt: (at: number) => void;
   /** Something is owed: wake even after a crash. */
@@ -72,6 +75,7 @@ export class Delivery {
   #lastUsedAt = 0;
   #failures = 0;
   #failingSince: number | null = null;
+  readonly #suspicion = new Suspicion();
   /** The room has begun anew, and the shard is yet to say that it knows. */
   #owesReset = false;
   readonly #waitingVolatile = new WaitingVolatile();
@@ -175,10 +179,11 @@ export class Delivery {
     return Math.max(this.#lastHeardAt, waitingSince) + answerTimeoutMs;
   }
 
-  /** The shard is no subscriber any more. */
-  end(): void {
+  /** The shard is no subscriber any more; with a code, because it is over. */
+  end(code?: CloseCode): void {
     if (this.#phase.name === "open" || this.#phase.name === "greeting") {
-      hangUp(this.#phase.socket);
+      if (code === undefined) hangUp(this.#phase.socket);
+      else this.#phase.socket.close(code, "the shard is over");
     }
     this.#phase = { name: "idle" };
   }
@@ -235,7 +240,9 @@ export class Delivery {
         return;
       }
       if (!result.ok) {
-        this.#fail();
+        // It lives, and more questions would harm it.
+        if (result.code === "overloaded") this.#suspicion.ended();
+        this.#fail(result.code !== "overloaded");
         return;
       }
       link = result.value;
@@ -360,9 +367,10 @@ export class Delivery {
 
   #handleClose(code: number): void {
     // A shard that has subscribed since the dial has clients, whatever it said of the time before.
-    if (code === closeCodes.noClients && this.#dialedSubscription === this.subscription) {
+    const hasNone = code === closeCodes.noClients && this.#dialedSubscription === this.subscription;
+    if (hasNone || code === closeCodes.fenced) {
       this.#phase = { name: "idle" };
-      this.#owner.onNoClients(this);
+      this.#owner.onOver(this);
       return;
     }
     this.#fail();
@@ -382,9 +390,10 @@ export class Delivery {
   #succeed(): void {
     this.#failures = 0;
     this.#failingSince = null;
+    this.#suspicion.ended();
   }
 
-  #fail(): void {
+  #fail(isSuspect = true): void {
     const now = this.#owner.clock.now();
     this.#failures += 1;
     // A shard that is owed nothing holds nothing: its time begins with what it fails to take.
@@ -393,6 +402,7 @@ export class Delivery {
     const until = now + backoffMs(this.#failures, this.#owner.entropy.random(), retryBounds);
     this.#enter({ name: "waiting", until }, until);
     if (this.#hasWork) this.#owner.wakeDurably();
+    if (isSuspect && this.#suspicion.failed(now)) this.#owner.onSuspect(this.shard);
   }
 }
 

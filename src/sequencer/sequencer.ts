@@ -8,14 +8,15 @@ import { DeliveryLog } from "../core/delivery-log.ts";
 import { fingerprint, IdempotencyWindow } from "../core/idempotency.ts";
 import type { Dialer, ObjectPorts } from "../core/ports.ts";
 import type { RoomType } from "../core/rooms.ts";
-import type {
-  AnyReply,
-  DeliveryCount,
-  LogRange,
-  Published,
-  PublishRequest,
-  RequestTo,
-  SequencerStatus,
+import {
+  fencedFailure,
+  type AnyReply,
+  type DeliveryCount,
+  type LogRange,
+  type Published,
+  type PublishRequest,
+  type RequestTo,
+  type SequencerStatus,
 } from "../protocol/calls.ts";
 import {
   sliceFrame,
@@ -61,6 +62,9 @@ export type SequencerPorts = ObjectPorts & {
 
 type Reply = Result<AnyReply<"sequencer">>;
 
+/** What a room that was disposed is asked without beginning anew. */
+const callsAfterEnd: ReadonlySet<string> = new Set(["unsubscribe", "wake", "fence"]);
+
 export class Sequencer {
   readonly #ports: SequencerPorts;
   readonly #journal: Journal;
@@ -95,11 +99,15 @@ export class Sequencer {
       clock: ports.clock,
       entropy: ports.entropy,
       dialer: ports.dialer,
+      calls: ports.calls,
       journal,
       log: this.#log,
       epoch: () => this.#epoch,
       onAcknowledged: (before, acked) => this.#handleAcknowledged(before, acked),
       onPublish: (writes) => this.#publishUpstream(writes),
+      onSuspect: (shard) => {
+        void ports.calls.call({ role: "registry", id: ports.registry }, { type: "suspect", shard });
+      },
       count: (what) => this.#counters.increment(what),
       onGone: () => {
         this.#waiters.check();
@@ -121,13 +129,14 @@ export class Sequencer {
 
   async handle(request: RequestTo<"sequencer">): Promise<Reply> {
     if (request.type === "dispose") return success(this.#dispose());
-    if (request.type !== "unsubscribe" && request.type !== "wake") this.#isDisposed = false;
+    if (this.#isFromFormer(request)) return fencedFailure();
+    if (!callsAfterEnd.has(request.type)) this.#isDisposed = false;
     if (!this.#isDisposed) this.#storeEpoch();
     switch (request.type) {
       case "publish":
         return this.#publish(request);
       case "subscribe":
-        return success(this.#subscribers.subscribe(request.shard, request.position));
+        return this.#subscribers.subscribe(request.shard, request.position);
       case "unsubscribe":
         this.#subscribers.unsubscribe(request.shard, request.subscription);
         return success(null);
@@ -136,17 +145,24 @@ export class Sequencer {
       case "read":
         return success(this.#read(request.position, request.limit));
       case "fence":
-        return failure("not-found", "nothing is fenced yet");
+        this.#subscribers.fence(request.shard);
+        return success(null);
       case "wake":
         return success(null);
     }
+  }
+
+  /** Whether a shard asks whose slot was given to a later generation. */
+  #isFromFormer(request: RequestTo<"sequencer">): boolean {
+    if (request.type !== "publish" && request.type !== "subscribe") return false;
+    return request.shard !== undefined && this.#subscribers.isFenced(request.shard);
   }
 
   /** Time has passed. */
   wake(): void {
     const now = this.#ports.clock.now();
     this.#wakeAt = null;
-    for (const delivery of this.#subscribers) delivery.wake(now);
+    this.#subscribers.wake(now);
     this.#waiters.expire(now);
     this.#commitNext();
     this.#subscribers.settle();
@@ -160,7 +176,7 @@ export class Sequencer {
     this.#epoch = contents.epoch ?? newEpoch(this.#ports, "");
     this.#log.restore(contents.batches, contents.head);
     for (const use of contents.keys) this.#keys.add(use);
-    this.#subscribers.restore(contents.subscribers, contents.settled);
+    this.#subscribers.restore(contents);
   }
 
   /**
@@ -356,12 +372,9 @@ export class Sequencer {
   }
 
   #armWake(): void {
-    for (const delivery of this.#subscribers) {
-      const at = delivery.nextDeadline();
+    for (const at of [this.#subscribers.nextDeadline(), this.#waiters.nextDeadline()]) {
       if (at !== null) this.#wakeNoLaterThan(at);
     }
-    const waiting = this.#waiters.nextDeadline();
-    if (waiting !== null) this.#wakeNoLaterThan(waiting);
   }
 
   #wakeDurably(): void {

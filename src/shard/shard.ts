@@ -10,7 +10,7 @@ import * as v from "valibot";
 import { Counters } from "../core/counters.ts";
 import type { ObjectPorts, Socket } from "../core/ports.ts";
 import type { RoomType } from "../core/rooms.ts";
-import type { AnyReply, RequestTo, SeatClaim, Subscribed } from "../protocol/calls.ts";
+import type { AnyReply, LoadReply, RequestTo, SeatClaim, Subscribed } from "../protocol/calls.ts";
 import type { ClientRequest } from "../protocol/client-request.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
 import { positionSchema, type Position } from "../protocol/link.ts";
@@ -26,6 +26,7 @@ import { Intake, type IncomingLink } from "./intake.ts";
 import { LoadReporter } from "./load-reporter.ts";
 import type { ProtocolClient } from "./protocol-client.ts";
 import { Renewal } from "./renewal.ts";
+import { Service, type NotServing } from "./service.ts";
 import { Subscription } from "./subscription.ts";
 import { Upstream } from "./upstream.ts";
 
@@ -58,6 +59,7 @@ export class Shard {
   readonly #subscription: Subscription;
   readonly #renewal: Renewal;
   readonly #reporter: LoadReporter;
+  readonly #service: Service;
   readonly #counters = new Counters();
   /** Links that opened before the answer to `subscribe` came. */
   readonly #earlyLinks = new Set<IncomingLink>();
@@ -68,7 +70,13 @@ export class Shard {
     const { clock, entropy, calls } = ports;
     const count = (what: string): void => this.#counters.increment(what);
     const firstId = Math.floor(entropy.random() * 2 ** 40);
-    this.#upstream = new Upstream(id, calls, (frame) => this.#intake.send(frame), firstId);
+    this.#upstream = new Upstream(
+      id,
+      calls,
+      (frame) => this.#intake.send(frame),
+      firstId,
+      () => this.#fence(),
+    );
     this.#clients = new Clients({
       ...ports,
       shard: id,
@@ -92,8 +100,11 @@ export class Shard {
         ports.onHookError(error);
       },
     });
-    this.#subscription = new Subscription(id, calls, (subscribed) =>
-      this.#handleSubscribed(subscribed),
+    this.#subscription = new Subscription(
+      id,
+      calls,
+      (subscribed) => this.#handleSubscribed(subscribed),
+      () => this.#fence(),
     );
     this.#history = new History(id, ports, this.#clients.audience, this.#fanOut);
     this.#intake = this.#createIntake();
@@ -105,6 +116,12 @@ export class Shard {
       renew: () => this.#subscription.renew(this.#fanOut.position),
       armWake: () => this.#armWake(),
     });
+    this.#service = new Service({
+      ...ports,
+      connections: () => this.connections,
+      sockets: () => this.#clients.audience.sockets(),
+      move: (socket) => this.#clients.move(socket),
+    });
     this.#reporter = new LoadReporter({
       shard: id,
       registry: ports.registry,
@@ -112,7 +129,8 @@ export class Shard {
       clock,
       entropy,
       calls,
-      load: () => this.#clients.load,
+      load: () => this.#load,
+      onFenced: () => this.#fence(),
       counters: this.#counters,
       wakeAt: () => this.#armWake(),
     });
@@ -136,16 +154,22 @@ export class Shard {
   }
 
   handle(request: RequestTo<"shard">): Result<AnyReply<"shard">> {
+    const { refusal, isOver } = this.#service;
     switch (request.type) {
       case "load":
-        return success(this.#clients.load);
+        return success(this.#load);
       case "drain":
-        return failure("not-found", "nothing is drained yet");
+        if (isOver && refusal !== null) return refusal;
+        this.#drain(request.limitMs);
+        return success(this.#load);
+      case "fenced":
+        this.#fence();
+        return success(null);
       case "dispose":
         this.#dispose();
         return success(null);
       default:
-        return this.#clients.handle(request);
+        return refusal ?? this.#clients.handle(request);
     }
   }
 
@@ -157,13 +181,16 @@ export class Shard {
     connection: string,
     request: ClientRequest = plainRequest,
     claim: SeatClaim | null = null,
-  ): Promise<Result<Entry, Refused | "unavailable">> {
+  ): Promise<Result<Entry, Refused | NotServing | "unavailable">> {
+    if (this.#service.refusal !== null) return this.#service.refusal;
     const entered = this.#clients.enter(connection, request, claim);
     if (!entered.ok) return entered;
     const subscribed = await this.#subscription.ensure();
-    if (subscribed.ok && (await this.#reach(request.resume))) return entered;
+    const isReached = subscribed.ok && (await this.#reach(request.resume));
+    const { refusal } = this.#service;
+    if (isReached && refusal === null) return entered;
     this.release(entered.value);
-    return failure("unavailable", "the room's sequencer cannot be reached");
+    return refusal ?? failure("unavailable", "the room's sequencer cannot be reached");
   }
 
   /** Gives an admitted place back; a ticket that was used for it is good again. */
@@ -174,7 +201,7 @@ export class Shard {
 
   /**
    * The admitted socket is open: from here on it misses nothing. False when it was closed instead, as
-   * the room was disposed since it was admitted.
+   * the room was disposed since it was admitted, or the shard serves no more.
    */
   welcome(
     socket: Socket,
@@ -182,6 +209,11 @@ export class Shard {
     request: ClientRequest = plainRequest,
     entry: Entry = noSeat,
   ): boolean {
+    if (this.#service.refusal !== null) {
+      this.release(entry);
+      socket.close(closeCodes.moved, this.#service.refusal.detail);
+      return false;
+    }
     const { position } = this.#fanOut;
     const isHeld = request.resume !== null && this.#canReplay(request.resume);
     const client = { socket, connection, request };
@@ -219,6 +251,10 @@ export class Shard {
   }
 
   handleLinkOpen(socket: IncomingLink): void {
+    if (this.#service.isOver) {
+      socket.close(closeCodes.fenced, "the shard is over");
+      return;
+    }
     if (this.#clients.isEmpty && this.#subscription.isNone) {
       socket.close(closeCodes.noClients, "no clients");
       return;
@@ -233,17 +269,19 @@ export class Shard {
   }
 
   handleLinkMessage(socket: IncomingLink, message: string): void | Promise<void> {
+    if (this.#service.isOver) return;
     this.#reporter.used();
     return this.#intake.receive(socket, message);
   }
 
   handleLinkClose(socket: IncomingLink): void {
-    if (this.#earlyLinks.delete(socket)) return;
+    if (this.#earlyLinks.delete(socket) || this.#service.isOver) return;
     this.#intake.close(socket, this.connections > 0);
   }
 
   /** Time has passed. */
   wake(): void {
+    if (this.#service.isOver) return;
     const now = this.#ports.clock.now();
     this.#reporter.wake(now);
     if (this.#lingerUntil !== null && this.#lingerUntil <= now) {
@@ -251,6 +289,7 @@ export class Shard {
       if (this.#clients.isEmpty) this.#subscription.end();
     }
     this.#renewal.wake(now);
+    this.#service.wake(now);
     this.#clients.expire(now);
     this.#history.expire(now);
     this.#intake.recheck();
@@ -282,6 +321,8 @@ export class Shard {
 
   async #restore(clients: Iterable<ClientSocket>, links: Iterable<IncomingLink>): Promise<void> {
     const survivors = [...clients];
+    await this.#service.restore();
+    if (this.#service.isOver) return this.#restoreOver(survivors, links);
     const all = await this.#clients.restoreSeats(survivors);
     const rows = await this.#ports.storage.list("shard");
     const row = v.safeParse(rowSchema, rows.get("shard"));
@@ -301,6 +342,19 @@ export class Shard {
     // Some may have to come again, perhaps all.
     if (this.connections < survivors.length) this.#reporter.changed();
     this.#lingerIfEmpty();
+  }
+
+  /** A later generation has the slot: whoever is still here has to come again. */
+  async #restoreOver(
+    survivors: readonly ClientSocket[],
+    links: Iterable<IncomingLink>,
+  ): Promise<void> {
+    this.#reporter.end();
+    for (const { socket } of survivors) socket.close(closeCodes.moved, "connect again");
+    for (const link of links) link.close(closeCodes.fenced, "the shard is over");
+    await this.#clients.restoreSeats([]);
+    await this.#clients.restore([], 0);
+    this.#clients.dispose(closeCodes.moved, "connect again");
   }
 
   /** The last client left while the object slept, or it crashed with all of them. */
@@ -324,6 +378,32 @@ export class Shard {
     return reached;
   }
 
+  get #load(): LoadReply {
+    const { status } = this.#service;
+    return { ...(status === "online" ? {} : { status }), ...this.#clients.load };
+  }
+
+  /** Takes nobody from now on, and has those who are here come again, a few at a time. */
+  #drain(limitMs: number): void {
+    if (!this.#service.drain(limitMs)) return;
+    this.#clients.vacate();
+    this.#reporter.changed();
+    this.#armWake();
+  }
+
+  /** A later generation has the slot: this object is over, and says nothing more to anybody. */
+  #fence(): void {
+    if (!this.#service.fence()) return;
+    this.#ports.storage.delete(["shard"]);
+    this.#reporter.end();
+    this.#upstream.end();
+    this.#intake.end();
+    for (const link of this.#earlyLinks) link.close(closeCodes.fenced, "the shard is over");
+    this.#earlyLinks.clear();
+    this.#clients.dispose(closeCodes.moved, "the shard is over; connect again");
+    this.#armWake();
+  }
+
   #handleSubscribed({ epoch, seq }: Subscribed): void {
     // Clients that were here before must get what they lack; without any, the shard starts here.
     if (this.connections === 0) this.#fanOut.advance({ epoch, seq });
@@ -332,7 +412,8 @@ export class Shard {
 
   /** Everybody leaves for good. Who is on the way in comes into the room's next life. */
   #dispose(): void {
-    this.#clients.dispose();
+    this.#clients.dispose(closeCodes.roomDisposed, "the room was disposed");
+    if (this.#service.isOver) return;
     if (!this.#clients.isEmpty) return;
     this.#lingerUntil = null;
     this.#ports.storage.delete(["shard"]);
@@ -340,6 +421,7 @@ export class Shard {
   }
 
   #store(): void {
+    if (this.#service.isOver) return;
     const subscription = this.#subscription.id;
     const { position } = this.#fanOut;
     if (subscription === null || position === null) return;
@@ -353,7 +435,9 @@ export class Shard {
   }
 
   #armWake(): void {
+    if (this.#service.isOver) return this.#ports.wakeups.soon(null);
     const times = [
+      this.#service.nextDeadline(),
       this.#reporter.nextDeadline(),
       this.#lingerUntil,
       this.#renewal.nextDeadline(),
