@@ -17,7 +17,9 @@ export type PlantedBug =
   /** A client that comes back is told that it missed nothing, and nothing is read for it. */
   | "resumed-unread"
   /** What clients changed since they came does not outlive the shard's memory. */
-  | "topics-forgotten";
+  | "topics-forgotten"
+  /** A shard of a former generation is not told that it is over. */
+  | "fence-unheard";
 
 export type WorldOptions = {
   readonly seed: number;

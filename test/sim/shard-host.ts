@@ -90,6 +90,10 @@ export class ShardHost implements Hosting<Shard> {
 
   handle(shard: Shard, request: unknown): Result<unknown> {
     const parsed = parseRequest("shard", request);
+    const { planted } = this.#options.world.options;
+    if (planted === "fence-unheard" && parsed.ok && parsed.value.type === "fenced") {
+      return { ok: true, value: null };
+    }
     return parsed.ok ? shard.handle(parsed.value) : parsed;
   }
 
@@ -186,7 +190,8 @@ export class ShardHost implements Hosting<Shard> {
     if (this.#options.world.options.host === "workers") return { code };
     const client = this.#newClient(visitor);
     this.clients.delete(client);
-    client.closeAtShard(code === "full" ? 4002 : 4003);
+    const isMoved = code === "draining" || code === "fenced";
+    client.closeAtShard(code === "full" ? 4002 : isMoved ? 4000 : 4003);
     return { client };
   }
 
