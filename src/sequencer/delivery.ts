@@ -5,7 +5,6 @@
  * The sequencer dials, so that the shard, which holds the clients' sockets, can hibernate; it hangs
  * up after some idle seconds, so that it can sleep itself.
  */
-import { backoffMs } from "../core/backoff.ts";
 import type { DeliveryLog } from "../core/delivery-log.ts";
 import type { Clock, Dialer, Entropy, Socket } from "../core/ports.ts";
 import { closeCodes, type CloseCode } from "../protocol/close-codes.ts";
@@ -21,17 +20,14 @@ import {
 } from "../protocol/link.ts";
 import type { ShardId } from "../protocol/names.ts";
 import type { VolatileMessage } from "./batch-builder.ts";
+import { Failures } from "./failures.ts";
 import { SendWindow } from "./send-window.ts";
-import { Suspicion } from "./suspicion.ts";
 import { WaitingVolatile } from "./waiting-volatile.ts";
 
 /** A link that has carried nothing for so long is closed. */
 const idleMs = 5_000;
 /** A dial, a hello or an acknowledgement that takes longer is given up. */
 const answerTimeoutMs = 10_000;
-const retryBounds = { baseMs: 100, maxMs: 30_000 };
-/** For so long the log waits for a shard that fails; then the shard may lose continuity. */
-const holdLogMs = 60_000;
 
 type Phase =
   | { readonly name: "idle" }
@@ -73,9 +69,7 @@ export class Delivery {
   #phase: Phase = { name: "idle" };
   #lastHeardAt = 0;
   #lastUsedAt = 0;
-  #failures = 0;
-  #failingSince: number | null = null;
-  readonly #suspicion = new Suspicion();
+  readonly #failures = new Failures();
   /** The room has begun anew, and the shard is yet to say that it knows. */
   #owesReset = false;
   readonly #waitingVolatile = new WaitingVolatile();
@@ -98,7 +92,7 @@ export class Delivery {
 
   /** Whether the log must keep what this shard has not acknowledged. */
   holdsLog(now: number): boolean {
-    return this.#failingSince === null || now - this.#failingSince < holdLogMs;
+    return this.#failures.holdLog(now);
   }
 
   /**
@@ -241,7 +235,7 @@ export class Delivery {
       }
       if (!result.ok) {
         // It lives, and more questions would harm it.
-        if (result.code === "overloaded") this.#suspicion.ended();
+        if (result.code === "overloaded") this.#failures.excuse();
         this.#fail(result.code !== "overloaded");
         return;
       }
@@ -388,21 +382,17 @@ export class Delivery {
   }
 
   #succeed(): void {
-    this.#failures = 0;
-    this.#failingSince = null;
-    this.#suspicion.ended();
+    this.#failures.end();
   }
 
   #fail(isSuspect = true): void {
-    const now = this.#owner.clock.now();
-    this.#failures += 1;
-    // A shard that is owed nothing holds nothing: its time begins with what it fails to take.
-    this.#failingSince = this.acked < this.#owner.log.head ? (this.#failingSince ?? now) : null;
+    const { clock, entropy, log } = this.#owner;
+    const now = clock.now();
+    const until = now + this.#failures.add(now, this.acked < log.head, entropy.random());
     this.#window.restart(this.acked);
-    const until = now + backoffMs(this.#failures, this.#owner.entropy.random(), retryBounds);
     this.#enter({ name: "waiting", until }, until);
     if (this.#hasWork) this.#owner.wakeDurably();
-    if (isSuspect && this.#suspicion.failed(now)) this.#owner.onSuspect(this.shard);
+    if (isSuspect && this.#failures.isSuspicious(now)) this.#owner.onSuspect(this.shard);
   }
 }
 

@@ -96,18 +96,12 @@ export class Sequencer {
     this.#log = new DeliveryLog(bounds);
     this.#waiters = new DeliveryWaiters((seq) => this.#subscribers.count(seq));
     this.#subscribers = new Subscribers({
-      clock: ports.clock,
-      entropy: ports.entropy,
-      dialer: ports.dialer,
-      calls: ports.calls,
+      ...ports,
       journal,
       log: this.#log,
       epoch: () => this.#epoch,
       onAcknowledged: (before, acked) => this.#handleAcknowledged(before, acked),
       onPublish: (writes) => this.#publishUpstream(writes),
-      onSuspect: (shard) => {
-        void ports.calls.call({ role: "registry", id: ports.registry }, { type: "suspect", shard });
-      },
       count: (what) => this.#counters.increment(what),
       onGone: () => {
         this.#waiters.check();
@@ -129,7 +123,8 @@ export class Sequencer {
 
   async handle(request: RequestTo<"sequencer">): Promise<Reply> {
     if (request.type === "dispose") return success(this.#dispose());
-    if (this.#isFromFormer(request)) return fencedFailure();
+    const isAsking = request.type !== "fence" && "shard" in request;
+    if (isAsking && this.#subscribers.isFenced(request.shard)) return fencedFailure();
     if (!callsAfterEnd.has(request.type)) this.#isDisposed = false;
     if (!this.#isDisposed) this.#storeEpoch();
     switch (request.type) {
@@ -150,12 +145,6 @@ export class Sequencer {
       case "wake":
         return success(null);
     }
-  }
-
-  /** Whether a shard asks whose slot was given to a later generation. */
-  #isFromFormer(request: RequestTo<"sequencer">): boolean {
-    if (request.type !== "publish" && request.type !== "subscribe") return false;
-    return request.shard !== undefined && this.#subscribers.isFenced(request.shard);
   }
 
   /** Time has passed. */

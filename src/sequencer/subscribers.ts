@@ -17,8 +17,10 @@ import { Farewells, type FarewellsOwner } from "./farewells.ts";
 import { Fences } from "./fences.ts";
 import type { Journal, JournalContents } from "./journal.ts";
 
-export type SubscribersOwner = Omit<DeliveryOwner, "onOver"> &
+export type SubscribersOwner = Omit<DeliveryOwner, "onOver" | "onSuspect"> &
   FarewellsOwner & {
+    /** The registry object that keeps this room. */
+    readonly registry: string;
     readonly journal: Journal;
     /** A shard is no subscriber any more: nobody need wait for it. */
     readonly onGone: () => void;
@@ -35,7 +37,11 @@ export class Subscribers {
 
   constructor(owner: SubscribersOwner) {
     this.#owner = owner;
-    this.#deliveryOwner = { ...owner, onOver: (delivery) => this.#drop(delivery) };
+    this.#deliveryOwner = {
+      ...owner,
+      onOver: (delivery) => this.#drop(delivery),
+      onSuspect: (shard) => this.#suspect(shard),
+    };
     this.#fences = new Fences(owner.journal);
     this.#farewells = new Farewells(owner);
   }
@@ -91,9 +97,9 @@ export class Subscribers {
     }
   }
 
-  /** Whether the shard's slot was given to a later generation. */
-  isFenced(shard: ShardId): boolean {
-    return this.#fences.shutsOut(shard);
+  /** Whether it is a shard whose slot was given to a later generation. */
+  isFenced(shard: ShardId | undefined): boolean {
+    return shard !== undefined && this.#fences.shutsOut(shard);
   }
 
   /** Time has passed. */
@@ -160,6 +166,11 @@ export class Subscribers {
     const delivery = new Delivery(shard, subscription, acked, this.#deliveryOwner);
     this.#deliveries.set(shard, delivery);
     return delivery;
+  }
+
+  #suspect(shard: ShardId): void {
+    const { calls, registry } = this.#owner;
+    void calls.call({ role: "registry", id: registry }, { type: "suspect", shard });
   }
 
   #writeSettled(seq: number): void {

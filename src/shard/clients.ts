@@ -158,6 +158,13 @@ export class Clients {
     this.#changed();
   }
 
+  /** Nothing is kept of those of a former life. */
+  async forget(): Promise<void> {
+    await this.restoreSeats([]);
+    await this.restore([], 0);
+    this.#seating.clear();
+  }
+
   /** Nobody comes to this shard any more: its seats are for those who are here. */
   vacate(): void {
     this.#seating.vacate(this.#now);

@@ -6,27 +6,27 @@
  * The order of one connect: `admit`, then the host accepts the socket and calls `welcome` in the
  * same turn, with the entry that it was given; or `release` when the socket came to nothing.
  */
-import * as v from "valibot";
 import { Counters } from "../core/counters.ts";
 import type { ObjectPorts, Socket } from "../core/ports.ts";
 import type { RoomType } from "../core/rooms.ts";
-import type { AnyReply, LoadReply, RequestTo, SeatClaim, Subscribed } from "../protocol/calls.ts";
-import type { ClientRequest } from "../protocol/client-request.ts";
+import type { AnyReply, LoadReply, RequestTo, Subscribed } from "../protocol/calls.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
-import { positionSchema, type Position } from "../protocol/link.ts";
 import type { ShardId } from "../protocol/names.ts";
 import { encodePayload, type MessageData } from "../protocol/payload.ts";
-import { failure, success, type Result } from "../protocol/result.ts";
-import { noSeat, type Entry, type Refused } from "./admission.ts";
-import { Clients, plainRequest, type ClientSocket } from "./clients.ts";
+import { success, type Result } from "../protocol/result.ts";
+import type { Entry } from "./admission.ts";
+import { Clients, type ClientSocket } from "./clients.ts";
 import type { AudienceBounds } from "./audience.ts";
+import { EarlyLinks } from "./early-links.ts";
+import { Entrance } from "./entrance.ts";
 import { FanOut, type BroadcastHook } from "./fan-out.ts";
 import { History } from "./history.ts";
 import { Intake, type IncomingLink } from "./intake.ts";
 import { LoadReporter } from "./load-reporter.ts";
 import type { ProtocolClient } from "./protocol-client.ts";
 import { Renewal } from "./renewal.ts";
-import { Service, type NotServing } from "./service.ts";
+import { revive } from "./revival.ts";
+import { Service } from "./service.ts";
 import { Subscription } from "./subscription.ts";
 import { Upstream } from "./upstream.ts";
 
@@ -46,9 +46,6 @@ export type ShardPorts = ObjectPorts & {
   readonly bounds?: AudienceBounds;
 };
 
-/** What outlives the object's memory, written when a subscription begins and when a link ends. */
-const rowSchema = v.object({ subscription: v.string(), position: positionSchema });
-
 export class Shard {
   readonly #ports: ShardPorts;
   readonly #fanOut: FanOut;
@@ -60,14 +57,14 @@ export class Shard {
   readonly #renewal: Renewal;
   readonly #reporter: LoadReporter;
   readonly #service: Service;
+  readonly #entrance: Entrance;
   readonly #counters = new Counters();
-  /** Links that opened before the answer to `subscribe` came. */
-  readonly #earlyLinks = new Set<IncomingLink>();
+  readonly #earlyLinks = new EarlyLinks();
   #lingerUntil: number | null = null;
 
   private constructor(id: ShardId, type: RoomType, ports: ShardPorts) {
     this.#ports = ports;
-    const { clock, entropy, calls } = ports;
+    const { entropy, calls } = ports;
     const count = (what: string): void => this.#counters.increment(what);
     const firstId = Math.floor(entropy.random() * 2 ** 40);
     this.#upstream = new Upstream(
@@ -92,14 +89,7 @@ export class Shard {
       },
       onLeft: () => this.#lingerIfEmpty(),
     });
-    this.#fanOut = new FanOut(this.#clients.audience, {
-      clock,
-      ...(ports.onBroadcast === undefined ? {} : { onBroadcast: ports.onBroadcast }),
-      onHookError: (error) => {
-        count("room_hook_errors");
-        ports.onHookError(error);
-      },
-    });
+    this.#fanOut = this.#createFanOut();
     this.#subscription = new Subscription(
       id,
       calls,
@@ -109,8 +99,7 @@ export class Shard {
     this.#history = new History(id, ports, this.#clients.audience, this.#fanOut);
     this.#intake = this.#createIntake();
     this.#renewal = new Renewal({
-      clock,
-      entropy,
+      ...ports,
       hasClients: () => this.connections > 0,
       isLinked: () => this.#intake.isOpen,
       renew: () => this.#subscription.renew(this.#fanOut.position),
@@ -123,17 +112,15 @@ export class Shard {
       move: (socket) => this.#clients.move(socket),
     });
     this.#reporter = new LoadReporter({
+      ...ports,
       shard: id,
-      registry: ports.registry,
       leaseIntervalMs: type.heartbeatIntervalMs,
-      clock,
-      entropy,
-      calls,
       load: () => this.#load,
       onFenced: () => this.#fence(),
       counters: this.#counters,
       wakeAt: () => this.#armWake(),
     });
+    this.#entrance = this.#createEntrance();
   }
 
   /** `clients` and `links` are the sockets that outlived the object's memory. */
@@ -177,50 +164,21 @@ export class Shard {
    * Takes one of the shard's places, subscribes before the first client is welcomed, and gathers what
    * a client that comes back lacks. `claim` is what the client's ticket says.
    */
-  async admit(
-    connection: string,
-    request: ClientRequest = plainRequest,
-    claim: SeatClaim | null = null,
-  ): Promise<Result<Entry, Refused | NotServing | "unavailable">> {
-    if (this.#service.refusal !== null) return this.#service.refusal;
-    const entered = this.#clients.enter(connection, request, claim);
-    if (!entered.ok) return entered;
-    const subscribed = await this.#subscription.ensure();
-    const isReached = subscribed.ok && (await this.#reach(request.resume));
-    const { refusal } = this.#service;
-    if (isReached && refusal === null) return entered;
-    this.release(entered.value);
-    return refusal ?? failure("unavailable", "the room's sequencer cannot be reached");
+  admit(...who: Parameters<Entrance["admit"]>): ReturnType<Entrance["admit"]> {
+    return this.#entrance.admit(...who);
   }
 
   /** Gives an admitted place back; a ticket that was used for it is good again. */
-  release(entry: Entry = noSeat): void {
-    this.#clients.release(entry);
-    this.#armWake();
+  release(entry?: Entry): void {
+    this.#entrance.release(entry);
   }
 
   /**
    * The admitted socket is open: from here on it misses nothing. False when it was closed instead, as
    * the room was disposed since it was admitted, or the shard serves no more.
    */
-  welcome(
-    socket: Socket,
-    connection = "",
-    request: ClientRequest = plainRequest,
-    entry: Entry = noSeat,
-  ): boolean {
-    if (this.#service.refusal !== null) {
-      this.release(entry);
-      socket.close(closeCodes.moved, this.#service.refusal.detail);
-      return false;
-    }
-    const { position } = this.#fanOut;
-    const isHeld = request.resume !== null && this.#canReplay(request.resume);
-    const client = { socket, connection, request };
-    if (!this.#clients.welcome(client, entry, { position, isHeld })) return false;
-    if (request.resume !== null) this.#history.welcomed(request.resume);
-    this.#lingerUntil = null;
-    return true;
+  welcome(...who: Parameters<Entrance["welcome"]>): boolean {
+    return this.#entrance.welcome(...who);
   }
 
   /** The client of protocol 1 that this socket belongs to; `undefined` for a plain one. */
@@ -251,10 +209,7 @@ export class Shard {
   }
 
   handleLinkOpen(socket: IncomingLink): void {
-    if (this.#service.isOver) {
-      socket.close(closeCodes.fenced, "the shard is over");
-      return;
-    }
+    if (this.#service.isOver) return socket.close(closeCodes.fenced, "the shard is over");
     if (this.#clients.isEmpty && this.#subscription.isNone) {
       socket.close(closeCodes.noClients, "no clients");
       return;
@@ -264,8 +219,7 @@ export class Shard {
     if (beginning === null) return this.#intake.open(socket);
     // Where former clients were means nothing to those on their way: the answer tells where the shard
     // begins, and a link that knew less would be sent what lies before it, or a reset.
-    this.#earlyLinks.add(socket);
-    void beginning.then(() => this.#openEarly(socket));
+    this.#earlyLinks.wait(socket, beginning, (link) => this.#openEarly(link));
   }
 
   handleLinkMessage(socket: IncomingLink, message: string): void | Promise<void> {
@@ -296,6 +250,31 @@ export class Shard {
     this.#armWake();
   }
 
+  #createEntrance(): Entrance {
+    return new Entrance({
+      service: this.#service,
+      clients: this.#clients,
+      subscription: this.#subscription,
+      history: this.#history,
+      fanOut: this.#fanOut,
+      canReplay: this.#ports.canReplay !== false,
+      onWelcomed: () => (this.#lingerUntil = null),
+      armWake: () => this.#armWake(),
+    });
+  }
+
+  #createFanOut(): FanOut {
+    const { clock, onBroadcast, onHookError } = this.#ports;
+    return new FanOut(this.#clients.audience, {
+      clock,
+      ...(onBroadcast === undefined ? {} : { onBroadcast }),
+      onHookError: (error) => {
+        this.#counters.increment("room_hook_errors");
+        onHookError(error);
+      },
+    });
+  }
+
   #createIntake(): Intake {
     return new Intake({
       clock: this.#ports.clock,
@@ -313,69 +292,25 @@ export class Shard {
     });
   }
 
-  #openEarly(socket: IncomingLink): void {
-    if (!this.#earlyLinks.delete(socket)) return;
-    if (this.#subscription.id === null) socket.close(closeCodes.noClients, "no clients");
-    else this.#intake.open(socket);
+  #openEarly(link: IncomingLink): void {
+    if (this.#subscription.id === null) link.close(closeCodes.noClients, "no clients");
+    else this.#intake.open(link);
   }
 
   async #restore(clients: Iterable<ClientSocket>, links: Iterable<IncomingLink>): Promise<void> {
-    const survivors = [...clients];
-    await this.#service.restore();
-    if (this.#service.isOver) return this.#restoreOver(survivors, links);
-    const all = await this.#clients.restoreSeats(survivors);
-    const rows = await this.#ports.storage.list("shard");
-    const row = v.safeParse(rowSchema, rows.get("shard"));
-    // Without clients nobody is owed anything: the past of this object does not matter.
-    if (all.length === 0) {
-      await this.#clients.restore([], 0);
-      for (const link of links) link.close(closeCodes.noClients, "no clients");
-      if (row.success) this.#endFormerLife(row.output.subscription);
-      return;
-    }
-    if (row.success) {
-      this.#subscription.restore(row.output.subscription);
-      this.#fanOut.advance(row.output.position);
-    }
-    for (const socket of links) this.#intake.restore(socket);
-    await this.#clients.restore(all, this.#fanOut.position?.seq ?? null);
-    // Some may have to come again, perhaps all.
-    if (this.connections < survivors.length) this.#reporter.changed();
-    this.#lingerIfEmpty();
-  }
-
-  /** A later generation has the slot: whoever is still here has to come again. */
-  async #restoreOver(
-    survivors: readonly ClientSocket[],
-    links: Iterable<IncomingLink>,
-  ): Promise<void> {
-    this.#reporter.end();
-    for (const { socket } of survivors) socket.close(closeCodes.moved, "connect again");
-    for (const link of links) link.close(closeCodes.fenced, "the shard is over");
-    await this.#clients.restoreSeats([]);
-    await this.#clients.restore([], 0);
-    this.#clients.dispose(closeCodes.moved, "connect again");
-  }
-
-  /** The last client left while the object slept, or it crashed with all of them. */
-  #endFormerLife(subscription: string): void {
-    this.#ports.storage.delete(["shard"]);
-    this.#subscription.endFormer(subscription);
-    this.#reporter.changed();
-  }
-
-  /** A room class that gets its messages as requests sends for itself, so nothing can be replayed. */
-  #canReplay(position: Position): boolean {
-    if (this.#ports.canReplay !== false) return this.#history.holds(position);
-    const here = this.#fanOut.position;
-    return here?.epoch === position.epoch && here.seq === position.seq;
-  }
-
-  async #reach(position: Position | null): Promise<boolean> {
-    if (position === null || this.#ports.canReplay === false) return true;
-    const reached = this.#history.reach(position);
+    const parts = {
+      storage: this.#ports.storage,
+      service: this.#service,
+      clients: this.#clients,
+      subscription: this.#subscription,
+      fanOut: this.#fanOut,
+      intake: this.#intake,
+      reporter: this.#reporter,
+    };
+    await revive(parts, clients, links);
+    // Without a subscription nobody is to be waited for.
+    if (!this.#subscription.isNone) this.#lingerIfEmpty();
     this.#armWake();
-    return reached;
   }
 
   get #load(): LoadReply {
@@ -398,8 +333,7 @@ export class Shard {
     this.#reporter.end();
     this.#upstream.end();
     this.#intake.end();
-    for (const link of this.#earlyLinks) link.close(closeCodes.fenced, "the shard is over");
-    this.#earlyLinks.clear();
+    this.#earlyLinks.end();
     this.#clients.dispose(closeCodes.moved, "the shard is over; connect again");
     this.#armWake();
   }

@@ -4,10 +4,15 @@
  * heard. Gates follow in their own time. Knows nothing of why.
  */
 import type { Caller } from "../../src/core/ports.ts";
-import { generationOf, shardId, slotOf, type ShardId } from "../../src/protocol/names.ts";
+import {
+  generationOf,
+  roomOfShard,
+  shardId,
+  slotOf,
+  type ShardId,
+} from "../../src/protocol/names.ts";
 import { Violation, type Environment, type Outlet } from "./environment.ts";
 import type { ShardHost } from "./shard-host.ts";
-import { room } from "./world.ts";
 
 /** Of one slot. */
 const maxGenerations = 4;
@@ -40,7 +45,7 @@ export class Generations {
     const generation = generationOf(newest);
     const { random, network } = this.#world;
     if (generation === 1 || network.isHealed || !random.chance(0.15)) return newest;
-    return shardId(room, slotOf(shard), 1 + random.below(generation));
+    return shardId(roomOfShard(shard), slotOf(shard), 1 + random.below(generation));
   }
 
   /** The slot gets another object, whatever became of the one that it has. */
@@ -83,7 +88,9 @@ export class Generations {
   }
 
   #newestOf(slot: number): ShardId {
-    return this.#newest.get(slot) ?? shardId(room, slot);
+    const newest = this.#newest.get(slot);
+    if (newest === undefined) throw new Error(`there is no slot ${slot}`);
+    return newest;
   }
 
   #begin(shard: ShardId): void {
@@ -95,6 +102,7 @@ export class Generations {
     const slot = slotOf(former);
     const generation = generationOf(former) + 1;
     if (this.#newestOf(slot) !== former || generation > maxGenerations) return;
+    const room = roomOfShard(former);
     const next = shardId(room, slot, generation);
     this.#begin(next);
     const { timeline, random } = this.#world;
