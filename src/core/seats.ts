@@ -188,6 +188,19 @@ export class Seats {
     this.#changed.add(own.id);
   }
 
+  /** Its player has to go: nothing is kept. */
+  free(seat: Seat, now: number): void {
+    const own = this.#own(seat);
+    if (own !== undefined) this.#free(own, now);
+  }
+
+  /** Frees the seats that nobody sits in. */
+  vacate(now: number): void {
+    for (const seat of this.#seats.values()) {
+      if (seat.phase.name !== "taken") this.#free(seat, now);
+    }
+  }
+
   /** A held seat stays so at least until then, for a connection that was told to come. */
   prolong(seat: Seat, until: number): void {
     const own = this.#own(seat);

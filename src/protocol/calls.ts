@@ -8,7 +8,7 @@ import { isShardId, type ShardId } from "./names.ts";
 import { positionSchema, type Position } from "./link.ts";
 import { payloadSchema } from "./payload.ts";
 import { registryRequestSchema, type RegistryReplies } from "./registry-calls.ts";
-import { failure, success, type Result } from "./result.ts";
+import { failure, success, type Failure, type Result } from "./result.ts";
 import type { SnapshotInfo } from "./snapshot.ts";
 
 const shardSchema = v.custom<ShardId>((value) => typeof value === "string" && isShardId(value));
@@ -32,6 +32,8 @@ const publishSchema = v.strictObject({
   key: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(maxIdempotencyKeyLength))),
   /** The series of keys of a client that publishes over its socket: only its last are remembered. */
   series: v.optional(v.string()),
+  /** The shard whose client publishes, where one does. */
+  shard: v.optional(shardSchema),
   /** Answer only when every shard has the message, or the time for that is over. */
   waitDelivered: v.boolean(),
 });
@@ -106,6 +108,8 @@ const requestSchemas = {
      * that drains already goes on. Clients come back elsewhere.
      */
     v.strictObject({ type: v.literal("drain"), limitMs: countSchema }),
+    /** A later generation serves the slot: this object is over. */
+    v.strictObject({ type: v.literal("fenced") }),
     /** The room is disposed: clients are closed for good, and nothing is kept. */
     v.strictObject({ type: v.literal("dispose") }),
     /** Stores the state as it is now. */
@@ -202,6 +206,7 @@ type Replies = {
     reserve: { readonly expiresAt: number };
     limit: null;
     drain: LoadReply;
+    fenced: null;
     dispose: null;
     takeSnapshot: SnapshotInfo;
     restoreSnapshot: Position;
@@ -216,6 +221,11 @@ export type ReplyTo<R extends Role, Request extends RequestTo<R>> = Replies[R][R
   TypeOf<R>];
 
 export type AnyReply<R extends Role> = Replies[R][keyof Replies[R]];
+
+/** The answer to a shard of a former generation. */
+export function fencedFailure(): Failure<"fenced"> {
+  return failure("fenced", "a later generation of the shard serves its slot");
+}
 
 /** A claim as the gate writes it into a header. */
 export function parseSeatClaim(text: string): Result<SeatClaim, "malformed-call"> {

@@ -26,6 +26,8 @@ export const closeCodes = {
   unresponsive: 4012,
   /** Link only: a batch does not follow on what the shard has. */
   outOfOrder: 4013,
+  /** Link only: a later generation serves the slot of this shard. */
+  fenced: 4014,
   /** The peer sent a frame that is not of the protocol. */
   malformedFrame: 4500,
   /** The room was disposed. */

@@ -3,11 +3,13 @@ import { expect, test } from "vitest";
 import {
   isConnectionId,
   isRoomId,
+  generationOf,
   isShardId,
   parseRoomId,
   roomOfShard,
   roomType,
   shardId,
+  slotOf,
   type RoomId,
 } from "./names.ts";
 
@@ -81,6 +83,35 @@ test("NM3 no two shards of any rooms share a name", () => {
       expect(shardId(room, number)).not.toBe(shardId(other, otherNumber));
     }),
   );
+});
+
+test("GD1 every generation of a slot has a name of its own, which tells room, slot and generation", () => {
+  expect(shardId("game:k3x9" as RoomId, 3)).toBe("game:k3x9-3");
+  expect(shardId("game:k3x9" as RoomId, 3, 2)).toBe("game:k3x9-3~2");
+  const numbers = fc.integer({ min: 1, max: 999_999 });
+  fc.assert(
+    fc.property(roomIds, numbers, numbers, (room, slot, generation) => {
+      const shard = shardId(room, slot, generation);
+      expect(isShardId(shard)).toBe(true);
+      expect([roomOfShard(shard), slotOf(shard), generationOf(shard)]).toEqual([
+        room,
+        slot,
+        generation,
+      ]);
+    }),
+  );
+});
+
+test.each([
+  "lobby-1~1",
+  "lobby-1~0",
+  "lobby-1~02",
+  "lobby-1~",
+  "lobby-1~x",
+  "lobby~2",
+  "lobby-1~2~3",
+])("GD1 %j names no generation", (text) => {
+  expect(isShardId(text)).toBe(false);
 });
 
 test.each(["lobby", "lobby-", "lobby-0", "lobby-01", "-1", "lobby-1.5", "lobby-x", "lobby-1\n"])(

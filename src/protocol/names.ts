@@ -15,7 +15,7 @@ export type ShardId = Branded<"ShardId">;
 
 export const defaultRoomType = "default";
 const roomIdPattern = /^[A-Za-z0-9._~:-]{1,128}$/;
-const shardIdPattern = /^[A-Za-z0-9._~:-]{1,128}-([1-9][0-9]{0,5})(?:~([1-9][0-9]{0,8}))?$/;
+const shardIdPattern = /^[A-Za-z0-9._~:-]{1,128}-([1-9][0-9]{0,5})(?:~([2-9]|[1-9][0-9]{1,8}))?$/;
 /** Connection ids become tags of the socket; tags that begin with `~` are the library's own. */
 const connectionIdPattern = /^[\x21-\x7d]{1,128}$/;
 

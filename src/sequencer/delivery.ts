@@ -5,10 +5,9 @@
  * The sequencer dials, so that the shard, which holds the clients' sockets, can hibernate; it hangs
  * up after some idle seconds, so that it can sleep itself.
  */
-import { backoffMs } from "../core/backoff.ts";
 import type { DeliveryLog } from "../core/delivery-log.ts";
 import type { Clock, Dialer, Entropy, Socket } from "../core/ports.ts";
-import { closeCodes } from "../protocol/close-codes.ts";
+import { closeCodes, type CloseCode } from "../protocol/close-codes.ts";
 import {
   encodeFrame,
   FrameAssembler,
@@ -21,6 +20,7 @@ import {
 } from "../protocol/link.ts";
 import type { ShardId } from "../protocol/names.ts";
 import type { VolatileMessage } from "./batch-builder.ts";
+import { Failures } from "./failures.ts";
 import { SendWindow } from "./send-window.ts";
 import { WaitingVolatile } from "./waiting-volatile.ts";
 
@@ -28,9 +28,6 @@ import { WaitingVolatile } from "./waiting-volatile.ts";
 const idleMs = 5_000;
 /** A dial, a hello or an acknowledgement that takes longer is given up. */
 const answerTimeoutMs = 10_000;
-const retryBounds = { baseMs: 100, maxMs: 30_000 };
-/** For so long the log waits for a shard that fails; then the shard may lose continuity. */
-const holdLogMs = 60_000;
 
 type Phase =
   | { readonly name: "idle" }
@@ -52,8 +49,10 @@ export type DeliveryOwner = {
   readonly onAcknowledged: (before: number, acked: number) => void;
   /** Clients of the shard publish; the results go back on the link that the writes came on. */
   readonly onPublish: (writes: readonly UpstreamWrite[]) => Promise<UpstreamResult[]>;
-  /** The shard has no clients. */
-  readonly onNoClients: (delivery: Delivery) => void;
+  /** The shard wants nothing more: it has no clients, or another serves its slot. */
+  readonly onOver: (delivery: Delivery) => void;
+  /** The shard failed repeatedly: a reason to look after it. */
+  readonly onSuspect: (shard: ShardId) => void;
   /** Ask for `wake()` at this time or earlier. */
   readonly wakeAt: (at: number) => void;
   /** Something is owed: wake even after a crash. */
@@ -70,8 +69,7 @@ export class Delivery {
   #phase: Phase = { name: "idle" };
   #lastHeardAt = 0;
   #lastUsedAt = 0;
-  #failures = 0;
-  #failingSince: number | null = null;
+  readonly #failures = new Failures();
   /** The room has begun anew, and the shard is yet to say that it knows. */
   #owesReset = false;
   readonly #waitingVolatile = new WaitingVolatile();
@@ -94,7 +92,7 @@ export class Delivery {
 
   /** Whether the log must keep what this shard has not acknowledged. */
   holdsLog(now: number): boolean {
-    return this.#failingSince === null || now - this.#failingSince < holdLogMs;
+    return this.#failures.holdLog(now);
   }
 
   /**
@@ -175,10 +173,11 @@ export class Delivery {
     return Math.max(this.#lastHeardAt, waitingSince) + answerTimeoutMs;
   }
 
-  /** The shard is no subscriber any more. */
-  end(): void {
+  /** The shard is no subscriber any more; with a code, because it is over. */
+  end(code?: CloseCode): void {
     if (this.#phase.name === "open" || this.#phase.name === "greeting") {
-      hangUp(this.#phase.socket);
+      if (code === undefined) hangUp(this.#phase.socket);
+      else this.#phase.socket.close(code, "the shard is over");
     }
     this.#phase = { name: "idle" };
   }
@@ -235,7 +234,9 @@ export class Delivery {
         return;
       }
       if (!result.ok) {
-        this.#fail();
+        // It lives, and more questions would harm it.
+        if (result.code === "overloaded") this.#failures.excuse();
+        this.#fail(result.code !== "overloaded");
         return;
       }
       link = result.value;
@@ -360,9 +361,10 @@ export class Delivery {
 
   #handleClose(code: number): void {
     // A shard that has subscribed since the dial has clients, whatever it said of the time before.
-    if (code === closeCodes.noClients && this.#dialedSubscription === this.subscription) {
+    const hasNone = code === closeCodes.noClients && this.#dialedSubscription === this.subscription;
+    if (hasNone || code === closeCodes.fenced) {
       this.#phase = { name: "idle" };
-      this.#owner.onNoClients(this);
+      this.#owner.onOver(this);
       return;
     }
     this.#fail();
@@ -380,19 +382,17 @@ export class Delivery {
   }
 
   #succeed(): void {
-    this.#failures = 0;
-    this.#failingSince = null;
+    this.#failures.end();
   }
 
-  #fail(): void {
-    const now = this.#owner.clock.now();
-    this.#failures += 1;
-    // A shard that is owed nothing holds nothing: its time begins with what it fails to take.
-    this.#failingSince = this.acked < this.#owner.log.head ? (this.#failingSince ?? now) : null;
+  #fail(isSuspect = true): void {
+    const { clock, entropy, log } = this.#owner;
+    const now = clock.now();
+    const until = now + this.#failures.add(now, this.acked < log.head, entropy.random());
     this.#window.restart(this.acked);
-    const until = now + backoffMs(this.#failures, this.#owner.entropy.random(), retryBounds);
     this.#enter({ name: "waiting", until }, until);
     if (this.#hasWork) this.#owner.wakeDurably();
+    if (isSuspect && this.#failures.isSuspicious(now)) this.#owner.onSuspect(this.shard);
   }
 }
 

@@ -75,6 +75,8 @@ test("DL6 a room that never was has nothing", async () => {
     batches: [],
     keys: [],
     subscribers: new Map(),
+    fences: new Map(),
+    over: [],
   });
 });
 

@@ -8,6 +8,8 @@
  *   keys/NUMBER     idempotency keys that outlived the batches they came with
  *   sub/SHARD       a subscriber
  *   snapshotted     messages after this are not in the newest snapshot
+ *   fence/SLOT      the lowest generation that is taken of a slot
+ *   over/SHARD      a shard of a former generation that is to be told so
  *   settled         messages up to here were acknowledged by every shard when the links were closed
  */
 import * as v from "valibot";
@@ -35,6 +37,10 @@ export type JournalContents = {
   /** In the order of use. */
   readonly keys: readonly KeyUse[];
   readonly subscribers: ReadonlyMap<ShardId, SubscriberRow>;
+  /** By slot. */
+  readonly fences: ReadonlyMap<number, number>;
+  /** Shards of former generations that have not been told. */
+  readonly over: readonly ShardId[];
 };
 
 /** Batches whose keys outlive them are gathered into one row when there are this many. */
@@ -104,6 +110,8 @@ export class Journal {
       batches,
       keys: keys.toSorted((one, other) => one.seq - other.seq),
       subscribers: readSubscribers(rows),
+      fences: readFences(rows),
+      over: readOver(rows),
     };
   }
 
@@ -127,7 +135,19 @@ export class Journal {
     this.#storage.delete([`sub/${shard}`]);
   }
 
-  /** Deletes every row but those of subscribers; `live` are the batches that the log holds. */
+  writeFence(slot: number, generation: number): void {
+    this.#storage.put({ [`fence/${slot}`]: generation });
+  }
+
+  writeOver(shard: ShardId): void {
+    this.#storage.put({ [`over/${shard}`]: true });
+  }
+
+  deleteOver(shard: ShardId): void {
+    this.#storage.delete([`over/${shard}`]);
+  }
+
+  /** Deletes every row but those of subscribers and generations; `live` are the batches that the log holds. */
   clear(live: readonly JournaledBatch[]): void {
     const slots = Array.from({ length: this.#nextSlot }, (_, slot) => `log/${slot}`);
     const parts = [...live, ...this.#retired].flatMap(partRows);
@@ -267,6 +287,20 @@ function readSubscribers(rows: ReadonlyMap<string, unknown>): Map<ShardId, Subsc
     if (isShardId(shard)) subscribers.set(shard, v.parse(subscriberSchema, value));
   }
   return subscribers;
+}
+
+function readFences(rows: ReadonlyMap<string, unknown>): Map<number, number> {
+  const fences = new Map<number, number>();
+  for (const [name, value] of rows) {
+    if (!name.startsWith("fence/")) continue;
+    fences.set(Number(name.slice("fence/".length)), v.parse(v.number(), value));
+  }
+  return fences;
+}
+
+function readOver(rows: ReadonlyMap<string, unknown>): ShardId[] {
+  const names = [...rows.keys()].filter((name) => name.startsWith("over/"));
+  return names.map((name) => name.slice("over/".length)).filter(isShardId);
 }
 
 function sliceText(text: string, units: number): string[] {

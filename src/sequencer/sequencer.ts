@@ -8,13 +8,14 @@ import { DeliveryLog } from "../core/delivery-log.ts";
 import { fingerprint, IdempotencyWindow } from "../core/idempotency.ts";
 import type { Dialer, ObjectPorts } from "../core/ports.ts";
 import type { RoomType } from "../core/rooms.ts";
-import type {
-  AnyReply,
-  DeliveryCount,
-  Published,
-  PublishRequest,
-  RequestTo,
-  SequencerStatus,
+import {
+  fencedFailure,
+  type AnyReply,
+  type DeliveryCount,
+  type Published,
+  type PublishRequest,
+  type RequestTo,
+  type SequencerStatus,
 } from "../protocol/calls.ts";
 import { splitFrame, type UpstreamResult, type UpstreamWrite } from "../protocol/link.ts";
 import { payloadUnits, type Payload } from "../protocol/payload.ts";
@@ -55,6 +56,9 @@ export type SequencerPorts = ObjectPorts & {
 
 type Reply = Result<AnyReply<"sequencer">>;
 
+/** What a room that was disposed is asked without beginning anew. */
+const callsAfterEnd: ReadonlySet<string> = new Set(["unsubscribe", "wake", "fence", "snapshotted"]);
+
 export class Sequencer {
   readonly #ports: SequencerPorts;
   readonly #journal: Journal;
@@ -88,9 +92,7 @@ export class Sequencer {
     this.#snapshotNeed = new SnapshotNeed((row) => journal.writeSnapshotted(row));
     this.#waiters = new DeliveryWaiters((seq) => this.#subscribers.count(seq));
     this.#subscribers = new Subscribers({
-      clock: ports.clock,
-      entropy: ports.entropy,
-      dialer: ports.dialer,
+      ...ports,
       journal,
       log: this.#log,
       epoch: () => this.#epoch,
@@ -117,13 +119,15 @@ export class Sequencer {
 
   async handle(request: RequestTo<"sequencer">): Promise<Reply> {
     if (request.type === "dispose") return success(this.#dispose());
-    if (!isAfterthought(request)) this.#isDisposed = false;
+    const isAsking = request.type !== "fence" && "shard" in request;
+    if (isAsking && this.#subscribers.isFenced(request.shard)) return fencedFailure();
+    if (!callsAfterEnd.has(request.type)) this.#isDisposed = false;
     if (!this.#isDisposed) this.#storeEpoch();
     switch (request.type) {
       case "publish":
         return this.#publish(request);
       case "subscribe":
-        return success(this.#subscribers.subscribe(request.shard, request.position));
+        return this.#subscribers.subscribe(request.shard, request.position);
       case "unsubscribe":
         this.#subscribers.unsubscribe(request.shard, request.subscription);
         return success(null);
@@ -135,7 +139,8 @@ export class Sequencer {
         if (request.position.epoch === this.#epoch) this.#snapshotNeed.tell(request);
         return success(null);
       case "fence":
-        return failure("not-found", "nothing is fenced yet");
+        this.#subscribers.fence(request.shard);
+        return success(null);
       case "wake":
         return success(null);
     }
@@ -145,7 +150,7 @@ export class Sequencer {
   wake(): void {
     const now = this.#ports.clock.now();
     this.#wakeAt = null;
-    for (const delivery of this.#subscribers) delivery.wake(now);
+    this.#subscribers.wake(now);
     this.#waiters.expire(now);
     this.#commitNext();
     this.#subscribers.settle();
@@ -160,7 +165,7 @@ export class Sequencer {
     this.#log.restore(contents.batches, contents.head);
     this.#snapshotNeed.restore(contents.snapshotted);
     for (const use of contents.keys) this.#keys.add(use);
-    this.#subscribers.restore(contents.subscribers, contents.settled);
+    this.#subscribers.restore(contents);
   }
 
   /**
@@ -348,12 +353,9 @@ export class Sequencer {
   }
 
   #armWake(): void {
-    for (const delivery of this.#subscribers) {
-      const at = delivery.nextDeadline();
+    for (const at of [this.#subscribers.nextDeadline(), this.#waiters.nextDeadline()]) {
       if (at !== null) this.#wakeNoLaterThan(at);
     }
-    const waiting = this.#waiters.nextDeadline();
-    if (waiting !== null) this.#wakeNoLaterThan(waiting);
   }
 
   #wakeDurably(): void {
@@ -362,9 +364,4 @@ export class Sequencer {
     this.#durableWakeAt = now + recoveryMs;
     this.#ports.wakeups.durable(this.#durableWakeAt);
   }
-}
-
-/** What may come of a room that was disposed, and begins no other life. */
-function isAfterthought({ type }: RequestTo<"sequencer">): boolean {
-  return type === "unsubscribe" || type === "wake" || type === "snapshotted";
 }

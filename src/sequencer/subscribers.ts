@@ -2,28 +2,49 @@
  * The shards that a room's messages are owed to: who they are, durably, and how far each has got.
  * Knows nothing of writes.
  */
-import type { DeliveryCount, LoadReply, SequencerStatus, Subscribed } from "../protocol/calls.ts";
+import {
+  fencedFailure,
+  type DeliveryCount,
+  type LoadReply,
+  type SequencerStatus,
+  type Subscribed,
+} from "../protocol/calls.ts";
+import { closeCodes, type CloseCode } from "../protocol/close-codes.ts";
 import type { Position } from "../protocol/link.ts";
-import type { ShardId } from "../protocol/names.ts";
+import { slotOf, type ShardId } from "../protocol/names.ts";
+import { success, type Result } from "../protocol/result.ts";
 import { Delivery, type DeliveryOwner } from "./delivery.ts";
-import type { Journal, SubscriberRow } from "./journal.ts";
+import { Farewells, type FarewellsOwner } from "./farewells.ts";
+import { Fences } from "./fences.ts";
+import type { Journal, JournalContents } from "./journal.ts";
 
-export type SubscribersOwner = Omit<DeliveryOwner, "onNoClients"> & {
-  readonly journal: Journal;
-  /** A shard is no subscriber any more: nobody need wait for it. */
-  readonly onGone: () => void;
-};
+export type SubscribersOwner = Omit<DeliveryOwner, "onOver" | "onSuspect"> &
+  FarewellsOwner & {
+    /** The registry object that keeps this room. */
+    readonly registry: string;
+    readonly journal: Journal;
+    /** A shard is no subscriber any more: nobody need wait for it. */
+    readonly onGone: () => void;
+  };
 
 export class Subscribers {
   readonly #deliveries = new Map<ShardId, Delivery>();
   readonly #owner: SubscribersOwner;
   readonly #deliveryOwner: DeliveryOwner;
+  readonly #fences: Fences;
+  readonly #farewells: Farewells;
   /** As written: a later life need not ask any shard about messages up to here. */
   #settled = 0;
 
   constructor(owner: SubscribersOwner) {
     this.#owner = owner;
-    this.#deliveryOwner = { ...owner, onNoClients: (delivery) => this.#drop(delivery) };
+    this.#deliveryOwner = {
+      ...owner,
+      onOver: (delivery) => this.#drop(delivery),
+      onSuspect: (shard) => this.#suspect(shard),
+    };
+    this.#fences = new Fences(owner.journal);
+    this.#farewells = new Farewells(owner);
   }
 
   [Symbol.iterator](): Iterator<Delivery> {
@@ -31,9 +52,11 @@ export class Subscribers {
   }
 
   /** Goes on with what a former life owed; messages up to `settled` every shard has. */
-  restore(rows: ReadonlyMap<ShardId, SubscriberRow>, settled: number): void {
+  restore({ subscribers, settled, fences, over }: JournalContents): void {
     this.#settled = settled;
-    for (const [shard, row] of rows) {
+    this.#fences.restore(fences);
+    this.#farewells.restore(over);
+    for (const [shard, row] of subscribers) {
       const acked = Math.min(Math.max(row.seq, settled), this.#owner.log.head);
       this.#add(shard, row.subscription, acked);
     }
@@ -42,9 +65,11 @@ export class Subscribers {
 
   /**
    * Everything after the answer's `seq` is owed from now on. `position` is what a shard with clients
-   * has; without any it starts here.
+   * has; without any it starts here. A shard that has taken its slot over fences those before it.
    */
-  subscribe(shard: ShardId, position: Position | null): Subscribed {
+  subscribe(shard: ShardId, position: Position | null): Result<Subscribed, "fenced"> {
+    if (this.#fences.shutsOut(shard)) return fencedFailure();
+    this.fence(shard);
     const { log, journal, entropy } = this.#owner;
     const epoch = this.#owner.epoch();
     const subscription = entropy.id();
@@ -54,13 +79,40 @@ export class Subscribers {
     if (acked < this.#settled) this.#writeSettled(acked);
     if (known === undefined) this.#add(shard, subscription, acked).pump();
     else known.resubscribe(subscription);
-    return { epoch, seq: log.head, subscription };
+    return success({ epoch, seq: log.head, subscription });
   }
 
   /** Only if that subscription is still the shard's. */
   unsubscribe(shard: ShardId, subscription: string): void {
     const delivery = this.#deliveries.get(shard);
     if (delivery?.subscription === subscription) this.#drop(delivery);
+  }
+
+  /** From now on only this generation of the slot and later ones are served. */
+  fence(shard: ShardId): void {
+    if (!this.#fences.raise(shard)) return;
+    const former = [...this].filter((each) => slotOf(each.shard) === slotOf(shard));
+    for (const delivery of former.filter((each) => this.#fences.shutsOut(each.shard))) {
+      this.#drop(delivery, closeCodes.fenced);
+      this.#farewells.say(delivery.shard);
+    }
+  }
+
+  /** Whether it is a shard whose slot was given to a later generation. */
+  isFenced(shard: ShardId | undefined): boolean {
+    return shard !== undefined && this.#fences.shutsOut(shard);
+  }
+
+  /** Time has passed. */
+  wake(now: number): void {
+    for (const delivery of this) delivery.wake(now);
+    this.#farewells.wake(now);
+  }
+
+  nextDeadline(): number | null {
+    const times = Array.from(this, (delivery) => delivery.nextDeadline());
+    const known = [...times, this.#farewells.nextDeadline()].filter((at) => at !== null);
+    return known.length === 0 ? null : Math.min(...known);
   }
 
   get isEmpty(): boolean {
@@ -118,6 +170,11 @@ export class Subscribers {
     return delivery;
   }
 
+  #suspect(shard: ShardId): void {
+    const { calls, registry } = this.#owner;
+    void calls.call({ role: "registry", id: registry }, { type: "suspect", shard });
+  }
+
   #writeSettled(seq: number): void {
     this.#settled = seq;
     this.#owner.journal.writeSettled(seq);
@@ -130,11 +187,13 @@ export class Subscribers {
     return position.epoch === this.#owner.epoch() && position.seq <= head ? position.seq : 0;
   }
 
-  #drop(delivery: Delivery): void {
+  /** Nothing is waited for from it any more. */
+  #drop(delivery: Delivery, code?: CloseCode): void {
     if (this.#deliveries.get(delivery.shard) !== delivery) return;
     this.#deliveries.delete(delivery.shard);
     this.#owner.journal.deleteSubscriber(delivery.shard);
-    delivery.end();
+    delivery.end(code);
+    this.#owner.onAcknowledged(delivery.acked, this.#owner.log.head);
     this.#owner.onGone();
   }
 }

@@ -151,13 +151,31 @@ export class Clients {
     this.#owner.onLeft();
   }
 
-  /** Everybody is closed for good, and nothing of them is kept. */
-  dispose(): void {
+  /** Everybody is closed, and nothing of them is kept. */
+  dispose(code: CloseCode, reason: string): void {
     this.#seating.clear();
-    for (const socket of this.audience.sockets()) {
-      this.#dismiss(socket, closeCodes.roomDisposed, "the room was disposed");
-    }
+    for (const socket of this.audience.sockets()) this.#dismiss(socket, code, reason);
     this.#changed();
+  }
+
+  /** Nothing is kept of those of a former life. */
+  async forget(): Promise<void> {
+    await this.restoreSeats([]);
+    await this.restore([], 0);
+    this.#seating.clear();
+  }
+
+  /** Nobody comes to this shard any more: its seats are for those who are here. */
+  vacate(): void {
+    this.#seating.vacate(this.#now);
+  }
+
+  /** The client is to come again, and finds another shard: nothing is kept for it here. */
+  move(socket: Socket): void {
+    this.#dismiss(socket, closeCodes.moved, "the shard is being emptied; connect again");
+    this.#seating.free(socket, this.#now);
+    this.#changed();
+    this.#owner.onLeft();
   }
 
   expire(now: number): void {

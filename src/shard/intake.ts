@@ -49,6 +49,7 @@ export class Intake {
   /** Frames wait here while the room class is at work on the one before them. */
   #working: Promise<void> | null = null;
   readonly #brake = new Brake();
+  #isOver = false;
 
   constructor(owner: IntakeOwner) {
     this.#owner = owner;
@@ -105,7 +106,7 @@ export class Intake {
       if (position !== null) this.#link.socket.keep(position);
       return;
     }
-    this.#end();
+    this.#endLink();
     this.#owner.onBroken();
   }
 
@@ -114,6 +115,14 @@ export class Intake {
     const result = (this.#working ?? Promise.resolve()).then(work);
     void this.#track(result.then(nothing, nothing));
     return result;
+  }
+
+  /** The shard is over: nothing more is taken or answered, also of what waits. */
+  end(): void {
+    this.#isOver = true;
+    this.#link?.socket.close(closeCodes.fenced, "the shard is over");
+    this.#link = null;
+    this.#brake.letGo();
   }
 
   /** False when there is no link to send on. */
@@ -149,11 +158,12 @@ export class Intake {
   }
 
   #take(link: Link, frame: FrameToShard): void | Promise<void> {
+    if (this.#isOver) return;
     const { fanOut, upstream } = this.#owner;
     switch (frame.type) {
       case "bye":
         this.#ended.add(link.socket);
-        if (this.#link === link) this.#end();
+        if (this.#link === link) this.#endLink();
         return;
       case "reset":
         this.#owner.count("continuity_lost");
@@ -213,7 +223,7 @@ export class Intake {
     link.socket.close(code, reason);
   }
 
-  #end(): void {
+  #endLink(): void {
     this.#link = null;
     this.#brake.letGo();
     this.#owner.onEnded();

@@ -21,6 +21,10 @@ function reporterOf(leaseIntervalMs = 5_000) {
     calls,
     load: () => ({ ...state, players: null, reserved: 0 }),
     counters,
+    onFenced: () => {
+      reporter.end();
+      state.connections = -1;
+    },
     wakeAt: () => {},
   });
   const pass = async (ms: number): Promise<void> => {
@@ -31,6 +35,17 @@ function reporterOf(leaseIntervalMs = 5_000) {
   const loads = (): number[] => calls.of("report").map(({ connections }) => connections);
   return { clock, calls, counters, state, reporter, pass, loads };
 }
+
+test("GD5 a shard that is told that it is fenced reports nothing more", async () => {
+  const { calls, state, reporter, pass, loads } = reporterOf();
+  calls.answer = () => ({ ok: false, code: "fenced", detail: "" });
+  reporter.changed();
+  await pass(1_000);
+  reporter.changed();
+  reporter.used();
+  await pass(100_000);
+  expect([loads(), reporter.nextDeadline(), state.connections]).toEqual([[0], null, -1]);
+});
 
 test("RG1 a load is reported a second after it changed, as it is by then", async () => {
   const { state, reporter, pass, loads } = reporterOf();

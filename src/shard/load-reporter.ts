@@ -20,6 +20,8 @@ export type LoadReporterOwner = {
   readonly entropy: Entropy;
   readonly calls: Caller;
   readonly load: () => LoadReply;
+  /** A later generation of the shard has its slot. */
+  readonly onFenced: () => void;
   /** What was counted since the last report that arrived. */
   readonly counters: Counters;
   readonly wakeAt: (at: number) => void;
@@ -30,6 +32,7 @@ export class LoadReporter {
   #nextAt: number | null = null;
   #lastAt = 0;
   #failures = 0;
+  #isOver = false;
 
   constructor(owner: LoadReporterOwner) {
     this.#owner = owner;
@@ -37,7 +40,7 @@ export class LoadReporter {
 
   /** The number of connections has changed, or who has a seat. */
   changed(): void {
-    if (this.#nextAt !== null) return;
+    if (this.#nextAt !== null || this.#isOver) return;
     this.#nextAt = this.#owner.clock.now() + reportIntervalMs;
     this.#owner.wakeAt(this.#nextAt);
   }
@@ -45,6 +48,12 @@ export class LoadReporter {
   /** The shard is in use: renews the lease when its time has come. */
   used(): void {
     if (this.#owner.clock.now() - this.#lastAt >= this.#owner.leaseIntervalMs) this.changed();
+  }
+
+  /** Nothing is reported any more. */
+  end(): void {
+    this.#isOver = true;
+    this.#nextAt = null;
   }
 
   nextDeadline(): number | null {
@@ -60,16 +69,19 @@ export class LoadReporter {
   async #report(now: number): Promise<void> {
     const { shard, registry, calls } = this.#owner;
     this.#lastAt = now;
-    const { connections, players, reserved } = this.#owner.load();
+    const { status, connections, players, reserved } = this.#owner.load();
     const counters = this.#owner.counters.take();
     const taken = players === null ? null : [...players];
-    const load = { connections, players: taken, reserved, at: now };
+    const draining = status === "draining" ? { status } : {};
+    const load = { connections, players: taken, reserved, at: now, ...draining };
     const request = { type: "report", shard, ...load, counters } as const;
     const result = await calls.call({ role: "registry", id: registry }, request);
     if (result.ok) {
       this.#failures = 0;
       return;
     }
+    if (result.code === "fenced") this.#owner.onFenced();
+    if (this.#isOver) return;
     this.#owner.counters.add(counters);
     this.#failures += 1;
     const delay = backoffMs(this.#failures, this.#owner.entropy.random(), retryBounds);

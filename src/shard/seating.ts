@@ -10,6 +10,7 @@ import type { Entropy, Socket, Storage } from "../core/ports.ts";
 import type { RoomType } from "../core/rooms.ts";
 import { Seats, type Seat, type TicketRefusal } from "../core/seats.ts";
 import type { SeatClaim } from "../protocol/calls.ts";
+import { generationOf, type ShardId } from "../protocol/names.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
 
 const rowSchema = v.object({
@@ -22,6 +23,7 @@ const rowSchema = v.object({
 const limitSchema = v.object({ maxPlayers: v.number() });
 
 export type SeatingOwner = {
+  readonly shard: ShardId;
   readonly type: RoomType;
   readonly storage: Storage;
   readonly entropy: Entropy;
@@ -94,8 +96,10 @@ export class Seating {
     const former = session === null ? null : this.#seats.ofSession(session, now);
     if (former !== null) return success(former);
     if (claim !== null) return this.#seats.find(claim, connection, now);
-    // Another shard may have the seat. Where there is none, a session that is not known opens nothing.
-    if (session !== null && this.#owner.type.shards.max === 1) {
+    // Another shard may have the seat, or a former generation of this one. Where there is none, a
+    // session that is not known opens nothing.
+    const isOnlyOne = this.#owner.type.shards.max === 1 && generationOf(this.#owner.shard) === 1;
+    if (session !== null && isOnlyOne) {
       return failure("ticket-expired", "no seat is kept for this session");
     }
     return success(this.isLimited ? this.#seats.ofConnection(connection, now) : null);
@@ -149,6 +153,22 @@ export class Seating {
     this.#seatOf.delete(socket);
     this.#socketOf.delete(seat);
     this.#seats.drop(seat, now);
+    this.#store();
+  }
+
+  /** Its client has to go: nothing is kept for it. */
+  free(socket: Socket, now: number): void {
+    const seat = this.#seatOf.get(socket);
+    if (seat === undefined) return;
+    this.#seatOf.delete(socket);
+    this.#socketOf.delete(seat);
+    this.#seats.free(seat, now);
+    this.#store();
+  }
+
+  /** Frees the seats that are held, or kept for players who are away. */
+  vacate(now: number): void {
+    this.#seats.vacate(now);
     this.#store();
   }
 

@@ -6,26 +6,27 @@
  * The order of one connect: `admit`, then the host accepts the socket and calls `welcome` in the
  * same turn, with the entry that it was given; or `release` when the socket came to nothing.
  */
-import * as v from "valibot";
 import { Counters } from "../core/counters.ts";
 import type { ObjectPorts, Socket } from "../core/ports.ts";
 import type { RoomType } from "../core/rooms.ts";
-import type { AnyReply, RequestTo, SeatClaim, Subscribed } from "../protocol/calls.ts";
-import type { ClientRequest } from "../protocol/client-request.ts";
+import type { AnyReply, LoadReply, RequestTo, Subscribed } from "../protocol/calls.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
-import { positionSchema, type Position } from "../protocol/link.ts";
 import type { ShardId } from "../protocol/names.ts";
 import { encodePayload, type MessageData } from "../protocol/payload.ts";
-import { failure, success, type Result } from "../protocol/result.ts";
-import { noSeat, type Entry, type Refused } from "./admission.ts";
-import { Clients, plainRequest, type ClientSocket } from "./clients.ts";
+import { success, type Result } from "../protocol/result.ts";
+import type { Entry } from "./admission.ts";
+import { Clients, type ClientSocket } from "./clients.ts";
 import type { AudienceBounds } from "./audience.ts";
+import { EarlyLinks } from "./early-links.ts";
+import { Entrance } from "./entrance.ts";
 import { FanOut, type BroadcastHook } from "./fan-out.ts";
 import { History } from "./history.ts";
 import { Intake, type IncomingLink } from "./intake.ts";
 import { LoadReporter } from "./load-reporter.ts";
 import type { ProtocolClient } from "./protocol-client.ts";
 import { Renewal } from "./renewal.ts";
+import { revive } from "./revival.ts";
+import { Service } from "./service.ts";
 import { answerStateCall, State, type StateCall, type StateHooks } from "./state.ts";
 import { Subscription } from "./subscription.ts";
 import { Upstream } from "./upstream.ts";
@@ -50,9 +51,6 @@ export type ShardPorts = ObjectPorts & {
 
 type Reply = Result<AnyReply<"shard">>;
 
-/** What outlives the object's memory, written when a subscription begins and when a link ends. */
-const rowSchema = v.object({ subscription: v.string(), position: positionSchema });
-
 export class Shard {
   readonly #ports: ShardPorts;
   readonly #fanOut: FanOut;
@@ -64,17 +62,24 @@ export class Shard {
   readonly #renewal: Renewal;
   readonly #reporter: LoadReporter;
   readonly #state: State | null;
+  readonly #service: Service;
+  readonly #entrance: Entrance;
   readonly #counters = new Counters();
-  /** Links that opened before the answer to `subscribe` came. */
-  readonly #earlyLinks = new Set<IncomingLink>();
+  readonly #earlyLinks = new EarlyLinks();
   #lingerUntil: number | null = null;
 
   private constructor(id: ShardId, type: RoomType, ports: ShardPorts) {
     this.#ports = ports;
-    const { clock, entropy, calls } = ports;
+    const { entropy, calls } = ports;
     const count = (what: string): void => this.#counters.increment(what);
     const firstId = Math.floor(entropy.random() * 2 ** 40);
-    this.#upstream = new Upstream(id, calls, (frame) => this.#intake.send(frame), firstId);
+    this.#upstream = new Upstream(
+      id,
+      calls,
+      (frame) => this.#intake.send(frame),
+      firstId,
+      () => this.#fence(),
+    );
     this.#clients = new Clients({
       ...ports,
       shard: id,
@@ -90,40 +95,39 @@ export class Shard {
       },
       onLeft: () => this.#lingerIfEmpty(),
     });
-    this.#state = this.#stateOf(id, type, ports);
-    this.#fanOut = new FanOut(this.#clients.audience, {
-      clock,
-      ...(this.#state === null ? {} : { folding: this.#state }),
-      ...(ports.onBroadcast === undefined ? {} : { onBroadcast: ports.onBroadcast }),
-      onHookError: (error) => {
-        count("room_hook_errors");
-        ports.onHookError(error);
-      },
-    });
-    this.#subscription = new Subscription(id, calls, (subscribed) =>
-      this.#handleSubscribed(subscribed),
+    this.#state = this.#stateOf(id, type);
+    this.#fanOut = this.#createFanOut();
+    this.#subscription = new Subscription(
+      id,
+      calls,
+      (subscribed) => this.#handleSubscribed(subscribed),
+      () => this.#fence(),
     );
     this.#history = new History(id, ports, this.#clients.audience, this.#fanOut);
     this.#intake = this.#createIntake();
     this.#renewal = new Renewal({
-      clock,
-      entropy,
+      ...ports,
       hasClients: () => this.connections > 0,
       isLinked: () => this.#intake.isOpen,
       renew: () => this.#subscription.renew(this.#fanOut.position),
       armWake: () => this.#armWake(),
     });
+    this.#service = new Service({
+      ...ports,
+      connections: () => this.connections,
+      sockets: () => this.#clients.audience.sockets(),
+      move: (socket) => this.#clients.move(socket),
+    });
     this.#reporter = new LoadReporter({
+      ...ports,
       shard: id,
-      registry: ports.registry,
       leaseIntervalMs: type.heartbeatIntervalMs,
-      clock,
-      entropy,
-      calls,
-      load: () => this.#clients.load,
+      load: () => this.#load,
+      onFenced: () => this.#fence(),
       counters: this.#counters,
       wakeAt: () => this.#armWake(),
     });
+    this.#entrance = this.#createEntrance();
   }
 
   /** `clients` and `links` are the sockets that outlived the object's memory. */
@@ -146,23 +150,25 @@ export class Shard {
   handle(request: Exclude<RequestTo<"shard">, StateCall>): Reply;
   handle(request: RequestTo<"shard">): Reply | Promise<Reply>;
   handle(request: RequestTo<"shard">): Reply | Promise<Reply> {
+    const { refusal, isOver } = this.#service;
     switch (request.type) {
       case "load":
-        return success({
-          ...this.#clients.load,
-          ...this.#state?.load,
-          at: this.#ports.clock.now(),
-        });
+        return success(this.#load);
       case "takeSnapshot":
       case "restoreSnapshot":
-        return answerStateCall(this.#state, request);
+        return isOver && refusal !== null ? refusal : answerStateCall(this.#state, request);
       case "drain":
-        return failure("not-found", "nothing is drained yet");
+        if (isOver && refusal !== null) return refusal;
+        this.#drain(request.limitMs);
+        return success(this.#load);
+      case "fenced":
+        this.#fence();
+        return success(null);
       case "dispose":
         this.#dispose();
         return success(null);
       default:
-        return this.#clients.handle(request);
+        return refusal ?? this.#clients.handle(request);
     }
   }
 
@@ -170,19 +176,8 @@ export class Shard {
    * Takes one of the shard's places, subscribes before the first client is welcomed, and gathers what
    * a client that comes back lacks. `claim` is what the client's ticket says.
    */
-  async admit(
-    connection: string,
-    request: ClientRequest = plainRequest,
-    claim: SeatClaim | null = null,
-  ): Promise<Result<Entry, Refused | "unavailable">> {
-    const entered = this.#clients.enter(connection, request, claim);
-    if (!entered.ok) return entered;
-    const subscribed = await this.#subscription.ensure();
-    // Who is here already shows that the room goes on without its state.
-    const isReady = subscribed.ok && ((await this.stateReady()) !== false || this.connections > 0);
-    if (isReady && (await this.#reach(request.resume))) return entered;
-    this.release(entered.value);
-    return failure("unavailable", "the room's sequencer or its state cannot be reached");
+  admit(...who: Parameters<Entrance["admit"]>): ReturnType<Entrance["admit"]> {
+    return this.#entrance.admit(...who);
   }
 
   /**
@@ -194,28 +189,16 @@ export class Shard {
   }
 
   /** Gives an admitted place back; a ticket that was used for it is good again. */
-  release(entry: Entry = noSeat): void {
-    this.#clients.release(entry);
-    this.#armWake();
+  release(entry?: Entry): void {
+    this.#entrance.release(entry);
   }
 
   /**
    * The admitted socket is open: from here on it misses nothing. False when it was closed instead, as
-   * the room was disposed since it was admitted.
+   * the room was disposed since it was admitted, or the shard serves no more.
    */
-  welcome(
-    socket: Socket,
-    connection = "",
-    request: ClientRequest = plainRequest,
-    entry: Entry = noSeat,
-  ): boolean {
-    const { position } = this.#fanOut;
-    const isHeld = request.resume !== null && this.#canReplay(request.resume);
-    const client = { socket, connection, request };
-    if (!this.#clients.welcome(client, entry, { position, isHeld })) return false;
-    if (request.resume !== null) this.#history.welcomed(request.resume);
-    this.#lingerUntil = null;
-    return true;
+  welcome(...who: Parameters<Entrance["welcome"]>): boolean {
+    return this.#entrance.welcome(...who);
   }
 
   /** The client of protocol 1 that this socket belongs to; `undefined` for a plain one. */
@@ -246,6 +229,7 @@ export class Shard {
   }
 
   handleLinkOpen(socket: IncomingLink): void {
+    if (this.#service.isOver) return socket.close(closeCodes.fenced, "the shard is over");
     if (this.#clients.isEmpty && this.#subscription.isNone) {
       socket.close(closeCodes.noClients, "no clients");
       return;
@@ -255,22 +239,23 @@ export class Shard {
     if (beginning === null) return this.#intake.open(socket);
     // Where former clients were means nothing to those on their way: the answer tells where the shard
     // begins, and a link that knew less would be sent what lies before it, or a reset.
-    this.#earlyLinks.add(socket);
-    void beginning.then(() => this.#openEarly(socket));
+    this.#earlyLinks.wait(socket, beginning, (link) => this.#openEarly(link));
   }
 
   handleLinkMessage(socket: IncomingLink, message: string): void | Promise<void> {
+    if (this.#service.isOver) return;
     this.#reporter.used();
     return this.#intake.receive(socket, message);
   }
 
   handleLinkClose(socket: IncomingLink): void {
-    if (this.#earlyLinks.delete(socket)) return;
+    if (this.#earlyLinks.delete(socket) || this.#service.isOver) return;
     this.#intake.close(socket, this.connections > 0);
   }
 
   /** Time has passed. */
   wake(): void {
+    if (this.#service.isOver) return;
     const now = this.#ports.clock.now();
     this.#reporter.wake(now);
     if (this.#lingerUntil !== null && this.#lingerUntil <= now) {
@@ -278,11 +263,39 @@ export class Shard {
       if (this.#clients.isEmpty) this.#subscription.end();
     }
     this.#renewal.wake(now);
+    this.#service.wake(now);
     this.#clients.expire(now);
     this.#state?.wake(now);
     this.#history.expire(now);
     this.#intake.recheck();
     this.#armWake();
+  }
+
+  #createEntrance(): Entrance {
+    return new Entrance({
+      service: this.#service,
+      clients: this.#clients,
+      subscription: this.#subscription,
+      history: this.#history,
+      fanOut: this.#fanOut,
+      canReplay: this.#ports.canReplay !== false,
+      stateReady: () => this.stateReady(),
+      onWelcomed: () => (this.#lingerUntil = null),
+      armWake: () => this.#armWake(),
+    });
+  }
+
+  #createFanOut(): FanOut {
+    const { clock, onBroadcast, onHookError } = this.#ports;
+    return new FanOut(this.#clients.audience, {
+      clock,
+      ...(this.#state === null ? {} : { folding: this.#state }),
+      ...(onBroadcast === undefined ? {} : { onBroadcast }),
+      onHookError: (error) => {
+        this.#counters.increment("room_hook_errors");
+        onHookError(error);
+      },
+    });
   }
 
   #createIntake(): Intake {
@@ -302,62 +315,62 @@ export class Shard {
     });
   }
 
-  #openEarly(socket: IncomingLink): void {
-    if (!this.#earlyLinks.delete(socket)) return;
-    if (this.#subscription.id === null) socket.close(closeCodes.noClients, "no clients");
-    else this.#intake.open(socket);
+  #openEarly(link: IncomingLink): void {
+    if (this.#subscription.id === null) link.close(closeCodes.noClients, "no clients");
+    else this.#intake.open(link);
   }
 
   async #restore(clients: Iterable<ClientSocket>, links: Iterable<IncomingLink>): Promise<void> {
-    const survivors = [...clients];
-    const all = await this.#clients.restoreSeats(survivors);
-    const rows = await this.#ports.storage.list("shard");
-    const row = v.safeParse(rowSchema, rows.get("shard"));
-    // Without clients nobody is owed anything: the past of this object does not matter.
-    if (all.length === 0) {
-      await this.#clients.restore([], 0);
-      for (const link of links) link.close(closeCodes.noClients, "no clients");
-      // A former life may have died before it told of its last change.
-      this.#reporter.changed();
-      if (row.success) this.#endFormerLife(row.output.subscription);
-      return;
-    }
-    if (row.success) {
-      this.#subscription.restore(row.output.subscription);
-      this.#fanOut.advance(row.output.position);
-    }
-    for (const socket of links) this.#intake.restore(socket);
-    await this.#clients.restore(all, this.#fanOut.position?.seq ?? null);
-    // Some may have to come again, perhaps all.
-    if (this.connections < survivors.length) this.#reporter.changed();
-    this.#lingerIfEmpty();
+    const parts = {
+      storage: this.#ports.storage,
+      service: this.#service,
+      clients: this.#clients,
+      subscription: this.#subscription,
+      fanOut: this.#fanOut,
+      intake: this.#intake,
+      reporter: this.#reporter,
+    };
+    await revive(parts, clients, links);
+    // Without a subscription nobody is to be waited for.
+    if (!this.#subscription.isNone) this.#lingerIfEmpty();
+    this.#armWake();
   }
 
-  /** The last client left while the object slept, or it crashed with all of them. */
-  #endFormerLife(subscription: string): void {
-    this.#ports.storage.delete(["shard"]);
-    this.#subscription.endFormer(subscription);
+  get #load(): LoadReply {
+    const { status } = this.#service;
+    return {
+      ...(status === "online" ? {} : { status }),
+      ...this.#clients.load,
+      ...this.#state?.load,
+      at: this.#ports.clock.now(),
+    };
   }
 
-  /** A room class that gets its messages as requests sends for itself, so nothing can be replayed. */
-  #canReplay(position: Position): boolean {
-    if (this.#ports.canReplay !== false) return this.#history.holds(position);
-    const here = this.#fanOut.position;
-    return here?.epoch === position.epoch && here.seq === position.seq;
+  /** Takes nobody from now on, and has those who are here come again, a few at a time. */
+  #drain(limitMs: number): void {
+    if (!this.#service.drain(limitMs)) return;
+    this.#clients.vacate();
+    this.#reporter.changed();
+    this.#armWake();
   }
 
-  #stateOf(shard: ShardId, type: RoomType, ports: ShardPorts): State | null {
+  #stateOf(shard: ShardId, type: RoomType): State | null {
     const parts = { fanOut: () => this.#fanOut, intake: () => this.#intake };
     const count = (what: string): void => this.#counters.increment(what);
     const told = { count, onFailed: () => this.#reporter.changed(), rearm: () => this.#armWake() };
-    return State.of({ ...ports, shard, type, ...parts, ...told });
+    return State.of({ ...this.#ports, shard, type, ...parts, ...told });
   }
 
-  async #reach(position: Position | null): Promise<boolean> {
-    if (position === null || this.#ports.canReplay === false) return true;
-    const reached = this.#history.reach(position);
+  /** A later generation has the slot: this object is over, and says nothing more to anybody. */
+  #fence(): void {
+    if (!this.#service.fence()) return;
+    this.#ports.storage.delete(["shard"]);
+    this.#reporter.end();
+    this.#upstream.end();
+    this.#intake.end();
+    this.#earlyLinks.end();
+    this.#clients.dispose(closeCodes.moved, "the shard is over; connect again");
     this.#armWake();
-    return reached;
   }
 
   #handleSubscribed({ epoch, seq }: Subscribed): void {
@@ -368,7 +381,8 @@ export class Shard {
 
   /** Everybody leaves for good. Who is on the way in comes into the room's next life. */
   #dispose(): void {
-    this.#clients.dispose();
+    this.#clients.dispose(closeCodes.roomDisposed, "the room was disposed");
+    if (this.#service.isOver) return;
     if (!this.#clients.isEmpty) return;
     this.#lingerUntil = null;
     this.#ports.storage.delete(["shard"]);
@@ -376,6 +390,7 @@ export class Shard {
   }
 
   #store(): void {
+    if (this.#service.isOver) return;
     const subscription = this.#subscription.id;
     const { position } = this.#fanOut;
     if (subscription === null || position === null) return;
@@ -389,7 +404,9 @@ export class Shard {
   }
 
   #armWake(): void {
+    if (this.#service.isOver) return this.#ports.wakeups.soon(null);
     const times = [
+      this.#service.nextDeadline(),
       this.#reporter.nextDeadline(),
       this.#lingerUntil,
       this.#renewal.nextDeadline(),

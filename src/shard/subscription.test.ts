@@ -13,8 +13,11 @@ function subscriptionOf() {
     return promise;
   });
   const order: string[] = [];
-  const subscription = new Subscription("lobby:1-2" as ShardId, calls, ({ seq }) =>
-    order.push(`subscribed at ${seq}`),
+  const subscription = new Subscription(
+    "lobby:1-2" as ShardId,
+    calls,
+    ({ seq }) => order.push(`subscribed at ${seq}`),
+    () => order.push("fenced"),
   );
   const answer = async (given: Answer): Promise<void> => {
     waiting.shift()?.answer(given);
@@ -98,4 +101,21 @@ test("SU4 a renewal that failed leaves the subscription as it was", async () => 
   const renewed = subscription.renew(null);
   await answer(lost);
   expect([await renewed, subscription.id]).toEqual([false, "s1"]);
+});
+
+const fenced: Answer = { ok: false, code: "fenced", detail: "" };
+
+test("GD5 whoever waits is refused after it is known that the shard is fenced", async () => {
+  const { subscription, calls, order, answer } = subscriptionOf();
+  void subscription.ensure().then((result) => order.push(result.ok ? "subscribed" : result.code));
+  await answer(fenced);
+  expect([order, calls.made.length]).toEqual([["fenced", "fenced"], 1]);
+});
+
+test("GD5 a renewal tells a shard that it is fenced", async () => {
+  const { subscription, order, answer } = subscriptionOf();
+  subscription.restore("s1");
+  const renewed = subscription.renew({ epoch: "e", seq: 1 });
+  await answer(fenced);
+  expect([await renewed, order]).toEqual([false, ["fenced"]]);
 });

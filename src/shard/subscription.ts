@@ -21,13 +21,23 @@ export class Subscription {
   readonly #shard: ShardId;
   readonly #calls: Caller;
   readonly #onSubscribed: (subscribed: Subscribed) => void;
+  readonly #onFenced: () => void;
   #phase: Phase = { name: "none" };
 
-  /** `onSubscribed` runs before anybody who waits for the subscription goes on. */
-  constructor(shard: ShardId, calls: Caller, onSubscribed: (subscribed: Subscribed) => void) {
+  /**
+   * `onSubscribed` runs before anybody who waits for the subscription goes on, and so does `onFenced`:
+   * a later generation of the shard has its slot.
+   */
+  constructor(
+    shard: ShardId,
+    calls: Caller,
+    onSubscribed: (subscribed: Subscribed) => void,
+    onFenced: () => void,
+  ) {
     this.#shard = shard;
     this.#calls = calls;
     this.#onSubscribed = onSubscribed;
+    this.#onFenced = onFenced;
   }
 
   get isNone(): boolean {
@@ -66,6 +76,7 @@ export class Subscription {
       shard: this.#shard,
       position,
     });
+    if (!result.ok && result.code === "fenced") this.#onFenced();
     if (!result.ok) return false;
     if (this.#phase.name === "subscribed") {
       this.#phase = { name: "subscribed", subscription: result.value.subscription };
@@ -115,6 +126,7 @@ export class Subscription {
       }
       if (attempt < attempts && result.code === "unreachable") continue;
       this.#phase = { name: "none" };
+      if (result.code === "fenced") this.#onFenced();
       return result;
     }
   }

@@ -11,6 +11,7 @@ class Rig {
   isLinked: boolean;
   readonly frames: (readonly UpstreamWrite[])[] = [];
   readonly answers: string[] = [];
+  fenced = 0;
   readonly calls: FakeCalls;
   readonly upstream: Upstream;
 
@@ -18,7 +19,15 @@ class Rig {
     this.isLinked = isLinked;
     const taken: Answer = { ok: true, value: { epoch: "e", first: 9, seq: 9, shards: {} } };
     this.calls = new FakeCalls(() => taken);
-    this.upstream = new Upstream("lobby-1" as ShardId, this.calls, (text) => this.#send(text), 0);
+    this.upstream = new Upstream(
+      "lobby-1" as ShardId,
+      this.calls,
+      (text) => this.#send(text),
+      0,
+      () => {
+        this.fenced += 1;
+      },
+    );
   }
 
   publish(key: string, topic: string | null = null): void {

@@ -3,6 +3,7 @@
  * frame, else by a call for each. Knows nothing of clients.
  */
 import type { Caller } from "../core/ports.ts";
+import { fencedFailure } from "../protocol/calls.ts";
 import {
   encodeFrame,
   type Position,
@@ -39,16 +40,24 @@ export class Upstream {
   #nextId: number;
   #queue: Waiting[] = [];
   #isCalling = false;
+  #isOver = false;
   /** What the link carries and has not answered. */
   readonly #onLink = new Map<number, Waiting>();
 
-  /** `firstId` differs from life to life: results may come that a former one waited for. */
+  readonly #onFenced: () => void;
+
+  /**
+   * `firstId` differs from life to life: results may come that a former one waited for. `onFenced`: a
+   * later generation of the shard has its slot.
+   */
   constructor(
     shard: ShardId,
     calls: Caller,
     sendOnLink: (frame: string) => boolean,
     firstId: number,
+    onFenced: () => void,
   ) {
+    this.#onFenced = onFenced;
     this.#shard = shard;
     this.#calls = calls;
     this.#sendOnLink = sendOnLink;
@@ -57,6 +66,7 @@ export class Upstream {
 
   /** Resolves when the write is durable, or with the refusal. */
   publish(write: ClientWrite): Promise<Result<Position>> {
+    if (this.#isOver) return Promise.resolve(fencedFailure());
     if (this.#queue.length + this.#onLink.size >= maxWaiting) {
       return Promise.resolve(failure("overloaded", "too many writes wait on this shard"));
     }
@@ -84,6 +94,15 @@ export class Upstream {
     this.#sendNext();
   }
 
+  /** Nothing is sent any more. Clients send again, elsewhere, what was not answered. */
+  end(): void {
+    this.#isOver = true;
+    const waiting = [...this.#onLink.values(), ...this.#queue];
+    this.#onLink.clear();
+    this.#queue = [];
+    for (const { resolve } of waiting) resolve(fencedFailure());
+  }
+
   /** One frame at a time is under way, so that what comes meanwhile shares the next one. */
   #sendNext(): void {
     if (this.#queue.length === 0 || this.#onLink.size > 0 || this.#isCalling) return;
@@ -107,9 +126,11 @@ export class Upstream {
       key,
       ...(series === undefined ? {} : { series }),
       waitDelivered: false,
+      shard: this.#shard,
       ...(topic === null ? {} : { topic }),
     });
     this.#isCalling = false;
+    if (!result.ok && result.code === "fenced") this.#onFenced();
     resolve(result.ok ? success({ epoch: result.value.epoch, seq: result.value.seq }) : result);
     this.#sendNext();
   }

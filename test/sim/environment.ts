@@ -23,7 +23,9 @@ export type PlantedBug =
   /** The token of a lock is the time, whatever was given before. */
   | "token-of-the-clock"
   /** What the hub has yet to tell of servers that are gone does not outlive its memory. */
-  | "gone-forgotten";
+  | "gone-forgotten"
+  /** A shard of a former generation is not told that it is over. */
+  | "fence-unheard";
 
 export type WorldOptions = {
   readonly seed: number;

@@ -5,7 +5,7 @@
  */
 import { TopicFilters } from "../../src/core/topics.ts";
 import type { Published, PublishRequest } from "../../src/protocol/calls.ts";
-import type { ShardId } from "../../src/protocol/names.ts";
+import { generationOf, slotOf, type ShardId } from "../../src/protocol/names.ts";
 import { decodePayload, type MessageData } from "../../src/protocol/payload.ts";
 import type { Client } from "./client.ts";
 import { DurableLog, textOf } from "./durable-log.ts";
@@ -16,11 +16,11 @@ import type { Rows } from "./storage.ts";
 export type Scene = {
   readonly now: () => number;
   readonly capacity: number;
-  readonly shards: readonly {
-    readonly shard: ShardId;
-    readonly clients: ReadonlySet<Client>;
-    readonly welcomed: ReadonlySet<Client>;
-  }[];
+  /** Of every generation. */
+  readonly shards: ReadonlyMap<
+    ShardId,
+    { readonly clients: ReadonlySet<Client>; readonly welcomed: ReadonlySet<Client> }
+  >;
   /** The sequencer's durable rows. */
   readonly rows: ReadonlyMap<string, unknown>;
   /** Whether the room class of this shard lets the message go without sending it. */
@@ -57,14 +57,14 @@ export class Invariants {
 
   /** After every step. */
   check(): void {
-    for (const { shard, clients, welcomed } of this.#scene.shards) {
+    for (const [shard, { clients, welcomed }] of this.#scene.shards) {
       let open = 0;
       for (const client of clients) if (client.isOpenAtShard) open += 1;
       if (open > this.#scene.capacity) {
         throw new Violation("AD1", `${shard} holds ${open} clients of ${this.#scene.capacity}`);
       }
       const hasWelcomed = [...welcomed].some((client) => client.isOpenAtShard);
-      if (hasWelcomed && !this.#scene.rows.has(`sub/${shard}`)) {
+      if (hasWelcomed && !this.#scene.rows.has(`sub/${shard}`) && !this.#isFenced(shard)) {
         throw new Violation("SU1", `${shard} has clients and is no subscriber`);
       }
     }
@@ -195,11 +195,17 @@ export class Invariants {
   #checkDelivered(first: number, texts: readonly string[]): void {
     for (const [client, stream] of this.#streams) {
       if (!client.isOpenAtShard || stream.welcomedAt >= first) continue;
+      if (this.#isFenced(client.shard)) continue;
       for (const [index, text] of texts.entries()) {
         if (this.#skips(client, stream, first + index) || client.sent.includes(text)) continue;
         throw new Violation("DL5", `"${text}" was not delivered to client ${client.number}`);
       }
     }
+  }
+
+  /** Whether the sequencer has shut the shard out: it is owed nothing. */
+  #isFenced(shard: ShardId): boolean {
+    return Number(this.#scene.rows.get(`fence/${slotOf(shard)}`) ?? 1) > generationOf(shard);
   }
 
   /** Number of the first message after `seq` that this client gets. */

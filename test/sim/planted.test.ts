@@ -46,6 +46,11 @@ test("DL3 shards that forget what they have, and take what is sent again, are fo
   expect(Math.max(...taken)).toBeLessThan(withinRuns);
 });
 
+test("GD4 shards that are not told that another has their slot are found", async () => {
+  const taken = await schedulesToFind("fence-unheard", /^(GD4|DL5|PR2) /);
+  expect(Math.max(...taken)).toBeLessThan(withinRuns);
+});
+
 test("PR2 clients that are told that they missed nothing, and did, are found", async () => {
   const schedules = protocolScheduleArbitrary();
   const taken = await schedulesToFind("resumed-unread", /^PR[2357] /, schedules);

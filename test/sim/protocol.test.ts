@@ -13,7 +13,7 @@ import { simulate } from "./simulate.ts";
 const runs = Number(process.env["SIM_RUNS"] ?? 2_000);
 const seed = process.env["SIM_SEED"] === undefined ? undefined : Number(process.env["SIM_SEED"]);
 
-test("PR1, PR2, PR3, PR5, PR6, PR7, PR8, PR11, PR15 hold under every schedule of faults", async () => {
+test("PR1, PR2, PR3, PR5, PR6, PR7, PR8, PR11, PR15, GD3, GD4, GD9 hold under every schedule of faults", async () => {
   const outcome = await checkSchedules(protocolScheduleArbitrary(), runs, seed);
   expect(outcome.isFine ? "" : outcome.report).toBe("");
 });

@@ -54,6 +54,9 @@ export type Action =
   | { readonly type: "hibernate"; readonly forMs: number }
   | { readonly type: "part"; readonly one: number; readonly other: number; readonly forMs: number }
   | { readonly type: "break-link"; readonly link: number; readonly unnoticedMs: number }
+  /** The slot of a shard is given to another object, or its object is emptied first. */
+  | { readonly type: "fence"; readonly shard: number }
+  | { readonly type: "drain"; readonly shard: number; readonly limitMs: number }
   | { readonly type: "status" | "probe" | "sweep" }
   | { readonly type: "wait"; readonly forMs: number };
 
@@ -140,6 +143,15 @@ export const faults: readonly { weight: number; arbitrary: fc.Arbitrary<Action> 
       type: fc.constant("break-link" as const),
       link: some,
       unnoticedMs: fc.constantFrom(0, 0, 20_000, 60_000),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant("fence" as const), shard: some }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      type: fc.constant("drain" as const),
+      shard: some,
+      limitMs: fc.constantFrom(0, 1_000, 5_000, 20_000),
     }),
   },
   {

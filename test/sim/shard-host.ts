@@ -104,7 +104,10 @@ export class ShardHost implements Hosting<Shard> {
   async handle(shard: Shard, request: unknown): Promise<Result<unknown>> {
     const parsed = parseRequest("shard", request);
     if (!parsed.ok) return parsed;
-    const { shard: id, seats } = this.#options;
+    const { shard: id, seats, world } = this.#options;
+    if (world.options.planted === "fence-unheard" && parsed.value.type === "fenced") {
+      return { ok: true, value: null };
+    }
     if (parsed.value.type === "dispose") seats?.disposed(id);
     return shard.handle(parsed.value);
   }
@@ -207,7 +210,8 @@ export class ShardHost implements Hosting<Shard> {
     if (this.#options.world.options.host === "workers") return { code };
     const client = this.#newClient(visitor);
     this.clients.delete(client);
-    client.closeAtShard(code === "full" ? 4002 : 4003);
+    const isMoved = code === "draining" || code === "fenced";
+    client.closeAtShard(code === "full" ? 4002 : isMoved ? 4000 : 4003);
     return { client };
   }
 

@@ -99,6 +99,10 @@ class Run {
       case "sweep":
         void this.#sweep();
         return;
+      case "fence":
+        return world.generations.fence(action.shard);
+      case "drain":
+        return world.generations.drain(action.shard, action.limitMs);
       case "wait":
         return this.#pass(action.forMs);
       default:
@@ -140,6 +144,7 @@ class Run {
 
   #checkRest(): void {
     if (this.world.sequencer.links.size > 0) throw new Violation("LK1", "a link stays open");
+    this.world.generations.checkRest();
     this.world.invariants.checkRest();
     this.#outside.checkRest();
     this.#speakers.checkRest();
@@ -200,7 +205,9 @@ class Run {
     const { log } = this.world.invariants;
     const [seq, count] = [status["seq"], status["connections"]];
     if (seq !== log.head) throw new Violation("DL5", `status says ${String(seq)}, not ${log.head}`);
-    const open = this.#openClients().length;
+    // The world's hand gives slots to objects that the registry does not list.
+    const listed = new Set((status["shards"] as { readonly id: string }[]).map(({ id }) => id));
+    const open = this.#openClients().filter(({ shard }) => listed.has(shard)).length;
     if (count !== open) throw new Violation("FA1", `status counts ${String(count)} of ${open}`);
   }
 

@@ -16,6 +16,7 @@ import { failure, type Result } from "../../src/protocol/result.ts";
 import { audienceBounds } from "../../src/shard/audience.ts";
 import { Client, type Visitor } from "./client.ts";
 import { Violation, type Environment, type Outlet, type WorldOptions } from "./environment.ts";
+import { Generations } from "./generations.ts";
 import { Invariants } from "./invariants.ts";
 import { Network, type Answering } from "./network.ts";
 import type { WorldObject } from "./object.ts";
@@ -45,7 +46,7 @@ export class World implements Environment {
   readonly wires: WireJudge;
   readonly rooms: Rooms;
   readonly sequencer: SequencerHost;
-  readonly shards: ReadonlyMap<ShardId, ShardHost>;
+  readonly generations: Generations;
   readonly registry: RegistryHost;
   readonly clients: Client[] = [];
   /** What clients do when their socket has ended: set by who plays them. */
@@ -75,20 +76,22 @@ export class World implements Environment {
     });
     const type = this.#type();
     this.registry = new RegistryHost(this, this.rooms);
-    this.shards = new Map(shardsOf(room, type).map((id) => [id, this.#shardHost(id, type)]));
+    this.generations = new Generations(this, (shard) => this.#shardHost(shard, type));
+    this.generations.start(shardsOf(room, type));
     this.sequencer = new SequencerHost({
       room,
       type,
       world: this,
       shardHost: (shard) => this.shardHost(shard),
-      stored: (puts) => this.invariants.stored(puts),
+      stored: (puts) => {
+        this.invariants.stored(puts);
+        for (const rows of puts) this.generations.stored(rows, this.invariants.log.head);
+      },
     });
     this.invariants = new Invariants({
       now: () => this.timeline.now,
       capacity,
-      shards: [...this.shards].map(([shard, { clients, welcomed }]) => {
-        return { shard, clients, welcomed };
-      }),
+      shards: this.shards,
       rows: this.sequencer.object.rows.values,
       drops: (shard, seq) => this.#drops(shard, seq),
     });
@@ -105,6 +108,11 @@ export class World implements Environment {
   get objects(): AnyObject[] {
     const shards = [...this.shards.values()].map((host) => host.object);
     return [this.sequencer.object, ...shards, this.registry.object];
+  }
+
+  /** The objects of every generation. */
+  get shards(): ReadonlyMap<ShardId, ShardHost> {
+    return this.generations.hosts;
   }
 
   shardHost(shard: ShardId): ShardHost {
@@ -128,14 +136,16 @@ export class World implements Environment {
             const lost = failure("unreachable", "no answer");
             resolve((reply ?? lost) as Result<ReplyTo<R, Request>>);
           };
-          outlet.output(() => this.#send(from, `${to.role}/${to.id}`, request, done));
+          // What a gate means for a slot.
+          const id = request.type === "hold" ? this.generations.route(to.id as ShardId) : to.id;
+          outlet.output(() => this.#send(from, `${to.role}/${id}`, request, done));
         }),
     };
   }
 
   /** Hands an upgrade to a shard; `null` when there is no answer. */
   upgrade(from: string, shard: ShardId, visitor: Visitor): Promise<Upgraded | null> {
-    const host = this.shardHost(shard);
+    const host = this.shardHost(this.generations.route(shard));
     return new Promise((done) => {
       this.network.exchange<Upgraded>({
         from,
@@ -206,7 +216,10 @@ export class World implements Environment {
         called: (id, life, seq) => this.invariants.hookCalled(id, life, seq),
       },
       watcher: {
-        delivered: (id, seq) => this.wires.delivered(id, seq),
+        delivered: (id, seq) => {
+          this.#judged(() => this.generations.checkDelivered(id, seq));
+          this.wires.delivered(id, seq);
+        },
         takes: (client, data, delivered) => this.wires.takes(client, data, delivered),
         slept: (clients) => this.wires.slept(clients),
       },

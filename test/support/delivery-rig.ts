@@ -20,10 +20,12 @@ const manyBounds: LogBounds = {
 export class DeliveryRig {
   readonly clock = new FakeClock();
   readonly dialer = new FakeDialer();
+  readonly startedAt = this.clock.now();
   readonly log: DeliveryLog;
   readonly delivery: Delivery;
   readonly acknowledged: string[] = [];
   readonly counted: string[] = [];
+  readonly suspected: string[] = [];
   /** What the shard sent up; each write is answered with 1,000 more than its id. */
   readonly published: UpstreamWrite[] = [];
   goneBecauseEmpty = 0;
@@ -49,7 +51,8 @@ export class DeliveryRig {
         return Promise.resolve(writes.map(({ id }) => ({ id, seq: 1_000 + id })));
       },
       count: (what) => this.counted.push(what),
-      onNoClients: () => (this.goneBecauseEmpty += 1),
+      onOver: () => (this.goneBecauseEmpty += 1),
+      onSuspect: (shard) => this.suspected.push(`${shard} ${this.clock.now() - this.startedAt}`),
       wakeAt: (at) => (this.wakeAt = Math.min(this.wakeAt, at)),
       wakeDurably: () => (this.durableWakes += 1),
     });

@@ -24,8 +24,12 @@ export class Dial {
     await turns();
   }
 
-  async refuse(): Promise<void> {
-    this.#resolve(lost);
+  refuse(): Promise<void> {
+    return this.fail(lost);
+  }
+
+  async fail(why: Result<never>): Promise<void> {
+    this.#resolve(why);
     await turns();
   }
 

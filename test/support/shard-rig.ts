@@ -25,6 +25,8 @@ import { turns } from "./turns.ts";
 export const epoch = "e1";
 
 type Start = RoomTypeOptions & {
+  /** Its first generation when left out. */
+  readonly id?: string;
   readonly onBroadcast?: BroadcastHook;
   /** What is left of a former life. */
   readonly ports?: FakePorts;
@@ -44,7 +46,7 @@ export class ShardRig {
   #shard: Shard | undefined;
   #connections = 0;
   #subscriptions = 0;
-  #options: RoomTypeOptions & Pick<Start, "onBroadcast" | "canReplay" | "bounds"> = {};
+  #options: RoomTypeOptions & Pick<Start, "id" | "onBroadcast" | "canReplay" | "bounds"> = {};
 
   private constructor(ports: FakePorts) {
     this.ports = ports;
@@ -52,7 +54,8 @@ export class ShardRig {
   }
 
   static async start(options: Start = {}): Promise<ShardRig> {
-    const { onBroadcast, canReplay, bounds, ports = fakePorts(), ...more } = options;
+    const { onBroadcast, canReplay, bounds, ports = fakePorts(), ...rest } = options;
+    const { id: name = "lobby-1", ...more } = rest;
     const { clients = [], links = [], ...type } = more;
     const rig = new ShardRig(ports);
     rig.#options = { ...options };
@@ -63,7 +66,7 @@ export class ShardRig {
     };
     const onHookError = (error: unknown): void => void rig.hookErrors.push(error);
     const shardPorts = { ...ports, registry: "default", onHookError, ...hook };
-    const id = "lobby-1" as ShardId;
+    const id = name as ShardId;
     rig.#shard = await Shard.start(id, roomType(type), shardPorts, clients.map(survivor), links);
     return rig;
   }
@@ -117,7 +120,7 @@ export class ShardRig {
     const admitted = await this.shard.admit(name, request);
     if (!admitted.ok) throw new Error(admitted.code);
     const client = new ModelClient(name, request, this.#options.bounds?.window.maxUnits);
-    this.shard.welcome(client.socket, name, request);
+    this.shard.welcome(client.socket, name, request, admitted.value);
     client.take();
     return client;
   }

@@ -22,7 +22,7 @@ export function workersHost(name: string, adminToken: string | undefined): Rooms
       const response = await exports.default.fetch(origin + path, { headers });
       const { webSocket } = response;
       if (webSocket === null) return { socket: null, refused: await answerOf(response) };
-      return { socket: record(webSocket), refused: null };
+      return { socket: recordSocket(webSocket), refused: null };
     },
   };
 }
@@ -50,7 +50,7 @@ async function answerOf(response: Response): Promise<OutsideAnswer> {
   return { status, headers, text: status === 101 ? "" : await response.text() };
 }
 
-function record(webSocket: WebSocket): RecordedSocket {
+export function recordSocket(webSocket: WebSocket): RecordedSocket {
   const socket = new RecordedSocket({
     send: (data) => webSocket.send(data),
     close: () => webSocket.close(1000, "done"),

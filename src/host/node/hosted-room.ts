@@ -13,6 +13,7 @@ import { encodePayload, toMessageData, type MessageData } from "../../protocol/p
 import { failure, success, type Result } from "../../protocol/result.ts";
 import type { Entry } from "../../shard/admission.ts";
 import type { TicketClaims } from "../../protocol/ticket.ts";
+import type { Shard } from "../../shard/shard.ts";
 import type { GameRoom, Player, RoomFactory, RoomHandlers } from "./game-room.ts";
 import { RoomRoles } from "./room-roles.ts";
 import type { ServerSocket } from "./server-socket.ts";
@@ -41,6 +42,8 @@ export type Admission = {
 /** Of who brings a session. */
 export const noSeat = failure("ticket-expired", "no seat is kept here for this session");
 
+/** What the shard may say. */
+type Refusal = Extract<Awaited<ReturnType<Shard["admit"]>>, { ok: false }>["code"];
 type Refused = "ticket-expired" | "ticket-used" | "room-full" | "unavailable";
 
 export class HostedRoom {
@@ -118,7 +121,7 @@ export class HostedRoom {
     if (!admitted.ok || this.#roles === null) {
       this.#entered(seat, false);
       if (admitted.ok) return failure("unavailable", "the room is over");
-      return failure(admitted.code === "full" ? "room-full" : admitted.code, admitted.detail);
+      return failure(refusalOf(admitted.code), admitted.detail);
     }
     return success(this.#admission(roles, admitted.value, claims, connection, request));
   }
@@ -280,6 +283,18 @@ export class HostedRoom {
     };
     const request = { type: "publish", messages, ...options } as const;
     return this.#roles.calls.call({ role: "sequencer", id: this.id }, request);
+  }
+}
+
+function refusalOf(code: Refusal): Refused {
+  switch (code) {
+    case "full":
+      return "room-full";
+    case "draining":
+    case "fenced":
+      return "unavailable";
+    default:
+      return code;
   }
 }
 

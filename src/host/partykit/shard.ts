@@ -254,6 +254,9 @@ function closingOf(code: string | undefined): [code: CloseCode, reason: string] 
   switch (code) {
     case "full":
       return [closeCodes.full, "the shard is full"];
+    case "draining":
+    case "fenced":
+      return [closeCodes.moved, "the shard left service"];
     case "ticket-used":
     case "ticket-expired":
       return [closeCodes.seatRefused, code];

@@ -12,6 +12,7 @@ import type { Position } from "../../protocol/link.ts";
 import type { IncomingLink } from "../../shard/intake.ts";
 import { plainRequest, type ClientSocket } from "../../shard/clients.ts";
 import type { Entry, Refused } from "../../shard/admission.ts";
+import type { NotServing } from "../../shard/service.ts";
 import { Shard } from "../../shard/shard.ts";
 import { connectionOf, seatClaimOf, seatHeader, WakeTimer } from "../platform.ts";
 import { broadcastHookOf, ClientEnds, clientRequestOf, stateHooksOf } from "../room-class.ts";
@@ -234,7 +235,7 @@ class PlainSurvivor implements ClientSocket {
 }
 
 /** An answer to the gate, which tries another shard or tells the client. */
-function refuse(code: Refused | "unavailable"): Response {
+function refuse(code: Refused | NotServing | "unavailable"): Response {
   return new Response(null, { status: 503, headers: { [refusedHeader]: code } });
 }
 
