@@ -13,7 +13,7 @@ import type { LoadReporter } from "./load-reporter.ts";
 import type { Service } from "./service.ts";
 import type { Subscription } from "./subscription.ts";
 
-/** Written when a subscription begins and when a link ends. */
+/** As the former life wrote it; see `Stay`. */
 const rowSchema = v.object({ subscription: v.string(), position: positionSchema });
 
 export type RevivalOwner = {

@@ -9,7 +9,7 @@
 import { Counters } from "../core/counters.ts";
 import type { ObjectPorts, Socket } from "../core/ports.ts";
 import type { RoomType } from "../core/rooms.ts";
-import type { AnyReply, LoadReply, RequestTo, Subscribed } from "../protocol/calls.ts";
+import type { AnyReply, LoadReply, RequestTo } from "../protocol/calls.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
 import type { ShardId } from "../protocol/names.ts";
 import { encodePayload, type MessageData } from "../protocol/payload.ts";
@@ -17,22 +17,19 @@ import { success, type Result } from "../protocol/result.ts";
 import type { Entry } from "./admission.ts";
 import { Clients, type ClientSocket } from "./clients.ts";
 import type { AudienceBounds } from "./audience.ts";
-import { EarlyLinks } from "./early-links.ts";
 import { Entrance } from "./entrance.ts";
 import { FanOut, type BroadcastHook } from "./fan-out.ts";
 import { History } from "./history.ts";
 import { Intake, type IncomingLink } from "./intake.ts";
+import { Links } from "./links.ts";
 import { LoadReporter } from "./load-reporter.ts";
 import type { ProtocolClient } from "./protocol-client.ts";
 import { Renewal } from "./renewal.ts";
 import { revive } from "./revival.ts";
 import { Service } from "./service.ts";
 import { answerStateCall, State, type StateCall, type StateHooks } from "./state.ts";
-import { Subscription } from "./subscription.ts";
+import { Stay } from "./stay.ts";
 import { Upstream } from "./upstream.ts";
-
-/** After the last client has left for so long, the shard unsubscribes. */
-const lingerMs = 5_000;
 
 export type ShardPorts = ObjectPorts & {
   /** The registry object that keeps this room. */
@@ -58,15 +55,14 @@ export class Shard {
   readonly #upstream: Upstream;
   readonly #history: History;
   readonly #intake: Intake;
-  readonly #subscription: Subscription;
+  readonly #stay: Stay;
   readonly #renewal: Renewal;
   readonly #reporter: LoadReporter;
   readonly #state: State | null;
   readonly #service: Service;
   readonly #entrance: Entrance;
   readonly #counters = new Counters();
-  readonly #earlyLinks = new EarlyLinks();
-  #lingerUntil: number | null = null;
+  readonly #links: Links;
 
   private constructor(id: ShardId, type: RoomType, ports: ShardPorts) {
     this.#ports = ports;
@@ -93,23 +89,18 @@ export class Shard {
         this.#intake.recheck();
         this.#armWake();
       },
-      onLeft: () => this.#lingerIfEmpty(),
+      onLeft: () => this.#stay.lingerIfEmpty(),
     });
     this.#state = this.#stateOf(id, type);
     this.#fanOut = this.#createFanOut();
-    this.#subscription = new Subscription(
-      id,
-      calls,
-      (subscribed) => this.#handleSubscribed(subscribed),
-      () => this.#fence(),
-    );
+    this.#stay = this.#createStay(id);
     this.#history = new History(id, ports, this.#clients.audience, this.#fanOut);
     this.#intake = this.#createIntake();
     this.#renewal = new Renewal({
       ...ports,
       hasClients: () => this.connections > 0,
       isLinked: () => this.#intake.isOpen,
-      renew: () => this.#subscription.renew(this.#fanOut.position),
+      renew: () => this.#stay.renew(),
       armWake: () => this.#armWake(),
     });
     this.#service = new Service({
@@ -128,6 +119,7 @@ export class Shard {
       wakeAt: () => this.#armWake(),
     });
     this.#entrance = this.#createEntrance();
+    this.#links = this.#createLinks();
   }
 
   /** `clients` and `links` are the sockets that outlived the object's memory. */
@@ -229,28 +221,15 @@ export class Shard {
   }
 
   handleLinkOpen(socket: IncomingLink): void {
-    if (this.#service.isOver) return socket.close(closeCodes.fenced, "the shard is over");
-    if (this.#clients.isEmpty && this.#subscription.isNone) {
-      socket.close(closeCodes.noClients, "no clients");
-      return;
-    }
-    this.#renewal.linked();
-    const { beginning } = this.#subscription;
-    if (beginning === null) return this.#intake.open(socket);
-    // Where former clients were means nothing to those on their way: the answer tells where the shard
-    // begins, and a link that knew less would be sent what lies before it, or a reset.
-    this.#earlyLinks.wait(socket, beginning, (link) => this.#openEarly(link));
+    this.#links.open(socket);
   }
 
   handleLinkMessage(socket: IncomingLink, message: string): void | Promise<void> {
-    if (this.#service.isOver) return;
-    this.#reporter.used();
-    return this.#intake.receive(socket, message);
+    return this.#links.receive(socket, message);
   }
 
   handleLinkClose(socket: IncomingLink): void {
-    if (this.#earlyLinks.delete(socket) || this.#service.isOver) return;
-    this.#intake.close(socket, this.connections > 0);
+    this.#links.close(socket);
   }
 
   /** Time has passed. */
@@ -258,10 +237,7 @@ export class Shard {
     if (this.#service.isOver) return;
     const now = this.#ports.clock.now();
     this.#reporter.wake(now);
-    if (this.#lingerUntil !== null && this.#lingerUntil <= now) {
-      this.#lingerUntil = null;
-      if (this.#clients.isEmpty) this.#subscription.end();
-    }
+    this.#stay.wake(now);
     this.#renewal.wake(now);
     this.#service.wake(now);
     this.#clients.expire(now);
@@ -275,12 +251,12 @@ export class Shard {
     return new Entrance({
       service: this.#service,
       clients: this.#clients,
-      subscription: this.#subscription,
+      subscription: this.#stay.subscription,
       history: this.#history,
       fanOut: this.#fanOut,
       canReplay: this.#ports.canReplay !== false,
       stateReady: () => this.stateReady(),
-      onWelcomed: () => (this.#lingerUntil = null),
+      onWelcomed: () => this.#stay.welcomed(),
       armWake: () => this.#armWake(),
     });
   }
@@ -310,14 +286,27 @@ export class Shard {
         this.#armWake();
       },
       onReset: () => this.#clients.reset(),
-      onEnded: () => this.#store(),
+      onEnded: () => this.#stay.store(),
       onBroken: () => this.#renewal.later(),
     });
   }
 
-  #openEarly(link: IncomingLink): void {
-    if (this.#subscription.id === null) link.close(closeCodes.noClients, "no clients");
-    else this.#intake.open(link);
+  #createStay(shard: ShardId): Stay {
+    const parts = { ...this.#ports, clients: this.#clients, fanOut: this.#fanOut };
+    const isOver = (): boolean => this.#service.isOver;
+    const told = { onFenced: () => this.#fence(), armWake: () => this.#armWake() };
+    return new Stay({ ...parts, shard, isOver, ...told });
+  }
+
+  #createLinks(): Links {
+    return new Links({
+      service: this.#service,
+      clients: this.#clients,
+      subscription: this.#stay.subscription,
+      renewal: this.#renewal,
+      intake: this.#intake,
+      reporter: this.#reporter,
+    });
   }
 
   async #restore(clients: Iterable<ClientSocket>, links: Iterable<IncomingLink>): Promise<void> {
@@ -325,14 +314,14 @@ export class Shard {
       storage: this.#ports.storage,
       service: this.#service,
       clients: this.#clients,
-      subscription: this.#subscription,
+      subscription: this.#stay.subscription,
       fanOut: this.#fanOut,
       intake: this.#intake,
       reporter: this.#reporter,
     };
     await revive(parts, clients, links);
     // Without a subscription nobody is to be waited for.
-    if (!this.#subscription.isNone) this.#lingerIfEmpty();
+    if (!this.#stay.subscription.isNone) this.#stay.lingerIfEmpty();
     this.#armWake();
   }
 
@@ -364,19 +353,13 @@ export class Shard {
   /** A later generation has the slot: this object is over, and says nothing more to anybody. */
   #fence(): void {
     if (!this.#service.fence()) return;
-    this.#ports.storage.delete(["shard"]);
+    this.#stay.forget();
     this.#reporter.end();
     this.#upstream.end();
-    this.#intake.end();
-    this.#earlyLinks.end();
+    this.#links.end();
+    this.#state?.end();
     this.#clients.dispose(closeCodes.moved, "the shard is over; connect again");
     this.#armWake();
-  }
-
-  #handleSubscribed({ epoch, seq }: Subscribed): void {
-    // Clients that were here before must get what they lack; without any, the shard starts here.
-    if (this.connections === 0) this.#fanOut.advance({ epoch, seq });
-    this.#store();
   }
 
   /** Everybody leaves for good. Who is on the way in comes into the room's next life. */
@@ -384,23 +367,7 @@ export class Shard {
     this.#clients.dispose(closeCodes.roomDisposed, "the room was disposed");
     if (this.#service.isOver) return;
     if (!this.#clients.isEmpty) return;
-    this.#lingerUntil = null;
-    this.#ports.storage.delete(["shard"]);
-    this.#subscription.end();
-  }
-
-  #store(): void {
-    if (this.#service.isOver) return;
-    const subscription = this.#subscription.id;
-    const { position } = this.#fanOut;
-    if (subscription === null || position === null) return;
-    this.#ports.storage.put({ shard: { subscription, position } });
-  }
-
-  #lingerIfEmpty(): void {
-    if (!this.#clients.isEmpty) return;
-    this.#lingerUntil = this.#ports.clock.now() + lingerMs;
-    this.#armWake();
+    this.#stay.end();
   }
 
   #armWake(): void {
@@ -408,7 +375,7 @@ export class Shard {
     const times = [
       this.#service.nextDeadline(),
       this.#reporter.nextDeadline(),
-      this.#lingerUntil,
+      this.#stay.nextDeadline(),
       this.#renewal.nextDeadline(),
       ...this.#clients.nextDeadlines(),
       ...(this.#state?.nextDeadlines() ?? []),

@@ -5,7 +5,7 @@
 import { encodeSnapshot } from "../core/snapshot-value.ts";
 import type { Caller, Clock, Entropy } from "../core/ports.ts";
 import type { RoomType } from "../core/rooms.ts";
-import type { RequestTo } from "../protocol/calls.ts";
+import { fencedFailure, type RequestTo } from "../protocol/calls.ts";
 import type { Position } from "../protocol/link.ts";
 import { roomOfShard, type ShardId } from "../protocol/names.ts";
 import { failure, success, type Failure, type Result } from "../protocol/result.ts";
@@ -68,6 +68,7 @@ export class State implements Folding {
   #nextAt: number | null = null;
   #taking: Promise<Result<SnapshotInfo>> | null = null;
   #error: string | null = null;
+  #isOver = false;
 
   private constructor(owner: StateOwner, hooks: StateHooks) {
     this.#owner = owner;
@@ -156,6 +157,12 @@ export class State implements Folding {
     return [this.#nextAt, this.#getSnapshot.nextDeadline(now), this.#onRestore.nextDeadline(now)];
   }
 
+  /** The shard is over: nothing is stored any more, and nobody waits for the class but those who do. */
+  end(): void {
+    this.#isOver = true;
+    this.#nextAt = null;
+  }
+
   wake(now: number): void {
     this.#getSnapshot.wake(now);
     this.#onRestore.wake(now);
@@ -167,7 +174,7 @@ export class State implements Folding {
   /** Shards of a room come to it at different moments: the first one's snapshot serves all. */
   #schedule(): void {
     const { type, clock, entropy } = this.#owner;
-    if (this.#nextAt !== null || type.snapshotIntervalMs === 0) return;
+    if (this.#isOver || this.#nextAt !== null || type.snapshotIntervalMs === 0) return;
     this.#nextAt = clock.now() + type.snapshotIntervalMs * (0.9 + 0.2 * entropy.random());
     this.#owner.rearm();
   }
@@ -193,6 +200,7 @@ export class State implements Folding {
   async #take(): Promise<Result<SnapshotInfo>> {
     const taken = await this.#owner.intake().between(() => this.#ask());
     if (!taken.ok) return this.#fail(taken);
+    if (this.#isOver) return fencedFailure();
     const { position, text } = taken.value;
     const stored = await this.#store.store(position, text);
     if (stored.ok) {
