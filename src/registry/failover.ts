@@ -159,7 +159,7 @@ export class Failover {
 
   #take(shard: ShardId, probe: Probe, index: number, reply: Result<LoadReply>): void {
     // What comes too late is still an answer.
-    if (reply.ok && reply.value.status === "fenced") this.#condemn(shard, probe);
+    if (reply.ok && reply.value.status === "fenced") this.#condemn(shard, probe, true);
     else if (reply.ok) this.#acquit(shard, reply.value);
     else if (reply.code === "unreachable") {
       probe.ends[index] = null;
@@ -187,16 +187,17 @@ export class Failover {
     }
   }
 
-  #condemn(shard: ShardId, { reason }: Probe): void {
+  /** One that is fenced never serves again, which one that is only dead may. */
+  #condemn(shard: ShardId, { reason }: Probe, isFenced = false): void {
     this.#probes.delete(shard);
     const found = this.#find(shard);
-    if (found === null || found.slot.status === "offline") return;
+    if (found === null || (found.slot.status === "offline" && !isFenced)) return;
     const { room, slot } = found;
     this.#leasesOf(room).delete(shard);
     const name = shardId(room.id, slot.number);
     const replacedAt = this.#replacedAt.get(name);
     if (replacedAt !== undefined && replacedAt + room.type.leaseMs > this.#now) return;
-    if (!room.type.failover && slot.status !== "draining") {
+    if (!room.type.failover && !isFenced && slot.status !== "draining") {
       this.#parts.shards.markOffline(room, slot, reason);
       this.#offline.set(shard, this.#now + restMs);
       return;

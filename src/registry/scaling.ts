@@ -213,7 +213,7 @@ export class Scaling {
     else if (reply.ok) {
       this.#parts.learning.takeReport(still.room, still.slot, reply.value);
       if (reply.value.connections === 0) this.emptied(still.room, still.slot);
-    }
+    } else if (reply.code === "fenced") this.emptied(still.room, still.slot);
     this.#owner.rearm();
   }
 

@@ -63,8 +63,12 @@ export class ShardLife {
   /** An object with clients, which the layout does not have. */
   join(room: Room, shard: ShardId): Slot {
     const { max } = room.type.shards;
+    const before = this.layout(room).slots;
     const { layout, slot } = joined(this.layout(room), shard, max, this.#drainEnd);
     this.#set(room, layout);
+    // A former object of the slot has left unseen.
+    for (const each of before)
+      if (!layout.slots.includes(each)) this.#parts.learning.drop(room, each);
     return slot;
   }
 

@@ -119,7 +119,7 @@ export class Shard {
       wakeAt: () => this.#armWake(),
     });
     this.#entrance = this.#createEntrance();
-    this.#links = this.#createLinks();
+    this.#links = new Links(this.#parts);
   }
 
   /** `clients` and `links` are the sockets that outlived the object's memory. */
@@ -249,11 +249,7 @@ export class Shard {
 
   #createEntrance(): Entrance {
     return new Entrance({
-      service: this.#service,
-      clients: this.#clients,
-      subscription: this.#stay.subscription,
-      history: this.#history,
-      fanOut: this.#fanOut,
+      ...this.#parts,
       canReplay: this.#ports.canReplay !== false,
       stateReady: () => this.stateReady(),
       onWelcomed: () => this.#stay.welcomed(),
@@ -298,31 +294,25 @@ export class Shard {
     return new Stay({ ...parts, shard, isOver, ...told });
   }
 
-  #createLinks(): Links {
-    return new Links({
-      service: this.#service,
-      clients: this.#clients,
-      subscription: this.#stay.subscription,
-      renewal: this.#renewal,
-      intake: this.#intake,
-      reporter: this.#reporter,
-    });
+  async #restore(clients: Iterable<ClientSocket>, links: Iterable<IncomingLink>): Promise<void> {
+    await revive(this.#parts, clients, links);
+    // Without a subscription nobody is to be waited for.
+    if (!this.#stay.subscription.isNone) this.#stay.lingerIfEmpty();
+    this.#armWake();
   }
 
-  async #restore(clients: Iterable<ClientSocket>, links: Iterable<IncomingLink>): Promise<void> {
-    const parts = {
+  get #parts() {
+    return {
       storage: this.#ports.storage,
       service: this.#service,
       clients: this.#clients,
       subscription: this.#stay.subscription,
+      history: this.#history,
       fanOut: this.#fanOut,
+      renewal: this.#renewal,
       intake: this.#intake,
       reporter: this.#reporter,
     };
-    await revive(parts, clients, links);
-    // Without a subscription nobody is to be waited for.
-    if (!this.#stay.subscription.isNone) this.#stay.lingerIfEmpty();
-    this.#armWake();
   }
 
   get #load(): LoadReply {
@@ -338,6 +328,8 @@ export class Shard {
   /** Takes nobody from now on, and has those who are here come again, a few at a time. */
   #drain(limitMs: number): void {
     if (!this.#service.drain(limitMs)) return;
+    // Before the first of them goes, so that whoever takes them begins with the state as it is now.
+    if (this.connections > 0) void this.#state?.take();
     this.#clients.vacate();
     this.#reporter.changed();
     this.#armWake();

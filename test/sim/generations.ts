@@ -3,6 +3,7 @@
  * drained, as a registry does it: it writes down the new one, then tells the sequencer until it has
  * heard. Gates follow in their own time. Knows nothing of why.
  */
+import { hub } from "../../src/core/partitions.ts";
 import type { Caller } from "../../src/core/ports.ts";
 import {
   generationOf,
@@ -39,9 +40,22 @@ export class Generations {
     for (const shard of shards) this.#begin(shard);
   }
 
+  /** The object, which the registry may have laid out by itself. */
+  host(shard: ShardId): ShardHost {
+    const known = this.hosts.get(shard);
+    if (known !== undefined) return known;
+    const newest = this.#newest.get(slotOf(shard));
+    if (newest !== undefined && generationOf(newest) > generationOf(shard)) {
+      const former = this.#create(shard);
+      this.hosts.set(shard, former);
+      return former;
+    }
+    return this.#begin(shard);
+  }
+
   /** Where a gate hands over what it means for a slot: some know less than others. */
   route(shard: ShardId): ShardId {
-    const newest = this.#newestOf(slotOf(shard));
+    const newest = this.#newest.get(slotOf(shard)) ?? shard;
     const generation = generationOf(newest);
     const { random, network } = this.#world;
     if (generation === 1 || network.isHealed || !random.chance(0.15)) return newest;
@@ -54,11 +68,11 @@ export class Generations {
     void this.#replace(this.#newestOf(slot)).catch((error: unknown) => this.#world.fail(error));
   }
 
-  drain(index: number, limitMs: number): void {
+  drain(index: number): void {
     const shard = this.#newestOf(1 + (index % this.#newest.size));
     if (this.#draining.has(shard) || generationOf(shard) >= maxGenerations) return;
     this.#draining.add(shard);
-    void this.#empty(shard, limitMs).catch((error: unknown) => this.#world.fail(error));
+    void this.#empty(shard).catch((error: unknown) => this.#world.fail(error));
   }
 
   /** Rows of the sequencer have become durable, with these fences among them. */
@@ -93,9 +107,11 @@ export class Generations {
     return newest;
   }
 
-  #begin(shard: ShardId): void {
-    this.hosts.set(shard, this.#create(shard));
+  #begin(shard: ShardId): ShardHost {
+    const host = this.#create(shard);
+    this.hosts.set(shard, host);
     this.#newest.set(slotOf(shard), shard);
+    return host;
   }
 
   async #replace(former: ShardId): Promise<void> {
@@ -115,15 +131,14 @@ export class Generations {
     }
   }
 
-  /** Told again and again until it is empty, and then replaced. */
-  async #empty(shard: ShardId, limitMs: number): Promise<void> {
+  /** The registry is told until it has heard: it has the shard emptied, and another in its place. */
+  async #empty(shard: ShardId): Promise<void> {
     const { timeline, random } = this.#world;
-    while (this.#newestOf(slotOf(shard)) === shard) {
-      const request = { type: "drain", limitMs } as const;
-      const told = await this.#calls.call({ role: "shard", id: shard }, request);
-      if (told.ok && told.value.status === "draining" && told.value.connections === 0) break;
+    for (;;) {
+      const request = { type: "drainShard", shard } as const;
+      const told = await this.#calls.call({ role: "registry", id: hub }, request);
+      if (told.ok || told.code !== "unreachable") return;
       await timeline.sleep(random.between(500, 3_000));
     }
-    await this.#replace(shard);
   }
 }

@@ -139,7 +139,7 @@ export class Invariants {
     // Neither does evidence against shards, a shard each five seconds.
     if (what === "count" || what === "suspect") return;
     // A status asks for the shards as they are.
-    if (what === "layout") return;
+    if (what === "layout" || what === "drainShard") return;
     const now = this.#scene.now();
     const since = now - (this.#registryCalls.get(caller) ?? 0);
     this.#registryCalls.set(caller, now);

@@ -2,6 +2,7 @@
  * Carries out a schedule: the actions one after the other, then a healed network until the world
  * rests, then one more write. Throws the first violation.
  */
+import { shardId, slotOf, type ShardId } from "../../src/protocol/names.ts";
 import type { Client } from "./client.ts";
 import { Violation } from "./environment.ts";
 import { Outside } from "./outside.ts";
@@ -102,7 +103,7 @@ class Run {
       case "fence":
         return world.generations.fence(action.shard);
       case "drain":
-        return world.generations.drain(action.shard, action.limitMs);
+        return world.generations.drain(action.shard);
       case "wait":
         return this.#pass(action.forMs);
       default:
@@ -206,7 +207,10 @@ class Run {
     const [seq, count] = [status["seq"], status["connections"]];
     if (seq !== log.head) throw new Violation("DL5", `status says ${String(seq)}, not ${log.head}`);
     // The world's hand gives slots to objects that the registry does not list.
-    const listed = new Set((status["shards"] as { readonly id: string }[]).map(({ id }) => id));
+    const shards = status["shards"] as { readonly id: ShardId; readonly generation: number }[];
+    const listed = new Set(
+      shards.map(({ id, generation }) => shardId(room, slotOf(id), generation)),
+    );
     const open = this.#openClients().filter(({ shard }) => listed.has(shard)).length;
     if (count !== open) throw new Violation("FA1", `status counts ${String(count)} of ${open}`);
   }
