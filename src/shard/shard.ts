@@ -6,14 +6,13 @@
  * The order of one connect: `admit`, then the host accepts the socket and calls `welcome` in the
  * same turn, with the entry that it was given; or `release` when the socket came to nothing.
  */
-import * as v from "valibot";
 import { Counters } from "../core/counters.ts";
 import type { ObjectPorts, Socket } from "../core/ports.ts";
 import type { RoomType } from "../core/rooms.ts";
 import type { AnyReply, RequestTo, SeatClaim, Subscribed } from "../protocol/calls.ts";
 import type { ClientRequest } from "../protocol/client-request.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
-import { positionSchema, type Position } from "../protocol/link.ts";
+import type { Position } from "../protocol/link.ts";
 import type { ShardId } from "../protocol/names.ts";
 import { encodePayload, type MessageData } from "../protocol/payload.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
@@ -26,6 +25,7 @@ import { Intake, type IncomingLink } from "./intake.ts";
 import { LoadReporter } from "./load-reporter.ts";
 import type { ProtocolClient } from "./protocol-client.ts";
 import { Renewal } from "./renewal.ts";
+import { revive } from "./revival.ts";
 import { answerStateCall, State, type StateCall, type StateHooks } from "./state.ts";
 import { Subscription } from "./subscription.ts";
 import { Upstream } from "./upstream.ts";
@@ -49,9 +49,6 @@ export type ShardPorts = ObjectPorts & {
 };
 
 type Reply = Result<AnyReply<"shard">>;
-
-/** What outlives the object's memory, written when a subscription begins and when a link ends. */
-const rowSchema = v.object({ subscription: v.string(), position: positionSchema });
 
 export class Shard {
   readonly #ports: ShardPorts;
@@ -135,7 +132,7 @@ export class Shard {
     links: Iterable<IncomingLink>,
   ): Promise<Shard> {
     const shard = new Shard(id, type, ports);
-    await shard.#restore(clients, links);
+    await shard.#revive(clients, links);
     return shard;
   }
 
@@ -306,35 +303,18 @@ export class Shard {
     else this.#intake.open(socket);
   }
 
-  async #restore(clients: Iterable<ClientSocket>, links: Iterable<IncomingLink>): Promise<void> {
-    const survivors = [...clients];
-    const all = await this.#clients.restoreSeats(survivors);
-    const rows = await this.#ports.storage.list("shard");
-    const row = v.safeParse(rowSchema, rows.get("shard"));
-    // Without clients nobody is owed anything: the past of this object does not matter.
-    if (all.length === 0) {
-      await this.#clients.restore([], 0);
-      for (const link of links) link.close(closeCodes.noClients, "no clients");
-      // A former life may have died before it told of its last change.
-      this.#reporter.changed();
-      if (row.success) this.#endFormerLife(row.output.subscription);
-      return;
-    }
-    if (row.success) {
-      this.#subscription.restore(row.output.subscription);
-      this.#fanOut.advance(row.output.position);
-    }
-    for (const socket of links) this.#intake.restore(socket);
-    await this.#clients.restore(all, this.#fanOut.position?.seq ?? null);
-    // Some may have to come again, perhaps all.
-    if (this.connections < survivors.length) this.#reporter.changed();
-    this.#lingerIfEmpty();
-  }
-
-  /** The last client left while the object slept, or it crashed with all of them. */
-  #endFormerLife(subscription: string): void {
-    this.#ports.storage.delete(["shard"]);
-    this.#subscription.endFormer(subscription);
+  async #revive(clients: Iterable<ClientSocket>, links: Iterable<IncomingLink>): Promise<void> {
+    const { storage } = this.#ports;
+    const [subscription, fanOut, intake] = [this.#subscription, this.#fanOut, this.#intake];
+    const parts = {
+      clients: this.#clients,
+      subscription,
+      fanOut,
+      intake,
+      reporter: this.#reporter,
+    };
+    await revive({ storage, ...parts }, clients, links);
+    if (this.#subscription.id !== null) this.#lingerIfEmpty();
   }
 
   /** A room class that gets its messages as requests sends for itself, so nothing can be replayed. */
