@@ -79,8 +79,8 @@ const requestSchemas = {
       seats: v.array(v.strictObject({ id: v.string(), player: v.string() })),
       ttlMs: countSchema,
     }),
-    /** This room takes so many players, not the type's number. */
-    v.strictObject({ type: v.literal("limit"), maxPlayers: countSchema }),
+    /** This room takes so many players, or, with `null`, as many as its type says. */
+    v.strictObject({ type: v.literal("limit"), maxPlayers: v.nullable(countSchema) }),
     /** The room is disposed: clients are closed for good, and nothing is kept. */
     v.strictObject({ type: v.literal("dispose") }),
   ]),

@@ -121,7 +121,7 @@ export class Learning {
       const grown = room.counts.report(shard, load, this.#owner.ports.clock.now());
       room.connections += grown.connections;
       room.reserved += grown.reserved;
-      if (load.players !== null) room.players = load.players;
+      room.players = load.players;
       room.isKnown ||= room.counts.areAllKnown();
     });
   }

@@ -14,7 +14,7 @@ const prefix = "owed/";
 const retryBounds = { baseMs: 1_000, maxMs: 60_000 };
 
 const owedSchema = v.variant("type", [
-  v.object({ type: v.literal("limit"), maxPlayers: v.number() }),
+  v.object({ type: v.literal("limit"), maxPlayers: v.nullable(v.number()) }),
   v.object({ type: v.literal("vacate"), server: v.string() }),
 ]);
 export type OwedCall = v.InferOutput<typeof owedSchema>;

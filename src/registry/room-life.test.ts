@@ -195,7 +195,7 @@ test("DI5 a limit that its shard was not told is no room, and is taken back unti
   await rig.start();
   shards.down.clear();
   await rig.passInSteps(minute);
-  expect(shards.limits.get("game:a-1")).toBe(4);
+  expect(shards.limits.get("game:a-1")).toBe(null);
   expect([...rig.ports.storage.rows.keys()].filter((key) => key.startsWith("owed/"))).toEqual([]);
   expect(await rig.failed(request)).toBe(null);
   await rig.passInSteps(minute);
@@ -213,7 +213,7 @@ test("DI5 an object that dies while it tells the limit takes it back in its next
   await rig.start();
   expect(await rig.list()).toEqual([]);
   await rig.passInSteps(minute);
-  expect(shards.limits.get("game:a-1")).toBe(4);
+  expect(shards.limits.get("game:a-1")).toBe(null);
 });
 
 test("DI5 a room's own limit ends with the room", async () => {
@@ -221,7 +221,7 @@ test("DI5 a room's own limit ends with the room", async () => {
   await rig.create("game:a", { maxPlayers: 2, keepMs: minute });
   await rig.passInSteps(2 * minute);
   expect(await rig.list()).toEqual([]);
-  expect(shards.limits.get("game:a-1")).toBe(4);
+  expect(shards.limits.get("game:a-1")).toBe(null);
 });
 
 test("DI16 a room that is disposed of ends at its shards, its sequencer, and then here", async () => {
@@ -243,9 +243,36 @@ test("DI16 a room that is disposed of ends at its shards, its sequencer, and the
   ]);
   expect(await rig.list()).toEqual([]);
   expect(rowsOf(rig)).toEqual([]);
-  expect(await rig.failed(dispose)).toBe("unknown-room");
+  // Once more, and it ends all the same what there may be.
+  rig.ports.calls.made.length = 0;
+  expect(await rig.failed(dispose)).toBe(null);
+  expect(rig.ports.calls.made).toHaveLength(4);
   await rig.report("wide:a", { number: 2, connections: 0 });
   expect(await rig.list()).toEqual([]);
+});
+
+test("DI16 what the directory does not know is ended all the same, few objects at a time", async () => {
+  const types = defineRooms({ wide: { shards: 20 }, abroad: { hostedBy: "servers" } });
+  const { rig } = await start(types);
+  let underWay = 0;
+  let most = 0;
+  rig.ports.calls.answer = async () => {
+    underWay += 1;
+    most = Math.max(most, underWay);
+    await Promise.resolve();
+    underWay -= 1;
+    return { ok: true, value: null };
+  };
+  expect(await rig.failed({ type: "dispose", room: id("wide:a") })).toBe(null);
+  const told = rig.ports.calls.made.splice(0).map(({ role, id: to }) => `${role} ${to}`);
+  expect(told.slice(0, 2)).toEqual(["shard wide:a-1", "shard wide:a-2"]);
+  expect([told.length, told.at(-1), most]).toEqual([21, "sequencer wide:a", 6]);
+  // Rooms that are always outside have no shards.
+  expect(await rig.failed({ type: "dispose", room: id("abroad:a") })).toBe(null);
+  expect(rig.ports.calls.made).toEqual([]);
+  expect(await rig.failed({ type: "dispose", room: id("chess:a") })).toBe("unknown-room-type");
+  rig.ports.calls.answer = () => lost;
+  expect(await rig.failed({ type: "dispose", room: id("wide:a") })).toBe("unavailable");
 });
 
 test("DI16 nobody is sent to a room that is being disposed of", async () => {

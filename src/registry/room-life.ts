@@ -75,18 +75,21 @@ export class RoomLife {
     return room.ok ? success(listing(room.value)) : room;
   }
 
+  /** What the directory does not know may have a log all the same, or be left from one cut short. */
   async dispose({ room: id }: RequestOf<"dispose">): Promise<RegistryReply> {
+    const type = this.#owner.rooms.typeOf(id);
+    if (type === undefined) return unknownType(id);
+    await this.#entering.get(id);
     const room = this.#store.get(id);
-    if (room === undefined) return unknownRoom(id);
-    if (room.host === null) {
-      this.#store.setClosing(room, true);
-      const failed = await this.#disposeObjects(room);
+    if (room === undefined ? type.hostedBy !== "servers" : room.host === null) {
+      if (room !== undefined) this.#store.setClosing(room, true);
+      const failed = await this.#disposeObjects(id, type);
       if (failed !== undefined) {
-        if (this.#store.has(room)) this.#store.setClosing(room, false);
+        if (room !== undefined && this.#store.has(room)) this.#store.setClosing(room, false);
         return asProblem(failed);
       }
     }
-    this.#leave(room, "disposed");
+    if (room !== undefined) this.#leave(room, "disposed");
     return success(null);
   }
 
@@ -133,7 +136,7 @@ export class RoomLife {
     const host = await this.#allocate(id, type, region);
     if (!host.ok) return asProblem(host);
     if (host.value === null && typeof row.maxPlayers === "number") {
-      const limited = await this.#limit(id, type, row.maxPlayers);
+      const limited = await this.#limit(id, row.maxPlayers);
       if (!limited.ok) return asProblem(limited);
     }
     const known = this.#store.get(id);
@@ -144,7 +147,7 @@ export class RoomLife {
     // Its shard has told of it meanwhile.
     if (host.value !== null) this.#oweVacating(id, host.value);
     if (row.keepMs === undefined) return success(known);
-    if (host.value === null) this.#oweOldLimit(id, type, this.#now);
+    if (host.value === null) this.#oweOldLimit(id, this.#now);
     return roomExists(id);
   }
 
@@ -159,13 +162,13 @@ export class RoomLife {
   }
 
   /** Tells the shard the room's own limit; should this object die meanwhile, it is taken back. */
-  async #limit(room: RoomId, type: RoomType, maxPlayers: number): Promise<Result<null>> {
-    this.#oweOldLimit(room, type, this.#now + creatingMs);
+  async #limit(room: RoomId, maxPlayers: number): Promise<Result<null>> {
+    this.#oweOldLimit(room, this.#now + creatingMs);
     await this.#owed.idle(room);
     const to = { role: "shard", id: shardId(room, 1) } as const;
     const limited = await this.#owner.ports.calls.call(to, { type: "limit", maxPlayers });
     if (limited.ok) this.#owed.cancel(room);
-    else this.#oweOldLimit(room, type, this.#now);
+    else this.#oweOldLimit(room, this.#now);
     return limited;
   }
 
@@ -197,7 +200,7 @@ export class RoomLife {
     this.#store.forget(room, reason);
     if (room.host !== null) this.#oweVacating(room.id, room.host);
     else if (room.maxPlayers !== null && reason !== "disposed") {
-      this.#oweOldLimit(room.id, room.type, this.#now);
+      this.#oweOldLimit(room.id, this.#now);
     }
   }
 
@@ -205,13 +208,12 @@ export class RoomLife {
     this.#owed.owe(room, { type: "vacate", server }, this.#now);
   }
 
-  #oweOldLimit(room: RoomId, type: RoomType, at: number): void {
-    const maxPlayers = type.maxPlayers ?? type.capacity;
-    this.#owed.owe(room, { type: "limit", maxPlayers }, at);
+  #oweOldLimit(room: RoomId, at: number): void {
+    this.#owed.owe(room, { type: "limit", maxPlayers: null }, at);
   }
 
   /** Ends the room's shards, and then, when none would subscribe again, its log. */
-  async #disposeObjects({ id, type }: Room): Promise<Failure | undefined> {
+  async #disposeObjects(id: RoomId, type: RoomType): Promise<Failure | undefined> {
     const { calls } = this.#owner.ports;
     const replies = await Promise.all(
       shardsOf(id, type).map((shard) =>

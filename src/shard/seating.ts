@@ -163,10 +163,11 @@ export class Seating {
     return this.#seats.nextDeadline();
   }
 
-  /** From now on the room takes so many. Who is there stays. */
-  setLimit(maxPlayers: number): void {
+  /** From now on the room takes so many, or as many as its type says. Who is there stays. */
+  setLimit(maxPlayers: number | null): void {
     this.#ownLimit = maxPlayers;
-    this.#owner.storage.put({ limit: { maxPlayers } });
+    if (maxPlayers === null) this.#owner.storage.delete(["limit"]);
+    else this.#owner.storage.put({ limit: { maxPlayers } });
     this.#owner.onChange();
   }
 

@@ -126,7 +126,7 @@ export function reserveRequest(more: Partial<Of<"reserve">> = {}): Of<"reserve">
 /** Shards that hold seats up to a limit and never free them, and answer all else. */
 export class FakeShards {
   readonly seats = new Map<string, string[]>();
-  readonly limits = new Map<string, number>();
+  readonly limits = new Map<string, number | null>();
   /** Shards that do not answer. */
   readonly down = new Set<string>();
   readonly #limit: number;
