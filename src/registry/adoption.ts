@@ -4,7 +4,7 @@ import { isRoomId } from "../protocol/names.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
 import type { HostedRooms } from "./hosted-rooms.ts";
 import type { Learning } from "./learning.ts";
-import { lockPrefix, type Locks } from "./locks.ts";
+import { lastTokenKey, lockPrefix, type Locks } from "./locks.ts";
 import type { RegistryOwner, RequestOf } from "./part.ts";
 import { rowPrefix, seatsPrefix, type RoomStore } from "./room-store.ts";
 
@@ -30,6 +30,7 @@ export class Adoption {
     const { store, learning, hosted, locks } = this.#parts;
     const { rooms, name } = this.#owner;
     for (const [key, value] of Object.entries(rows)) {
+      if (key === lastTokenKey) locks.adopt({ [key]: value });
       const prefix = prefixes.find((each) => key.startsWith(each));
       if (prefix === undefined) continue;
       const named = key.slice(prefix.length);

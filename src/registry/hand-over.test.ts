@@ -110,6 +110,36 @@ test("DI15 when there are more partitions, every room comes to its own with all 
   expect(await deployment.at("my-lock").failed(again)).toBe("lock-held");
 });
 
+test.each([
+  [1, 4],
+  [4, 1],
+  [3, 2],
+])("LO3 tokens never fall when %i partitions become %i", async (before, after) => {
+  const deployment = await new Deployment().deploy(before);
+  const keys = Array.from({ length: 12 }, (_, index) => `key-${index}`);
+  const take = async (key: string): Promise<number> => {
+    const rig = deployment.at(key);
+    const { token } = await rig.ask({ type: "lock", key, ttlMs: 1_000 });
+    // Without a row of its own, only the last token tells of it.
+    await rig.ask({ type: "release", key, token });
+    return token;
+  };
+  // The clocks of these objects ran ahead.
+  const ahead = 3_000_000_000_000;
+  for (const { ports } of deployment.rigs.values()) ports.storage.put({ "last-token": ahead });
+  await deployment.restart();
+  const first = new Map<string, number>();
+  for (const key of keys) first.set(key, await take(key));
+  deployment.fate = ({ request }) => (request.type === "adopt" ? "is lost" : "arrives");
+  await deployment.deploy(after);
+  await deployment.pass(2_000);
+  deployment.fate = () => "arrives";
+  await deployment.pass(10_000);
+  for (const key of keys) expect(await take(key)).toBeGreaterThan(first.get(key) ?? Infinity);
+  await deployment.restart();
+  for (const key of keys) expect(await take(key)).toBeGreaterThan(ahead);
+});
+
 test("DI15 when there are fewer, those that are no more hand over too; then nobody is asked again", async () => {
   const deployment = await new Deployment().deploy(5);
   for (const name of names) await deployment.at(name).create(name);

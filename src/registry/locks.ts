@@ -4,7 +4,7 @@
  *
  * A lock that has run out is free at once, whether or not its row is still there. A token is larger
  * than every one given before and at least the time in milliseconds, so it rises over all keys, over
- * restarts, and over partitions as far as their clocks agree or their locks have been handed over.
+ * restarts, and over partitions as far as their clocks agree or they have handed over.
  */
 import * as v from "valibot";
 import type { Clock, Storage } from "../core/ports.ts";
@@ -13,7 +13,7 @@ import { isRegistryId, type LockGrant } from "../protocol/registry.ts";
 import { failure, success, type Failure, type Result } from "../protocol/result.ts";
 
 export const lockPrefix = "lock/";
-const lastTokenKey = "last-token";
+export const lastTokenKey = "last-token";
 /** Locks that one wake-up looks at. */
 const sweepSize = 1_000;
 const sweepIntervalMs = 1_000;
@@ -79,6 +79,7 @@ export class Locks {
   adopt(rows: Readonly<Record<string, unknown>>): void {
     const now = this.#owner.clock.now();
     for (const [row, value] of Object.entries(rows)) {
+      if (row === lastTokenKey && typeof value === "number") this.#raise(value);
       if (!row.startsWith(lockPrefix)) continue;
       const lock = v.safeParse(lockSchema, value);
       const key = row.slice(lockPrefix.length);

@@ -17,7 +17,7 @@ import { HandOver } from "./hand-over.ts";
 import { HostedRooms } from "./hosted-rooms.ts";
 import { Learning } from "./learning.ts";
 import { Matchmaking } from "./matchmaking.ts";
-import { lockPrefix } from "./locks.ts";
+import { lastTokenKey, lockPrefix } from "./locks.ts";
 import { gatherFigures } from "./metrics.ts";
 import { OwedCalls } from "./owed-calls.ts";
 import type { RegistryOwner, RegistryReply, RegistryRequest, Waking } from "./part.ts";
@@ -213,7 +213,10 @@ async function startParts(owner: RegistryOwner): Promise<Parts> {
   const life = new RoomLife(owner, { store, learning, owed, slots });
   const hosted = await HostedRooms.start(owner, { store, life });
   const services = await Services.start(owner);
-  const handOver = await HandOver.start(owner, [rowPrefix, seatsPrefix, lockPrefix]);
+  const handOver = await HandOver.start(owner, {
+    prefixes: [rowPrefix, seatsPrefix, lockPrefix],
+    shared: [lastTokenKey],
+  });
   return {
     services,
     store,
