@@ -79,8 +79,13 @@ const requestSchemas = {
       seats: v.array(v.strictObject({ id: v.string(), player: v.string() })),
       ttlMs: countSchema,
     }),
-    /** This room takes so many players, or, with `null`, as many as its type says. */
-    v.strictObject({ type: v.literal("limit"), maxPlayers: v.nullable(countSchema) }),
+    /** This room takes so many players, not the type's number; `null`: the type's again. */
+    v.strictObject({
+      type: v.literal("limit"),
+      maxPlayers: v.nullable(countSchema),
+      /** When it was decided: one that was overtaken on its way changes nothing. */
+      at: v.optional(countSchema),
+    }),
     /** The room is disposed: clients are closed for good, and nothing is kept. */
     v.strictObject({ type: v.literal("dispose") }),
   ]),
@@ -143,6 +148,8 @@ export type LoadReply = {
   readonly players: readonly string[] | null;
   /** Seats that are held and not taken yet. */
   readonly reserved: number;
+  /** When this was so, by the shard's clock. */
+  readonly at?: number | undefined;
 };
 
 type Replies = {

@@ -45,6 +45,8 @@ export const registryRequestSchema = v.variant("type", [
     players: v.nullable(v.array(v.string())),
     /** Seats that are held and not taken yet. */
     reserved: countSchema,
+    /** When this was so, by the shard's clock: one that was overtaken on its way changes nothing. */
+    at: v.optional(countSchema),
     counters: countersSchema,
   }),
   v.strictObject({ type: v.literal("count"), counters: countersSchema }),

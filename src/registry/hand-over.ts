@@ -40,6 +40,7 @@ export class HandOver {
   static async start(owner: RegistryOwner, rows: Rows): Promise<HandOver> {
     const handOver = new HandOver(owner, rows);
     if (owner.name === hub) await handOver.#remember();
+    else handOver.#nextAt = owner.ports.clock.now();
     return handOver;
   }
 
@@ -56,9 +57,16 @@ export class HandOver {
   }
 
   wake(now: number): void {
-    if (this.#nextAt === null || this.#nextAt > now || this.#former === null) return;
+    if (this.#nextAt === null || this.#nextAt > now) return;
     this.#nextAt = null;
-    void this.#askFormer(this.#former);
+    if (this.#former !== null) void this.#askFormer(this.#former);
+    else void this.#wakeHub();
+  }
+
+  /** The hub must have run with this number of partitions, or it will not know what to ask for. */
+  async #wakeHub(): Promise<void> {
+    const heard = await this.#owner.ask(hub, { type: "count", counters: {} });
+    if (!heard.ok) this.#retryLater();
   }
 
   async #remember(): Promise<void> {
@@ -82,13 +90,18 @@ export class HandOver {
     const replies = await Promise.all(
       partitionNames(former).map((name) => this.#owner.ask(name, { type: "handOver" })),
     );
-    const { clock, entropy, storage } = this.#owner.ports;
+    const { storage } = this.#owner.ports;
     if (replies.every((reply) => reply.ok)) {
       this.#former = null;
       const count = this.#owner.rooms.deployment.partitions;
       storage.put({ [stateKey]: { count, former: null } });
       return;
     }
+    this.#retryLater();
+  }
+
+  #retryLater(): void {
+    const { clock, entropy } = this.#owner.ports;
     this.#failures += 1;
     const delay = backoffMs(this.#failures, entropy.random(), retryBounds);
     this.#nextAt = clock.now() + delay;

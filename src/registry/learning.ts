@@ -116,6 +116,8 @@ export class Learning {
   }
 
   #take(room: Room, shard: number, load: LoadReply): void {
+    room.counts ??= new ShardCounts(room.type);
+    if (room.counts.isOvertaken(shard, load.at)) return;
     this.#store.changeLoad(room, () => {
       room.counts ??= new ShardCounts(room.type);
       const grown = room.counts.report(shard, load, this.#owner.ports.clock.now());

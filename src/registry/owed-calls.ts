@@ -11,10 +11,12 @@ import type { CallSlots } from "./call-slots.ts";
 import type { RegistryOwner } from "./part.ts";
 
 const prefix = "owed/";
+/** A call whose answer was lost has had its effect by then, or never will. */
+export const underWayMs = 30_000;
 const retryBounds = { baseMs: 1_000, maxMs: 60_000 };
 
 const owedSchema = v.variant("type", [
-  v.object({ type: v.literal("limit"), maxPlayers: v.nullable(v.number()) }),
+  v.object({ type: v.literal("limit"), maxPlayers: v.null(), at: v.number() }),
   v.object({ type: v.literal("vacate"), server: v.string() }),
 ]);
 export type OwedCall = v.InferOutput<typeof owedSchema>;
@@ -38,9 +40,16 @@ export class OwedCalls {
     for (const [key, value] of await owner.ports.storage.list(prefix)) {
       const owed = v.safeParse(owedSchema, value);
       const room = key.slice(prefix.length);
-      if (owed.success && isRoomId(room)) calls.#add(room, owed.output, owner.ports.clock.now());
+      if (!owed.success || !isRoomId(room)) continue;
+      // A limit that the former life sent may be under way yet: what takes it back comes after it.
+      const delayMs = owed.output.type === "limit" ? underWayMs : 0;
+      calls.#add(room, owed.output, owner.ports.clock.now() + delayMs);
     }
     return calls;
+  }
+
+  get isEmpty(): boolean {
+    return this.#debts.size === 0;
   }
 
   /** Resolves when no call for the room is under way: what is sent after it comes after it. */

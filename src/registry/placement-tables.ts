@@ -37,7 +37,7 @@ export class PlacementTables {
   }
 
   report(request: RequestOf<"report">): RegistryReply {
-    const { shard, connections, players, reserved } = request;
+    const { shard, connections, players, reserved, at } = request;
     const id = roomOfShard(shard);
     const type = this.#owner.rooms.typeOf(id);
     if (type === undefined) return unknownType(id);
@@ -49,7 +49,7 @@ export class PlacementTables {
     const room = this.#life.useOnShards(id, type);
     // Sockets that were there before the room went to a server outside.
     if (room.host !== null) return success(null);
-    this.#learning.takeReport(room, index, { connections, players, reserved });
+    this.#learning.takeReport(room, index, { connections, players, reserved, at });
     if (!room.isKnown) void this.#learning.ask(room, true);
     return success(null);
   }

@@ -6,6 +6,7 @@ import { Counters } from "../core/counters.ts";
 import type { ObjectPorts } from "../core/ports.ts";
 import type { Rooms } from "../core/rooms.ts";
 import type { ReplyTo } from "../protocol/calls.ts";
+import { partitionNames } from "../core/partitions.ts";
 import { roomOfShard, type RoomId } from "../protocol/names.ts";
 import type { Figures } from "../protocol/registry-calls.ts";
 import type { RegistryEventBody } from "../protocol/registry.ts";
@@ -89,8 +90,7 @@ export class Registry {
   }
 
   async #answer(request: RegistryRequest): Promise<RegistryReply> {
-    const { tables, queries, life, matchmaking, hosted, handOver, adoption, services } =
-      this.#parts;
+    const { tables, queries, life, matchmaking, hosted, adoption, services } = this.#parts;
     switch (request.type) {
       case "table":
         return tables.table(request);
@@ -127,12 +127,24 @@ export class Registry {
       case "gone":
         return hosted.gone(request);
       case "handOver":
-        return handOver.handOver();
+        return this.#handOver();
       case "adopt":
         return adoption.adopt(request);
       default:
         return services.handle(request);
     }
+  }
+
+  /** A partition that is one no longer is asked again until it owes nothing. */
+  async #handOver(): Promise<RegistryReply> {
+    const handed = await this.#parts.handOver.handOver();
+    if (!handed.ok || this.#parts.owed.isEmpty || !this.#isFormer) return handed;
+    return failure("unavailable", "calls are owed still");
+  }
+
+  get #isFormer(): boolean {
+    const { name, rooms } = this.#owner;
+    return !partitionNames(rooms.deployment.partitions).includes(name);
   }
 
   /** Where subscribers of events go, at the hub. */

@@ -9,7 +9,7 @@ import type { Region } from "../protocol/registry.ts";
 import { failure, success, type Failure, type Result } from "../protocol/result.ts";
 import type { CallSlots } from "./call-slots.ts";
 import type { Learning } from "./learning.ts";
-import type { OwedCalls } from "./owed-calls.ts";
+import { underWayMs, type OwedCalls } from "./owed-calls.ts";
 import { asProblem, type RegistryOwner, type RegistryReply, type RequestOf } from "./part.ts";
 import {
   isEmpty,
@@ -21,9 +21,6 @@ import {
   type RoomRow,
 } from "./room-record.ts";
 import type { RoomStore } from "./room-store.ts";
-
-/** A limit that was sent to a shard is taken back when the room has not come about after this. */
-const creatingMs = 30_000;
 
 export class RoomLife {
   readonly #owner: RegistryOwner;
@@ -142,12 +139,14 @@ export class RoomLife {
     const known = this.#store.get(id);
     if (known === undefined) {
       const complete = newRow(this.#now, { ...row, host: host.value });
+      // In one turn with the room's row: one of both is there, whenever this object dies.
+      if (host.value === null && typeof row.maxPlayers === "number") this.#owed.cancel(id);
       return success(this.#store.enter(id, type, complete));
     }
     // Its shard has told of it meanwhile.
     if (host.value !== null) this.#oweVacating(id, host.value);
     if (row.keepMs === undefined) return success(known);
-    if (host.value === null) this.#oweOldLimit(id, this.#now);
+    if (host.value === null) this.#oweOldLimit(id, 0);
     return roomExists(id);
   }
 
@@ -161,15 +160,13 @@ export class RoomLife {
     return this.#owner.ask(hub, { type: "allocate", room, key: room, region });
   }
 
-  /** Tells the shard the room's own limit; should this object die meanwhile, it is taken back. */
+  /** Tells the shard the room's own limit; when the room does not come about, it is taken back. */
   async #limit(room: RoomId, maxPlayers: number): Promise<Result<null>> {
-    this.#oweOldLimit(room, this.#now + creatingMs);
+    const at = this.#now;
+    this.#oweOldLimit(room, underWayMs);
     await this.#owed.idle(room);
     const to = { role: "shard", id: shardId(room, 1) } as const;
-    const limited = await this.#owner.ports.calls.call(to, { type: "limit", maxPlayers });
-    if (limited.ok) this.#owed.cancel(room);
-    else this.#oweOldLimit(room, this.#now);
-    return limited;
+    return this.#owner.ports.calls.call(to, { type: "limit", maxPlayers, at });
   }
 
   /** Until then an empty room's time may have been over, begun anew, or not be known. */
@@ -200,7 +197,7 @@ export class RoomLife {
     this.#store.forget(room, reason);
     if (room.host !== null) this.#oweVacating(room.id, room.host);
     else if (room.maxPlayers !== null && reason !== "disposed") {
-      this.#oweOldLimit(room.id, this.#now);
+      this.#oweOldLimit(room.id, 0);
     }
   }
 
@@ -208,8 +205,10 @@ export class RoomLife {
     this.#owed.owe(room, { type: "vacate", server }, this.#now);
   }
 
-  #oweOldLimit(room: RoomId, at: number): void {
-    this.#owed.owe(room, { type: "limit", maxPlayers: null }, at);
+  /** A limit that is decided on later holds, whichever the shard is told first. */
+  #oweOldLimit(room: RoomId, delayMs: number): void {
+    const now = this.#now;
+    this.#owed.owe(room, { type: "limit", maxPlayers: null, at: now + 1 }, now + delayMs);
   }
 
   /** Ends the room's shards, and then, when none would subscribe again, its log. */

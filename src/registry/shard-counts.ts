@@ -3,10 +3,15 @@ import type { RoomType } from "../core/rooms.ts";
 
 export type ShardCount = { readonly connections: number; readonly reserved: number };
 
+/** No report arrives later than this. */
+const maxDelayMs = 60_000;
+
 export class ShardCounts {
   readonly #connections: number[];
   readonly #reserved: number[];
   readonly #reportedAt: number[];
+  /** The shard's own time when its counts were true. */
+  readonly #trueAt: number[] = [];
   /** Shards that were asked and did not answer: they may have clients. */
   #unreached: Set<number> | null = null;
 
@@ -34,8 +39,20 @@ export class ShardCounts {
     return this.#reportedAt[shard] ?? 0;
   }
 
+  /** Whether the shard has told something newer, which came first. */
+  isOvertaken(shard: number, at: number | undefined): boolean {
+    const newest = this.#trueAt[shard] ?? 0;
+    // By more only a clock that was wrong and is right again can differ.
+    return at !== undefined && at < newest && at > newest - maxDelayMs;
+  }
+
   /** Returns by how much both have grown. */
-  report(shard: number, { connections, reserved }: ShardCount, now: number): ShardCount {
+  report(
+    shard: number,
+    { connections, reserved, at }: ShardCount & { readonly at?: number | undefined },
+    now: number,
+  ): ShardCount {
+    if (at !== undefined) this.#trueAt[shard] = at;
     const before = this.at(shard);
     this.#connections[shard] = connections;
     this.#reserved[shard] = reserved;

@@ -92,7 +92,7 @@ export class Clients {
       case "reserve":
         return this.#admission.reserve(request.seats, request.ttlMs, this.#now);
       case "limit":
-        this.#seating.setLimit(request.maxPlayers);
+        this.#seating.setLimit(request.maxPlayers, request.at ?? this.#now);
         return success(null);
     }
   }

@@ -63,7 +63,7 @@ export class LoadReporter {
     const { connections, players, reserved } = this.#owner.load();
     const counters = this.#owner.counters.take();
     const taken = players === null ? null : [...players];
-    const load = { connections, players: taken, reserved };
+    const load = { connections, players: taken, reserved, at: now };
     const request = { type: "report", shard, ...load, counters } as const;
     const result = await calls.call({ role: "registry", id: registry }, request);
     if (result.ok) {

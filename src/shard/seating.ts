@@ -53,6 +53,8 @@ export class Seating {
   readonly #seatOf = new Map<Socket, Seat>();
   readonly #socketOf = new Map<Seat, Socket>();
   #ownLimit: number | null = null;
+  /** When the newest limit was decided that this life was told of. */
+  #limitedAt = 0;
 
   constructor(owner: SeatingOwner) {
     this.#owner = owner;
@@ -163,8 +165,10 @@ export class Seating {
     return this.#seats.nextDeadline();
   }
 
-  /** From now on the room takes so many, or as many as its type says. Who is there stays. */
-  setLimit(maxPlayers: number | null): void {
+  /** From now on the room takes so many; `null`: as many as its type says. Who is there stays. */
+  setLimit(maxPlayers: number | null, decidedAt: number): void {
+    if (decidedAt < this.#limitedAt) return;
+    this.#limitedAt = decidedAt;
     this.#ownLimit = maxPlayers;
     if (maxPlayers === null) this.#owner.storage.delete(["limit"]);
     else this.#owner.storage.put({ limit: { maxPlayers } });

@@ -152,7 +152,7 @@ test("RG1 the number of clients is reported a second after it changed", async ()
   expect(rig.ports.calls.of("report").map(({ connections }) => connections)).toEqual([2, 1]);
   expect(rig.shard.handle({ type: "load" })).toEqual({
     ok: true,
-    value: { connections: 1, players: null, reserved: 0 },
+    value: { connections: 1, players: null, reserved: 0, at: rig.ports.clock.now() },
   });
 });
 

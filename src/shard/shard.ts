@@ -138,7 +138,7 @@ export class Shard {
   handle(request: RequestTo<"shard">): Result<AnyReply<"shard">> {
     switch (request.type) {
       case "load":
-        return success(this.#clients.load);
+        return success({ ...this.#clients.load, at: this.#ports.clock.now() });
       case "dispose":
         this.#dispose();
         return success(null);
@@ -287,6 +287,8 @@ export class Shard {
     if (all.length === 0) {
       await this.#clients.restore([], 0);
       for (const link of links) link.close(closeCodes.noClients, "no clients");
+      // A former life may have died before it told of its last change.
+      this.#reporter.changed();
       if (row.success) this.#endFormerLife(row.output.subscription);
       return;
     }
@@ -305,7 +307,6 @@ export class Shard {
   #endFormerLife(subscription: string): void {
     this.#ports.storage.delete(["shard"]);
     this.#subscription.endFormer(subscription);
-    this.#reporter.changed();
   }
 
   /** A room class that gets its messages as requests sends for itself, so nothing can be replayed. */

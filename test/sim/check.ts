@@ -4,6 +4,10 @@ import type { PlantedBug } from "./environment.ts";
 import type { Schedule } from "./schedule.ts";
 import { simulate } from "./simulate.ts";
 
+/** What a schedule of any kind has. */
+type Planned = { readonly options: { readonly planted?: PlantedBug; readonly isTraced?: boolean } };
+type Simulate<Plan> = (schedule: Plan) => Promise<unknown>;
+
 /** How long a failure is made smaller, ms. */
 const shrinkMs = 30_000;
 
@@ -12,14 +16,29 @@ export type Outcome =
   | { readonly isFine: false; readonly runs: number; readonly report: string };
 
 /** Runs up to `runs` schedules, all from one seed. `planted` breaks the worlds on purpose. */
-export async function checkSchedules(
+export function checkSchedules(
   schedules: fc.Arbitrary<Schedule>,
   runs: number,
   seed: number | undefined,
   planted?: PlantedBug,
 ): Promise<Outcome> {
+  return checkWorlds(schedules, simulate, { runs, seed, planted });
+}
+
+export type Check = {
+  readonly runs: number;
+  readonly seed: number | undefined;
+  readonly planted?: PlantedBug | undefined;
+};
+
+/** The same for schedules of another world. */
+export async function checkWorlds<Plan extends Planned>(
+  schedules: fc.Arbitrary<Plan>,
+  run: Simulate<Plan>,
+  { runs, seed, planted }: Check,
+): Promise<Outcome> {
   const property = fc.asyncProperty(schedules, async (schedule) => {
-    await simulate(plant(schedule, planted));
+    await run(plant(schedule, planted));
   });
   const found = await fc.check(property, {
     numRuns: runs,
@@ -41,20 +60,20 @@ export async function checkSchedules(
     `SIM_SEED=${found.seed} fails at schedule ${found.numRuns} of SIM_RUNS=${runs}.`,
     messageOf(smallest.errorInstance ?? found.errorInstance),
     JSON.stringify(schedule),
-    ...(schedule === undefined ? [] : await story(schedule)),
+    ...(schedule === undefined ? [] : await story(schedule, run)),
   ];
   return { isFine: false, runs: found.numRuns, report: report.join("\n") };
 }
 
-function plant(schedule: Schedule, planted: PlantedBug | undefined): Schedule {
+function plant<Plan extends Planned>(schedule: Plan, planted: PlantedBug | undefined): Plan {
   if (planted === undefined) return schedule;
   return { ...schedule, options: { ...schedule.options, planted } };
 }
 
 /** What happened last before the schedule failed. */
-async function story(schedule: Schedule): Promise<string[]> {
+async function story<Plan extends Planned>(schedule: Plan, run: Simulate<Plan>): Promise<string[]> {
   try {
-    await simulate({ ...schedule, options: { ...schedule.options, isTraced: true } });
+    await run({ ...schedule, options: { ...schedule.options, isTraced: true } });
     return ["The schedule does not fail again: the world depends on something beside its seed."];
   } catch (error) {
     return messageOf(error).split("\n").slice(-100);

@@ -2,6 +2,7 @@
  * A client's socket: from the shard that accepted it to the client, in order. Either end may close
  * it, and it may break. Knows nothing of what the messages are.
  */
+import type { SeatClaim } from "../../src/protocol/calls.ts";
 import type { ClientRequest } from "../../src/protocol/client-request.ts";
 import type { ShardId } from "../../src/protocol/names.ts";
 import type { MessageData } from "../../src/protocol/payload.ts";
@@ -26,7 +27,12 @@ export type ClientEvents = ClientEnd & {
 };
 
 /** Whose socket it is, and what it asked for; outlives the shard's memory. */
-export type Visitor = { readonly connection: string; readonly request: ClientRequest };
+export type Visitor = {
+  readonly connection: string;
+  readonly request: ClientRequest;
+  /** What its ticket says, if it has one. */
+  readonly claim?: SeatClaim | null;
+};
 
 export class Client {
   readonly number: number;

@@ -17,7 +17,13 @@ export type PlantedBug =
   /** A client that comes back is told that it missed nothing, and nothing is read for it. */
   | "resumed-unread"
   /** What clients changed since they came does not outlive the shard's memory. */
-  | "topics-forgotten";
+  | "topics-forgotten"
+  /** A seat is not kept for a player whose connection dropped. */
+  | "grace-forgotten"
+  /** The token of a lock is the time, whatever was given before. */
+  | "token-of-the-clock"
+  /** What the hub has yet to tell of servers that are gone does not outlive its memory. */
+  | "gone-forgotten";
 
 export type WorldOptions = {
   readonly seed: number;

@@ -2,6 +2,7 @@
  * The host of one shard, as the adapters do it: keeps the sockets that outlive the shard's memory,
  * hands events on, accepts and welcomes. Knows nothing of messages.
  */
+import { hub } from "../../src/core/partitions.ts";
 import type { MessageData } from "../../src/protocol/payload.ts";
 import type { Socket, Storage } from "../../src/core/ports.ts";
 import { parseRequest } from "../../src/protocol/calls.ts";
@@ -30,9 +31,21 @@ type Watcher = {
   slept(clients: Iterable<Client>): void;
 };
 
+/** Told who asks for a place, and who gets one. */
+export type SeatWatcher = {
+  asking(visitor: Visitor): void;
+  /** What the shard said to somebody who asked at that time. */
+  asked(shard: ShardId, visitor: Visitor, admitted: Result<Entry>, at: number): void;
+  welcomed(client: Client, entry: Entry): void;
+  disposed(shard: ShardId): void;
+};
+
 export type ShardHostOptions = {
   readonly shard: ShardId;
   readonly type: RoomType;
+  /** The registry's partition that a new life reports to. Default: the hub. */
+  readonly registry?: () => string;
+  readonly seats?: SeatWatcher;
   readonly world: Environment;
   readonly hook: HookScene;
   readonly watcher: Watcher;
@@ -74,7 +87,7 @@ export class ShardHost implements Hosting<Shard> {
     const ports = {
       ...own,
       storage: this.#watched(own.storage),
-      registry: "default",
+      registry: this.#options.registry?.() ?? hub,
       ...(hook === undefined ? {} : { onBroadcast: hook }),
       onHookError: () => {},
       ...(world.options.bounds === undefined ? {} : { bounds: world.options.bounds }),
@@ -90,7 +103,10 @@ export class ShardHost implements Hosting<Shard> {
 
   handle(shard: Shard, request: unknown): Result<unknown> {
     const parsed = parseRequest("shard", request);
-    return parsed.ok ? shard.handle(parsed.value) : parsed;
+    if (!parsed.ok) return parsed;
+    const { shard: id, seats } = this.#options;
+    if (parsed.value.type === "dispose") seats?.disposed(id);
+    return shard.handle(parsed.value);
   }
 
   wake(shard: Shard): void {
@@ -151,7 +167,10 @@ export class ShardHost implements Hosting<Shard> {
     };
     const abandon = (): void => answering.abandon();
     this.object.serve<Upgraded>({ answer, abandon }, async (shard, life) => {
+      const askedAt = world.clock.now();
+      this.#options.seats?.asking(visitor);
       const admitted = await this.#admit(shard, visitor);
+      if (!life.isOver) this.#options.seats?.asked(this.#options.shard, visitor, admitted, askedAt);
       // Between the two, frameworks run code of their own.
       if (world.random.chance(0.2)) await world.timeline.sleep(world.random.between(0, 20));
       if (life.isOver) return { code: "unavailable" };
@@ -161,10 +180,10 @@ export class ShardHost implements Hosting<Shard> {
     });
   }
 
-  async #admit(shard: Shard, { connection, request }: Visitor): Promise<Result<Entry>> {
+  async #admit(shard: Shard, { connection, request, claim }: Visitor): Promise<Result<Entry>> {
     const { planted } = this.#options.world.options;
     const read = planted === "resumed-unread" ? { ...request, resume: null } : request;
-    const admitted = shard.admit(connection, read);
+    const admitted = shard.admit(connection, read, claim ?? null);
     if (planted !== "welcome-before-subscribe") return admitted;
     return Promise.race([admitted, takenForGranted()]);
   }
@@ -177,7 +196,9 @@ export class ShardHost implements Hosting<Shard> {
     }
     const client = this.#newClient(visitor);
     this.welcomed.add(client);
-    shard.welcome(this.#socket(client, life), visitor.connection, visitor.request, entry);
+    const { connection, request } = visitor;
+    const isIn = shard.welcome(this.#socket(client, life), connection, request, entry);
+    if (isIn) this.#options.seats?.welcomed(client, entry);
     return { client };
   }
 

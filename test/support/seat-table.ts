@@ -30,10 +30,12 @@ export class SeatTable {
     return new SeatTable(await ShardRig.start(options), options);
   }
 
+  /** Without its time. */
   get load(): LoadReply {
     const load = this.rig.shard.handle({ type: "load" });
     if (!load.ok || load.value === null || !("connections" in load.value)) throw new Error("load");
-    return load.value;
+    const { connections, players, reserved } = load.value;
+    return { connections, players, reserved };
   }
 
   reserve(...players: string[]): string | null {

@@ -35,9 +35,10 @@ export async function askAll<Request extends Question>(
 }
 
 /** What an object refused for a reason of its own stays; what was lost on the way is `unavailable`. */
-function refusalOf({ code, detail }: Failure): Refusal {
+function refusalOf({ code, detail, retryAfterMs }: Failure): Refusal {
   if (isProblemCode(code) && code !== "unavailable" && code !== "overloaded") {
-    return refusal(code, detail);
+    if (retryAfterMs === undefined) return refusal(code, detail);
+    return refusal(code, detail, { "retry-after": `${Math.ceil(retryAfterMs / 1_000)}` });
   }
   return refusal("unavailable", "the registry cannot be reached at the moment; try again");
 }

@@ -211,3 +211,13 @@ test.each([
   expect(await problemOf(await rig.admin("events", { method: "POST", body }))).toBe(problem);
   expect(rig.calls.made).toEqual([]);
 });
+
+test.each([
+  ["a lock that another has", "locks/k", { ttlMs: 1_000 }, "lock-held"],
+  ["a server that lives", "servers", registration, "server-exists"],
+])("LO1 who is refused %s is told when to come again", async (_what, path, body, code) => {
+  const rig = rigOf();
+  rig.calls.answer = () => ({ ok: false, code, detail: "", retryAfterMs: 1_001 });
+  const answer = await rig.admin(path, { method: "POST", body });
+  expect([answer.status, answer.headers.get("retry-after")]).toEqual([409, "2"]);
+});

@@ -1,0 +1,199 @@
+/**
+ * A game server outside: one start of its process. It registers, sends heartbeats, takes players who
+ * bring tickets for it, and judges them by the registry's time as it was
+ * told, or as it believes. Knows nothing of other servers.
+ */
+import type { Caller } from "../../../src/core/ports.ts";
+import { isRoomId, type RoomId } from "../../../src/protocol/names.ts";
+import type { HeldSeats } from "../../../src/protocol/registry-calls.ts";
+import type { HeartbeatAnswer } from "../../../src/protocol/registry.ts";
+import type { RegistryWorld } from "./world.ts";
+
+export type Ticket = {
+  readonly id: string;
+  readonly player: string;
+  readonly room: RoomId;
+  readonly server: string;
+  readonly expiresAt: number;
+};
+
+type Seated = { readonly ticket: Ticket; graceUntil: number | null };
+
+const heartbeatMs = 5_000;
+
+export class GameServer {
+  readonly id: string;
+  readonly instance: string;
+  readonly address: string;
+  /** Who sits there, by seat. */
+  readonly seated = new Map<string, Seated>();
+  readonly rooms = new Set<RoomId>();
+  isAlive = true;
+  isRegistered = false;
+  /** When the process ended. */
+  diedAt: number | null = null;
+  readonly #world: RegistryWorld;
+  readonly #calls: Caller;
+  readonly #used = new Set<string>();
+  /** By how much it takes the registry's time for later than it was told, ms. */
+  readonly #aheadMs: number;
+  #asOf = 0;
+  /** Until then the registry takes this process for alive. */
+  #heldUntil = 0;
+
+  constructor(world: RegistryWorld, id: string, instance: string, aheadMs: number) {
+    this.#world = world;
+    this.id = id;
+    this.instance = instance;
+    this.address = `server/${id}`;
+    this.#aheadMs = aheadMs;
+    this.#calls = world.outsider(this.address);
+  }
+
+  /** Whether it takes players: its lease certainly runs. */
+  get isInService(): boolean {
+    return this.isAlive && this.#world.timeline.now < this.#heldUntil;
+  }
+
+  start(): void {
+    this.#world.start(this.#live());
+  }
+
+  /** As SIGKILL does it. */
+  kill(): void {
+    if (!this.isAlive) return;
+    this.isAlive = false;
+    this.diedAt = this.#world.timeline.now;
+    this.seated.clear();
+    this.rooms.clear();
+  }
+
+  async drain(): Promise<void> {
+    await this.#calls.call({ role: "registry", id: "default" }, { type: "drain", server: this.id });
+  }
+
+  /** Takes the ticket's bearer in, or does not. */
+  take(ticket: Ticket): boolean {
+    if (!this.isInService || ticket.server !== this.id) return false;
+    this.#expire();
+    const { id, room, expiresAt } = ticket;
+    const known = this.seated.get(id);
+    if (known !== undefined) {
+      const isBack = known.graceUntil !== null;
+      known.graceUntil = null;
+      return isBack;
+    }
+    if (this.#used.has(id) || expiresAt <= this.#asOf) return false;
+    this.#used.add(id);
+    this.rooms.add(room);
+    this.seated.set(id, { ticket, graceUntil: null });
+    return true;
+  }
+
+  /** Whether the bearer would get in now. */
+  wouldTake({ id, server, expiresAt }: Ticket): boolean {
+    const isFor = this.isInService && server === this.id && !this.#used.has(id);
+    return isFor && expiresAt > this.#asOf;
+  }
+
+  drop(number: number): void {
+    const present = [...this.seated.values()].filter(({ graceUntil }) => graceUntil === null);
+    const one = present[number % present.length];
+    if (one !== undefined) one.graceUntil = this.#now + this.#world.options.seatTtlMs;
+  }
+
+  leaveAll(): void {
+    this.seated.clear();
+    this.rooms.clear();
+  }
+
+  playersOf(room: RoomId): number {
+    let count = 0;
+    for (const { ticket } of this.seated.values()) if (ticket.room === room) count += 1;
+    return count;
+  }
+
+  expire(): void {
+    this.#expire();
+  }
+
+  get #now(): number {
+    return this.#world.timeline.now;
+  }
+
+  async #live(): Promise<void> {
+    const { timeline, random } = this.#world;
+    while (this.isAlive) {
+      const isKnown = this.isRegistered ? await this.#beat() : await this.#register();
+      await timeline.sleep(isKnown ? heartbeatMs : random.between(500, 2_000));
+    }
+  }
+
+  async #register(): Promise<boolean> {
+    const server = {
+      serverId: this.id,
+      address: `${this.id}.example`,
+      capacity: 3,
+      roomTypes: ["hosted"],
+      metadata: {},
+      instance: this.instance,
+    };
+    const askedAt = this.#now;
+    const to = { role: "registry", id: "default" } as const;
+    const reply = await this.#calls.call(to, { type: "register", server });
+    if (reply.ok && this.isAlive) {
+      this.isRegistered = true;
+      this.#heard(reply.value, askedAt);
+    }
+    return false;
+  }
+
+  async #beat(): Promise<boolean> {
+    this.#expire();
+    const askedAt = this.#now;
+    const rooms = [...this.rooms].map((roomId) => {
+      const here = [...this.seated.values()].filter(({ ticket }) => ticket.room === roomId);
+      return {
+        roomId,
+        players: here.map(({ ticket }) => ticket.player),
+        seats: here.map(({ ticket }) => ticket.id),
+      };
+    });
+    const report = { instance: this.instance, asOf: this.#asOf, rooms };
+    const to = { role: "registry", id: "default" } as const;
+    const reply = await this.#calls.call(to, { type: "heartbeat", server: this.id, report });
+    if (!this.isAlive) return false;
+    if (!reply.ok) {
+      if (reply.code === "unknown-server") {
+        this.isRegistered = false;
+        this.#heldUntil = 0;
+      }
+      return false;
+    }
+    this.#heard(reply.value, askedAt);
+    return true;
+  }
+
+  #heard({ now, leaseMs, dispose }: HeartbeatAnswer, askedAt: number): void {
+    this.#asOf = Math.max(this.#asOf, now + this.#aheadMs);
+    this.#heldUntil = askedAt + leaseMs;
+    for (const room of dispose) if (isRoomId(room)) this.#close(room);
+  }
+
+  #close(room: RoomId): void {
+    this.rooms.delete(room);
+    for (const [id, { ticket }] of this.seated) if (ticket.room === room) this.seated.delete(id);
+  }
+
+  /** Frees seats whose grace is over, and closes rooms in which nobody is left. */
+  #expire(): void {
+    for (const [id, { graceUntil }] of this.seated) {
+      if (graceUntil !== null && graceUntil <= this.#now) this.seated.delete(id);
+    }
+    for (const room of this.rooms) if (this.playersOf(room) === 0) this.rooms.delete(room);
+  }
+}
+
+export function ticketsOf({ seats, server, room, expiresAt }: HeldSeats): Ticket[] {
+  return seats.map(({ id, player }) => ({ id, player, room, server, expiresAt }));
+}

@@ -1,0 +1,36 @@
+/// <reference types="node" />
+/**
+ * Random schedules of faults against the registry's partitions, shards with seats and servers outside;
+ * see `schedule.ts` for what can happen. REGISTRY_RUNS sets how many there are of each kind, or
+ * SIM_RUNS for a fifth of it; SIM_SEED repeats a run.
+ */
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { checkWorlds } from "../check.ts";
+import {
+  lockSchedules,
+  seatSchedules,
+  serverSchedules,
+  type RegistrySchedule,
+} from "./schedule.ts";
+import { simulateRegistry } from "./simulate.ts";
+
+const runs = Math.ceil(Number(process.env["SIM_RUNS"] ?? 2_000) / 5);
+const seed = process.env["SIM_SEED"] === undefined ? undefined : Number(process.env["SIM_SEED"]);
+
+async function reportOf(schedules: fc.Arbitrary<RegistrySchedule>): Promise<string> {
+  const outcome = await checkWorlds(schedules, simulateRegistry, { runs, seed });
+  return outcome.isFine ? "" : outcome.report;
+}
+
+test("SE1 SE3 SE4 SE5 SE6 DI1 no place is sold twice, promises are kept, and the directory becomes true", async () => {
+  expect(await reportOf(seatSchedules)).toBe("");
+});
+
+test("LO1 LO2 LO3 a lock has one owner, and tokens rise", async () => {
+  expect(await reportOf(lockSchedules)).toBe("");
+});
+
+test("SV3 SV5 SV7 a room is on one server, and a dead server is offline", async () => {
+  expect(await reportOf(serverSchedules)).toBe("");
+});
