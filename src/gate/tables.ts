@@ -6,17 +6,23 @@ import type { RoomId } from "../protocol/names.ts";
 import type { GatePorts } from "./ports.ts";
 
 /** Tables are dropped when there are more and they have not been used for a while. */
-const maxTables = 1_000;
+const manyTables = 1_000;
 const tableIdleMs = 60_000;
+/** There are never more than these. */
+const maxTables = 10_000;
 
 export type KnownRoom = {
   readonly placement: PlacementTable;
   isLocked: boolean;
   /** Address of the room when it is on a server outside. */
   redirect: string | null;
+  /** There is no such room, and it will not be on shards: it comes about by a seat, or by hand. */
+  isAbsent: boolean;
   /** The first question, which everybody waits for: a locked room lets nobody in meanwhile. */
   first: Promise<void> | null;
 };
+
+const unheard = { isLocked: false, redirect: null, isAbsent: false };
 
 /** One that hangs must leave time for another: the registry for a shard, a shard for the next. */
 export function stepMs(type: RoomType): number {
@@ -24,6 +30,7 @@ export function stepMs(type: RoomType): number {
 }
 
 export class Tables {
+  /** The one that was used last is last. */
   readonly #known = new Map<RoomId, KnownRoom>();
   readonly #rooms: Rooms;
   readonly #counters: Counters;
@@ -35,7 +42,7 @@ export class Tables {
 
   /** What is known, asked anew about once a second. */
   async current(room: RoomId, type: RoomType, ports: GatePorts): Promise<KnownRoom> {
-    const known = this.#known.get(room) ?? this.#add(room, type, ports);
+    const known = this.#use(room) ?? this.#add(room, type, ports);
     if (known.first !== null) await known.first;
     else if (known.placement.startRefresh(ports.clock.now())) {
       await this.#refresh(room, type, known, ports);
@@ -48,13 +55,21 @@ export class Tables {
     return this.#known.get(room);
   }
 
+  #use(room: RoomId): KnownRoom | undefined {
+    const known = this.#known.get(room);
+    if (known === undefined) return undefined;
+    this.#known.delete(room);
+    this.#known.set(room, known);
+    return known;
+  }
+
   #add(room: RoomId, type: RoomType, ports: GatePorts): KnownRoom {
     const now = ports.clock.now();
     this.#dropUnused(now);
     const empty = { connections: 0, capacity: type.capacity, generation: 1, reportedAt: 0 };
     const loads = shardsOf(room, type).map((id) => ({ id, status: "online" as const, ...empty }));
     const placement = new PlacementTable(loads);
-    const known: KnownRoom = { placement, isLocked: false, redirect: null, first: null };
+    const known: KnownRoom = { placement, ...unheard, first: null };
     this.#known.set(room, known);
     placement.startRefresh(now);
     known.first = this.#refresh(room, type, known, ports).finally(() => {
@@ -71,6 +86,7 @@ export class Tables {
       ports.calls.call({ role: "registry", id: partition }, question),
     );
     if (reply?.ok !== true) {
+      if (reply?.code === "unknown-room") Object.assign(known, unheard, { isAbsent: true });
       this.#counters.add(counters);
       known.placement.refreshFailed(ports.clock.now());
       return;
@@ -78,12 +94,15 @@ export class Tables {
     known.placement.update(reply.value.shards, ports.clock.now());
     known.isLocked = reply.value.isLocked;
     known.redirect = reply.value.redirect;
+    known.isAbsent = false;
   }
 
   #dropUnused(now: number): void {
-    if (this.#known.size < maxTables) return;
     for (const [room, { placement }] of this.#known) {
-      if (placement.isUnusedSince(now - tableIdleMs)) this.#known.delete(room);
+      const { size } = this.#known;
+      const isUnused = placement.isUnusedSince(now - tableIdleMs);
+      if (size < manyTables || (size < maxTables && !isUnused)) return;
+      this.#known.delete(room);
     }
   }
 }

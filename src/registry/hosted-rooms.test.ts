@@ -19,13 +19,16 @@ const [room = "", other = ""] = mine;
 
 const atServer = { server: "s1", url: "wss://s1.example" };
 
-async function start(allocated: () => Answer = () => ({ ok: true, value: atServer })) {
-  const rig = await new RegistryRig(rooms, name).start();
+async function start(
+  allocated: () => Answer = () => ({ ok: true, value: atServer }),
+  types = rooms,
+) {
+  const rig = await new RegistryRig(types, name).start();
   const told: Call[] = [];
   rig.ports.calls.answer = (call): Answer => {
     if (call.request.type === "events") return { ok: true, value: { isHeard: false } };
     told.push(call);
-    if (call.request.type === "allocate") return allocated();
+    if (call.request.type === "allocate" || call.request.type === "offer") return allocated();
     return { ok: true, value: null };
   };
   const report = (players: string[], seats: string[] = [], asOf = rig.ports.clock.now()) =>
@@ -36,9 +39,11 @@ async function start(allocated: () => Answer = () => ({ ok: true, value: atServe
 
 test("DI11 a new room goes to the server that the hub names, once, and everybody is sent there", async () => {
   const { rig, told } = await start();
-  const [first, second] = await Promise.all([rig.table(room), rig.table(room)]);
+  const wanted = { create: id(room), room: id(room) };
+  const [first, table] = await Promise.all([rig.reserve(wanted), rig.table(room)]);
+  expect([first.redirect, table.redirect]).toEqual([atServer.url, atServer.url]);
   const away = { shards: [], isLocked: false, redirect: atServer.url };
-  expect([first, second]).toEqual([away, away]);
+  expect(await rig.table(room)).toEqual(away);
   expect(told.map((call) => [call.id, call.request.type])).toEqual([["default", "allocate"]]);
   expect(await rig.ask({ type: "room", room: id(room) })).toMatchObject({
     serverId: "s1",
@@ -69,6 +74,34 @@ test("DI11 where no server is offered shards host the room; a hub that cannot sa
   expect(await rig.list()).toEqual([]);
   answer = { ok: true, value: null };
   expect((await rig.table(room)).shards).toHaveLength(1);
+});
+
+test("DI17 a gate that asks for a room which a server outside may host is given none", async () => {
+  const table = { type: "table", room: id(room), counters: {} } as const;
+  let answer: Answer = { ok: true, value: atServer };
+  const { rig, told } = await start(() => answer);
+  expect(await rig.failed(table)).toBe("unknown-room");
+  answer = { ok: false, code: "no-server", detail: "none has space" };
+  expect(await rig.failed(table)).toBe("unknown-room");
+  answer = { ok: false, code: "unreachable", detail: "" };
+  expect(await rig.failed(table)).toBe("unavailable");
+  expect(await rig.list()).toEqual([]);
+  answer = { ok: true, value: atServer };
+  expect((await rig.reserve({ create: id(room), room: id(room) })).redirect).toBe(atServer.url);
+  expect((await rig.table(room)).redirect).toBe(atServer.url);
+  expect(told.filter(({ request }) => request.type === "allocate")).toHaveLength(1);
+});
+
+test("DI17 a room of servers alone is none until somebody has a seat in it", async () => {
+  const alone = defineRooms({ game: { maxPlayers: 3, hostedBy: "servers" } }, { partitions: 2 });
+  const { rig, told } = await start(undefined, alone);
+  expect(await rig.failed({ type: "table", room: id(room), counters: {} })).toBe("unknown-room");
+  expect(told).toEqual([]);
+  const [, asked] = await Promise.all([
+    rig.reserve({ create: id(room), room: id(room) }),
+    rig.table(room),
+  ]);
+  expect(asked.redirect).toBe(atServer.url);
 });
 
 test("DI11 no more seats are held than the room has, and a group gets all or none", async () => {
@@ -117,7 +150,7 @@ test("DI11 seats survive, and none is held before the server has told who is the
 
 test("DI11 a seat that this partition knows nothing of counts while its player is away", async () => {
   const { rig, report } = await start();
-  await rig.table(room);
+  await rig.create(room, { keepMs: minute });
   await report(["x"], ["unknown-1", "unknown-2"]);
   await rig.reserve({ players: ["a"] });
   expect(await rig.failed(reserveRequest({ room: id(room) }))).toBe("room-full");
@@ -125,7 +158,7 @@ test("DI11 a seat that this partition knows nothing of counts while its player i
 
 test("DI11 a server is told which rooms are not its own; one that is gone takes its rooms with it", async () => {
   const { rig, report } = await start();
-  await rig.table(room);
+  await rig.create(room, { keepMs: minute });
   await rig.reserve({ room: id(room) });
   const answer = await rig.ask({
     type: "hosted",
@@ -145,7 +178,7 @@ test("DI11 a server is told which rooms are not its own; one that is gone takes 
 
 test("DI11 an empty room's server is told to the hub as free again, until it knows", async () => {
   const { rig, told, report, count } = await start();
-  await rig.table(room);
+  await rig.create(room, { keepMs: minute });
   await report(["a"]);
   expect(await count()).toBe(1);
   await report([]);
@@ -158,14 +191,14 @@ test("DI11 an empty room's server is told to the hub as free again, until it kno
   told.length = 0;
   await rig.passInSteps(minute);
   const vacated = told.filter(({ request }) => request.type !== "count");
-  expect(vacated.map(({ id: to, request }) => [to, request])).toEqual([
+  expect(vacated.map(({ id: to, request }) => [to, request])).toMatchObject([
     ["default", { type: "vacate", room, server: "s1" }],
   ]);
 });
 
 test("DI11 a room that is disposed of leaves its server, and nothing on shards is asked", async () => {
   const { rig, told } = await start();
-  await rig.table(room);
+  await rig.create(room, { keepMs: minute });
   await rig.ask({ type: "dispose", room: id(room) });
   await rig.passInSteps(1_000);
   await turns();
@@ -189,7 +222,7 @@ test("DI11 whatever order reports come in, players and held seats are never more
   await fc.assert(
     fc.asyncProperty(fc.array(someStep, { maxLength: 60, size: "max" }), async (steps) => {
       const { rig } = await start();
-      await rig.table(room);
+      await rig.create(room, { keepMs: minute });
       const now = () => rig.ports.clock.now();
       /** The server's own state: seats that players were promised, and those that were taken. */
       let promised: { id: string; player: string; expiresAt: number }[] = [];

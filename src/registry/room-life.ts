@@ -51,6 +51,34 @@ export class RoomLife {
     return this.#entering.get(id) ?? this.#enter(id, type, {}, region);
   }
 
+  /**
+   * The room for a gate that asks where it is, entered now if shards host it. Rooms on servers outside
+   * come about by a seat or by hand: nobody who merely asks is given one.
+   */
+  async lookUp(id: RoomId): Promise<Result<Room>> {
+    const known = this.#store.get(id);
+    if (known !== undefined) return success(known);
+    const type = this.#owner.rooms.typeOf(id);
+    if (type === undefined) return unknownType(id);
+    if (type.hostedBy === null && !this.#entering.has(id)) {
+      const question = { roomType: type.name, key: id, region: null } as const;
+      const offered = await this.#owner.ask(hub, { type: "offer", ...question });
+      if (!offered.ok && offered.code !== "no-server") return asProblem(offered);
+      if (!offered.ok || offered.value !== null) return this.#known(id);
+    }
+    const coming = this.#entering.get(id);
+    if (coming !== undefined) return coming;
+    return type.hostedBy === "servers" ? this.#known(id) : success(this.useOnShards(id, type));
+  }
+
+  /** The room, if it is there or on its way. */
+  async #known(id: RoomId): Promise<Result<Room>> {
+    const coming = this.#entering.get(id);
+    if (coming !== undefined) return coming;
+    const known = this.#store.get(id);
+    return known === undefined ? unknownRoom(id) : success(known);
+  }
+
   /** The room as its shard knows it: it lives on shards. */
   useOnShards(id: RoomId, type: RoomType): Room {
     return this.#store.get(id) ?? this.#store.enter(id, type, newRow(this.#now));
@@ -202,7 +230,8 @@ export class RoomLife {
   }
 
   #oweVacating(room: RoomId, { server }: RoomHost): void {
-    this.#owed.owe(room, { type: "vacate", server }, this.#now);
+    const now = this.#now;
+    this.#owed.owe(room, { type: "vacate", server, at: now }, now);
   }
 
   /** A limit that is decided on later holds, whichever the shard is told first. */
