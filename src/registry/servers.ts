@@ -25,6 +25,8 @@ import { isServerAddress } from "./server-address.ts";
 const rowPrefix = "server/";
 /** The clock may go back by so much when the object moves to another machine. */
 const clockToleranceMs = 1_000;
+/** A heartbeat's answer waits for the partitions no longer, however many of them are silent. */
+const tellMs = 2_000;
 
 type Call<Type extends RequestTo<"registry">["type"]> = Extract<
   RequestTo<"registry">,
@@ -34,6 +36,8 @@ type Call<Type extends RequestTo<"registry">["type"]> = Extract<
 export type ServersOwner = HostingOwner & {
   readonly entropy: Entropy;
   readonly emit: (event: RegistryEventBody) => void;
+  /** Resolves when the work is done, or so much later. */
+  readonly within: (ms: number, work: Promise<unknown>) => Promise<void>;
 };
 
 export class Servers {
@@ -85,10 +89,8 @@ export class Servers {
     this.#servers.set(asked.serverId, server);
     const isUpdate = isSameStart && !known.isOffline;
     if (isSameStart) server.isDraining = known.isDraining;
-    if (isUpdate) {
-      server.playerCount = known.playerCount;
-      server.reporting = known.reporting;
-    } else {
+    if (isUpdate) server.playerCount = known.playerCount;
+    else {
       if (known?.isOffline === false) void this.#tellOffline(known, "replaced");
       this.#owner.emit({ type: "server:online", serverId: asked.serverId });
     }
@@ -116,11 +118,9 @@ export class Servers {
     if (report.asOf < server.asOf) return success(server.answer(now, []));
     server.asOf = report.asOf;
     server.playerCount = rooms.reduce((sum, { players }) => sum + players.length, 0);
-    const tell = (): Promise<RoomId[]> =>
-      this.#hosting.report(server.tenant, { asOf: report.asOf, rooms });
-    const told = server.reporting.then(tell, tell);
-    server.reporting = told;
-    return success(server.answer(now, await told));
+    const told = this.#hosting.report(server, { asOf: report.asOf, rooms });
+    await this.#owner.within(tellMs, told);
+    return success(server.answer(now, this.#hosting.takeUnwanted(server, rooms)));
   }
 
   drain({ server: id }: Call<"drain">): Result<ServerRegistration> {
@@ -240,6 +240,7 @@ export class Servers {
   }
 
   async #tellOffline(server: OutsideServer, reason: string): Promise<void> {
+    server.offlineSince ??= this.#owner.clock.now();
     this.#owner.emit({ type: "server:offline", serverId: server.registration.serverId, reason });
     await this.#hosting.gone(server.tenant);
   }

@@ -9,6 +9,7 @@ import {
   type RegistryEventBody,
 } from "../../src/protocol/registry.ts";
 import { failure, success, type Result } from "../../src/protocol/result.ts";
+import { Patience } from "../../src/registry/patience.ts";
 import { Servers } from "../../src/registry/servers.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { FakeEntropy } from "./fake-entropy.ts";
@@ -43,6 +44,7 @@ export class ServersRig {
   /** What a partition answers. */
   answer: (call: PartitionCall) => Answer | Promise<Answer> = () => success({ unknown: [] });
   #servers: Servers | undefined;
+  readonly #patience = new Patience(this.clock, () => {});
 
   /** A first life, or the next one on the rows of the last. */
   async start(): Promise<this> {
@@ -56,6 +58,7 @@ export class ServersRig {
       wakeAt: (at) => {
         this.wakeAt = at;
       },
+      within: (ms, work) => this.#patience.within(ms, work),
       emit: (event) => this.events.push(event),
       toPartition: async (partition, request) => {
         if (request.type !== "hosted" && request.type !== "gone") {
@@ -80,6 +83,7 @@ export class ServersRig {
     for (let next = this.#due(end); next !== null; next = this.#due(end)) {
       this.clock.advance(Math.max(0, next - this.clock.now()));
       this.servers.wake(this.clock.now());
+      this.#patience.wake(this.clock.now());
       await turns();
     }
     this.clock.advance(end - this.clock.now());
@@ -146,7 +150,8 @@ export class ServersRig {
   }
 
   #due(end: number): number | null {
-    const next = this.servers.nextDeadline();
-    return next !== null && next <= end ? next : null;
+    const [next, wait] = [this.servers.nextDeadline(), this.#patience.nextDeadline()];
+    const first = Math.min(next ?? Infinity, wait ?? Infinity);
+    return first <= end ? first : null;
   }
 }
