@@ -5,7 +5,7 @@
 import { hub } from "../core/partitions.ts";
 import { shardsOf, type RoomType } from "../core/rooms.ts";
 import { shardId, type RoomId } from "../protocol/names.ts";
-import type { Region } from "../protocol/registry.ts";
+import type { Metadata, Region } from "../protocol/registry.ts";
 import { failure, success, type Failure, type Result } from "../protocol/result.ts";
 import type { CallSlots } from "./call-slots.ts";
 import type { Learning } from "./learning.ts";
@@ -43,12 +43,12 @@ export class RoomLife {
   }
 
   /** The room, entered now if nobody has used it before. */
-  async use(id: RoomId, region: Region | null): Promise<Result<Room>> {
+  async use(id: RoomId, region: Region | null, metadata: Metadata = {}): Promise<Result<Room>> {
     const known = this.#store.get(id);
     if (known !== undefined) return success(known);
     const type = this.#owner.rooms.typeOf(id);
     if (type === undefined) return unknownType(id);
-    return this.#entering.get(id) ?? this.#enter(id, type, {}, region);
+    return this.#entering.get(id) ?? this.#enter(id, type, { metadata }, region);
   }
 
   /**
@@ -113,6 +113,11 @@ export class RoomLife {
     }
     this.#leave(room, "disposed");
     return success(null);
+  }
+
+  /** A room that was entered for somebody who did not get in, and that nobody else is in. */
+  forgetUnused(room: Room): void {
+    if (room.keepMs === null && isEmpty(room)) this.#leave(room, "empty");
   }
 
   /** The room is on a server that is gone. */

@@ -8,7 +8,7 @@ import type { Candidate } from "../core/placement.ts";
 import type { Entropy } from "../core/ports.ts";
 import type { Rooms, RoomType } from "../core/rooms.ts";
 import type { RequestTo } from "../protocol/calls.ts";
-import { isRoomId, type RoomId } from "../protocol/names.ts";
+import { isRoomId } from "../protocol/names.ts";
 import type { RegistryReplies } from "../protocol/registry-calls.ts";
 import type {
   BodyOf,
