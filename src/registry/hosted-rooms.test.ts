@@ -54,11 +54,11 @@ test("DI11 a new room goes to the server that the hub names, once, and everybody
   expect(held).toMatchObject({ server: "s1", redirect: atServer.url });
   expect(held.expiresAt).toBe(rig.ports.clock.now() + 10_000);
   const route = { type: "route", roomType: "game", room: null, player: "ann", query: {} } as const;
-  expect(await rig.ask({ ...route, server: "s1", region: null })).toEqual({
+  expect(await rig.ask({ ...route, server: "s1" })).toEqual({
     type: "local",
     roomId: room,
   });
-  expect(await rig.ask({ ...route, server: "s2", region: null })).toMatchObject({
+  expect(await rig.ask({ ...route, server: "s2" })).toMatchObject({
     type: "redirect",
     serverId: "s1",
     serverAddress: atServer.url,
@@ -112,6 +112,37 @@ test("DI11 no more seats are held than the room has, and a group gets all or non
   expect(await rig.failed(reserveRequest())).toBe("room-full");
   await report(["a", "stranger"], []);
   expect(await rig.failed(reserveRequest({ room: id(room) }))).toBe("room-full");
+});
+
+test("DI11 a room that its server has had for longer holds no seats before the server has reported", async () => {
+  const { rig, report } = await start(() => ({ ok: true, value: { ...atServer, isOld: true } }));
+  await rig.create(room);
+  expect(await rig.failed(reserveRequest({ room: id(room) }))).toBe("unavailable");
+  expect(await rig.failed(reserveRequest())).toBe("room-full");
+  await report(["a", "b"]);
+  expect(await rig.failed(reserveRequest({ players: ["c", "d"] }))).toBe("room-full");
+  await rig.reserve({ players: ["c"] });
+  await rig.start();
+  expect(await rig.ask({ type: "room", room: id(room) })).toMatchObject({ address: atServer.url });
+  expect(rig.ports.storage.rows.get(`room/${room}`)).toMatchObject({ host: atServer });
+  const other = await start(() => ({ ok: true, value: { ...atServer, isOld: true } }));
+  expect(await other.rig.failed(reserveRequest({ create: id(room) }))).toBe("unavailable");
+  expect(await other.rig.list()).toEqual([room]);
+});
+
+test("DI11 a room that comes from a former partition while it is being placed stays on its server", async () => {
+  const placed = Promise.withResolvers<Answer>();
+  const { rig, told } = await start();
+  const answer = rig.ports.calls.answer;
+  rig.ports.calls.answer = (call) =>
+    call.request.type === "allocate" ? placed.promise : answer(call);
+  const made = rig.failed(createRequest(room));
+  await turns();
+  await rig.ask({ type: "adopt", rows: { [`room/${room}`]: { host: atServer } } });
+  placed.resolve({ ok: true, value: { ...atServer, isOld: true } });
+  expect(await made).toBe("room-exists");
+  await rig.passInSteps(2_000);
+  expect(told.filter(({ request }) => request.type === "vacate")).toEqual([]);
 });
 
 test("DI11 a seat is freed on the server's word alone, however late it comes", async () => {

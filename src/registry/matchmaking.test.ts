@@ -218,7 +218,6 @@ test("DI10 a route leads to a room of the asking server, however full others are
       player: "ann",
       server,
       query: {},
-      region: null,
     });
   expect(await route("game:own-1")).toEqual({ type: "local", roomId: "game:own" });
   for (const other of ["s1", null]) {
@@ -236,7 +235,6 @@ test("DI10 a route tells where a player would go, and changes nothing", async ()
       player: "ann",
       server: more.server ?? null,
       query: more.mode === undefined ? {} : { metadata: { mode: more.mode } },
-      region: null,
     });
   expect(await route(null)).toEqual({ type: "create" });
   expect(await route("game:a")).toEqual({ type: "create" });

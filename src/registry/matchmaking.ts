@@ -122,14 +122,14 @@ export class Matchmaking {
 
   async #reserveInNew(id: RoomId, search: Search): Promise<Result<HeldSeats>> {
     if (this.#owner.rooms.typeOf(id) !== search.type) return wrongType(id, search.type.name);
-    const { region, query } = search.request;
+    const { query } = search.request;
     const { metadata = {} } = query;
     // Scalars alone: each has a text.
     if (JSON.stringify(metadata).length > maxMetadataBytes) {
       return failure("malformed-body", "a new room would have too much metadata");
     }
     const { life } = this.#parts;
-    const coming = life.use(id, region, metadata);
+    const coming = life.use(id, search.request, metadata);
     this.#creating.set(search.type, coming);
     let room: Result<Room>;
     try {
@@ -252,7 +252,7 @@ export class Matchmaking {
       placed: this.#placed,
       key: request.players[0] ?? room.id,
       region: request.region,
-      local: null,
+      local: request.server ?? null,
     };
     this.#placed += 1;
     return type.placement([first, ...others], context).index;

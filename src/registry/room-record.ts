@@ -35,12 +35,12 @@ export type RoomRow = v.InferOutput<typeof rowSchema>;
 export type Room = {
   readonly id: RoomId;
   readonly type: RoomType;
-  readonly createdAt: number;
+  createdAt: number;
   updatedAt: number;
   metadata: Metadata;
   isLocked: boolean;
-  readonly maxPlayers: number | null;
-  readonly keepMs: number | null;
+  maxPlayers: number | null;
+  keepMs: number | null;
   readonly host: RoomHost | null;
   /** Whether its load was reported or asked for since this object started. */
   isKnown: boolean;

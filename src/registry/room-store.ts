@@ -91,17 +91,19 @@ export class RoomStore {
     }
     const isUntouched = known.keepMs === null && known.updatedAt === known.createdAt;
     if (!isUntouched || known.host?.server !== row.host?.server) return;
-    const { counts, connections, players, reserved, pending } = known;
-    const load = { counts, connections, players, reserved, pending };
+    const { metadata, isLocked, maxPlayers, keepMs, createdAt, updatedAt, emptySince } = row;
+    // It stays the same object: seats may be on their way into it. Its time is set anew.
+    const more = { createdAt, updatedAt, emptySince, dueAt: null };
     this.directory.remove(known);
-    const room = { ...roomOf(id, known.type, row, known.isKnown), ...load };
-    this.directory.add(room);
+    Object.assign(known, { metadata, isLocked, maxPlayers, keepMs, ...more });
+    this.directory.add(known);
     this.#owner.ports.storage.put({ [rowPrefix + id]: row });
-    this.#followUp(room);
+    this.#followUp(known);
   }
 
-  enter(id: RoomId, type: RoomType, row: RoomRow): Room {
-    const room = roomOf(id, type, row, true);
+  /** `isKnown`: nobody can be in it yet. */
+  enter(id: RoomId, type: RoomType, row: RoomRow, isKnown = true): Room {
+    const room = roomOf(id, type, row, isKnown);
     this.directory.add(room);
     this.#owner.ports.storage.put({ [rowPrefix + id]: row });
     this.#owner.emit({ type: "room:created", roomId: id, serverId: serverOf(room) });

@@ -4,7 +4,7 @@
  *
  * Silence is not death: after a restart of this object every lease begins anew.
  */
-import type { Candidate } from "../core/placement.ts";
+import type { Candidate, PlacementContext } from "../core/placement.ts";
 import type { Entropy } from "../core/ports.ts";
 import type { Rooms, RoomType } from "../core/rooms.ts";
 import type { RequestTo } from "../protocol/calls.ts";
@@ -13,7 +13,6 @@ import type { RegistryReplies } from "../protocol/registry-calls.ts";
 import type {
   BodyOf,
   HeartbeatAnswer,
-  Region,
   RegistryEventBody,
   ServerRegistration,
 } from "../protocol/registry.ts";
@@ -163,14 +162,19 @@ export class Servers {
     };
   }
 
-  allocate({ room, key, region }: Call<"allocate">): Result<RegistryReplies["allocate"]> {
+  allocate({
+    room,
+    key,
+    region,
+    local = null,
+  }: Call<"allocate">): Result<RegistryReplies["allocate"]> {
     this.#expire();
     const type = this.#rooms.typeOf(room);
     if (type === undefined) return failure("unknown-room-type", `no room type for "${room}"`);
     const tenant = this.#hosting.tenantOf(room);
     const present = tenant === null ? undefined : this.#servers.get(tenant.server);
-    if (present !== undefined) return success(present.placeOf(room));
-    const chosen = this.#choose(type, key, region);
+    if (present !== undefined) return success({ ...present.placeOf(room), isOld: true });
+    const chosen = this.#choose(type, { key, region, local });
     if (!chosen.ok) return chosen;
     if (chosen.value === null) return success(null);
     this.#placed.set(type.name, (this.#placed.get(type.name) ?? 0) + 1);
@@ -179,11 +183,11 @@ export class Servers {
   }
 
   /** What `allocate` would say. */
-  offer({ roomType, key, region }: Call<"offer">): Result<RegistryReplies["offer"]> {
+  offer({ roomType, key, region, local = null }: Call<"offer">): Result<RegistryReplies["offer"]> {
     this.#expire();
     const type = this.#rooms.type(roomType);
     if (type === undefined) return failure("unknown-room-type", `no room type "${roomType}"`);
-    const chosen = this.#choose(type, key, region);
+    const chosen = this.#choose(type, { key, region, local });
     return chosen.ok ? success(chosen.value?.place ?? null) : chosen;
   }
 
@@ -269,8 +273,7 @@ export class Servers {
   /** The server for a new room, by the type's strategy; `null` for shards. */
   #choose(
     type: RoomType,
-    key: string,
-    region: Region | null,
+    asked: Pick<PlacementContext, "key" | "region" | "local">,
   ): Result<OutsideServer | null, "no-server"> {
     const offering = this.#offering(type);
     if (offering.length === 0 && type.hostedBy !== "servers") return success(null);
@@ -280,7 +283,7 @@ export class Servers {
     }
     const placed = this.#placed.get(type.name) ?? 0;
     const random = (): number => this.#owner.entropy.random();
-    const context = { random, placed, key, region, local: null };
+    const context = { random, placed, ...asked };
     return success(type.placement([first, ...others], context).server);
   }
 

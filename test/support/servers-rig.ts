@@ -1,4 +1,5 @@
 /** The hub's servers outside on fake ports; partitions answer as the test says. */
+import { preferLocal, strategies } from "../../src/core/placement.ts";
 import { defineRooms } from "../../src/core/rooms.ts";
 import type { RequestTo } from "../../src/protocol/calls.ts";
 import type { RoomId } from "../../src/protocol/names.ts";
@@ -31,6 +32,7 @@ const rooms = defineRooms(
     sticky: { placement: "sticky" },
     filled: { placement: "fill-first" },
     quiet: { placement: "least-players" },
+    loyal: { placement: preferLocal(strategies["least-rooms"]) },
   },
   { partitions: 3 },
 );
@@ -111,9 +113,12 @@ export class ServersRig {
   }
 
   /** The server that a new room goes to, `null` for shards, or the code of the failure. */
-  allocate(room: string, options: { key?: string; region?: "weur" | "oc" } = {}): string | null {
-    const { key = "ann", region = null } = options;
-    const request = { type: "allocate", room: room as RoomId, key, region } as const;
+  allocate(
+    room: string,
+    options: { key?: string; region?: "weur" | "oc"; local?: string } = {},
+  ): string | null {
+    const { key = "ann", region = null, local = null } = options;
+    const request = { type: "allocate", room: room as RoomId, key, region, local } as const;
     const reply = this.servers.allocate(request);
     return reply.ok ? (reply.value?.server ?? null) : reply.code;
   }
