@@ -179,6 +179,35 @@ test("DI11 seats survive, and none is held before the server has told who is the
   await rig.reserve({ players: ["c"] });
 });
 
+test("DI11 each seat is a row of its own: a reserve writes its own and no other", async () => {
+  const { rig, report } = await start();
+  const rows = () => [...rig.ports.storage.rows.keys()].filter((key) => key.startsWith("seats/"));
+  const one = await rig.reserve({ create: id(room), players: ["a"] });
+  const [first] = rows();
+  expect(rig.ports.storage.rows.get(first ?? "")).toEqual({
+    player: "a",
+    expiresAt: one.expiresAt,
+  });
+  await rig.reserve({ room: id(room), players: ["b", "c"] });
+  expect(rows()).toHaveLength(3);
+  await report(["a"], [one.seats[0]?.id ?? ""], one.expiresAt);
+  expect(rows()).toEqual([`seats/${room}/${one.seats[0]?.id}`]);
+});
+
+test("DI15 seats of a former partition come with their room, and those promised here stay", async () => {
+  const { rig } = await start();
+  await rig.reserve({ create: id(room), players: ["a"] });
+  const rows = Object.fromEntries(
+    ["x", "y"].map((seat) => [`seats/${room}/${seat}`, { player: seat, expiresAt: 9_000_000 }]),
+  );
+  await rig.ask({ type: "adopt", rows });
+  await rig.ask({ type: "adopt", rows });
+  await rig.ask({ type: "adopt", rows: { [`seats/${room}/z`]: "malformed" } });
+  expect(await rig.failed(reserveRequest({ room: id(room) }))).toBe("room-full");
+  const kept = [...rig.ports.storage.rows.keys()].filter((key) => key.startsWith("seats/"));
+  expect(kept).toHaveLength(3);
+});
+
 test("DI11 a seat that this partition knows nothing of counts while its player is away", async () => {
   const { rig, report } = await start();
   await rig.create(room, { keepMs: minute });

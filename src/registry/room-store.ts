@@ -29,8 +29,20 @@ export const rowPrefix = "room/";
  * that comes every minute, wakes it then.
  */
 const nearMs = 60_000;
-/** Seats of a room on a server outside. */
+/** Seats of rooms on servers outside, a row each: `seats/ROOM/SEAT`. */
 export const seatsPrefix = "seats/";
+
+export function seatKey(room: string, seat: string): string {
+  return `${seatsPrefix}${room}/${seat}`;
+}
+
+/** The room or lock that the row with this key goes with. */
+export function namedByRow(key: string, prefix: string): string {
+  const rest = key.slice(prefix.length);
+  const end = rest.indexOf("/");
+  // No room's id has a slash.
+  return prefix === seatsPrefix && end !== -1 ? rest.slice(0, end) : rest;
+}
 
 export class RoomStore {
   readonly directory: Directory;
@@ -130,11 +142,8 @@ export class RoomStore {
     if (!this.has(room)) return;
     this.directory.remove(room);
     this.#count(room, -1);
-    const isHosted = room.host !== null;
-    this.#owner.ports.storage.delete([
-      rowPrefix + room.id,
-      ...(isHosted ? [seatsPrefix + room.id] : []),
-    ]);
+    const seats = [...(room.seats?.keys() ?? [])].map((seat) => seatKey(room.id, seat));
+    this.#owner.ports.storage.delete([rowPrefix + room.id, ...seats]);
     this.#owner.emit({ type: "room:disposed", roomId: room.id, reason });
   }
 
