@@ -238,9 +238,9 @@ async function startParts(owner: RegistryOwner): Promise<Parts> {
     hosted,
     handOver,
     tables: new PlacementTables(owner, { store, learning, life }),
-    queries: new RoomQueries({ store, learning }),
+    queries: new RoomQueries(owner, { store, learning }),
     matchmaking: new Matchmaking(owner, { store, learning, life, hosted }),
-    listing: new ServerListing({ store, learning, services }),
+    listing: new ServerListing(owner, { store, learning, services }),
     adoption: new Adoption(owner, { store, learning, hosted, locks: services.locks }),
   };
 }
