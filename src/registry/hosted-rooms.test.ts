@@ -125,9 +125,9 @@ test("DI11 a room that its server has had for longer holds no seats before the s
   await rig.start();
   expect(await rig.ask({ type: "room", room: id(room) })).toMatchObject({ address: atServer.url });
   expect(rig.ports.storage.rows.get(`room/${room}`)).toMatchObject({ host: atServer });
-  const other = await start(() => ({ ok: true, value: { ...atServer, isOld: true } }));
-  expect(await other.rig.failed(reserveRequest({ create: id(room) }))).toBe("unavailable");
-  expect(await other.rig.list()).toEqual([room]);
+  const later = await start(() => ({ ok: true, value: { ...atServer, isOld: true } }));
+  expect(await later.rig.failed(reserveRequest({ create: id(room) }))).toBe("unavailable");
+  expect(await later.rig.list()).toEqual([room]);
 });
 
 test("DI11 a room that comes from a former partition while it is being placed stays on its server", async () => {
