@@ -90,6 +90,16 @@ test("RA13 reads and writes are told the address once the gate has learned it fr
   expect(rig.calls.made.length).toBe(made);
 });
 
+test("RA13 reads and writes learn within a second that the room has come back", async () => {
+  const rig = new GateRig();
+  rig.redirect = outside;
+  await rig.upgrade();
+  rig.redirect = null;
+  expect((await rig.post("before")).status).toBe(421);
+  rig.clock.advance(1_000);
+  expect((await rig.post("after")).status).toBe(200);
+});
+
 test("RA13 where a type's rooms are always outside, reads and writes ask for themselves", async () => {
   const rig = new GateRig();
   rig.redirect = outside;
@@ -149,6 +159,33 @@ test("RA13 while the registry is silent, nobody comes to a shard of a room of se
     expect(await problemOf(answer)).toBe("503 unavailable");
   }
   expect(rig.connects).toEqual([]);
+});
+
+/** How often the registry was asked for the room's table. */
+const askedFor = (rig: GateRig, room: string): number =>
+  rig.calls.of("table").filter((each) => each.room === room).length;
+
+test("PL5 a gate forgets the rooms that nobody has come to for longest, at 1,000 after a minute", async () => {
+  const rig = new GateRig({ shards: 1 });
+  for (let n = 0; n < 999; n += 1) await rig.upgrade("", `room-${n}`);
+  rig.clock.advance(62_000);
+  await rig.upgrade("", "room-0");
+  await rig.upgrade("", "another");
+  await rig.upgrade("", "yet-another");
+  for (const room of ["room-0", "room-1"]) await rig.upgrade("", room);
+  expect([askedFor(rig, "room-0"), askedFor(rig, "room-1")]).toEqual([2, 2]);
+  rig.clock.advance(500);
+  await rig.upgrade("", "room-0");
+  expect(askedFor(rig, "room-0")).toBe(2);
+});
+
+test("PL5 a gate knows no more than 10,000 rooms, however fast they come", async () => {
+  const rig = new GateRig({ shards: 1 });
+  for (let n = 0; n < 10_000; n += 1) await rig.upgrade("", `room-${n}`);
+  await rig.upgrade("", "room-0");
+  await rig.upgrade("", "another");
+  for (const room of ["room-0", "room-9999", "room-1"]) await rig.upgrade("", room);
+  expect([0, 1, 9_999].map((n) => askedFor(rig, `room-${n}`))).toEqual([1, 2, 1]);
 });
 
 test("PL5 a message to a room on shards causes no call to the registry", async () => {

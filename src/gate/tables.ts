@@ -6,8 +6,10 @@ import type { RoomId } from "../protocol/names.ts";
 import type { GatePorts } from "./ports.ts";
 
 /** Tables are dropped when there are more and they have not been used for a while. */
-const maxTables = 1_000;
+const manyTables = 1_000;
 const tableIdleMs = 60_000;
+/** There are never more than these. */
+const maxTables = 10_000;
 
 export type KnownRoom = {
   readonly placement: PlacementTable;
@@ -28,6 +30,7 @@ export function stepMs(type: RoomType): number {
 }
 
 export class Tables {
+  /** The one that was used last is last. */
   readonly #known = new Map<RoomId, KnownRoom>();
   readonly #rooms: Rooms;
   readonly #counters: Counters;
@@ -39,7 +42,7 @@ export class Tables {
 
   /** What is known, asked anew about once a second. */
   async current(room: RoomId, type: RoomType, ports: GatePorts): Promise<KnownRoom> {
-    const known = this.#known.get(room) ?? this.#add(room, type, ports);
+    const known = this.#use(room) ?? this.#add(room, type, ports);
     if (known.first !== null) await known.first;
     else if (known.placement.startRefresh(ports.clock.now())) {
       await this.#refresh(room, type, known, ports);
@@ -50,6 +53,14 @@ export class Tables {
   /** What is known without asking. */
   lastKnown(room: RoomId): KnownRoom | undefined {
     return this.#known.get(room);
+  }
+
+  #use(room: RoomId): KnownRoom | undefined {
+    const known = this.#known.get(room);
+    if (known === undefined) return undefined;
+    this.#known.delete(room);
+    this.#known.set(room, known);
+    return known;
   }
 
   #add(room: RoomId, type: RoomType, ports: GatePorts): KnownRoom {
@@ -87,9 +98,11 @@ export class Tables {
   }
 
   #dropUnused(now: number): void {
-    if (this.#known.size < maxTables) return;
     for (const [room, { placement }] of this.#known) {
-      if (placement.isUnusedSince(now - tableIdleMs)) this.#known.delete(room);
+      const { size } = this.#known;
+      const isUnused = placement.isUnusedSince(now - tableIdleMs);
+      if (size < manyTables || (size < maxTables && !isUnused)) return;
+      this.#known.delete(room);
     }
   }
 }

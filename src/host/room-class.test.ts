@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { FakeSocket } from "../../test/support/fake-socket.ts";
 import { plainRequest } from "../shard/clients.ts";
+import { parseClientRequest } from "../protocol/client-request.ts";
 import { broadcastHookOf, ClientEnds, clientRequestOf } from "./room-class.ts";
 
 const written = { epoch: "e", seq: 1, topic: null, at: 7, isReplay: false };
@@ -53,4 +54,17 @@ test("PR9 what the class sends to a client of protocol 1 is a local frame, to ot
   speaker.send("c");
   expect([said, speaker.sent.length]).toEqual([[[end, "c"]], 2]);
   expect([ends.close(speaker), ends.close(speaker)]).toEqual([end, speaker]);
+});
+
+test.each([
+  ["protocol=1&session=s1&topics=a", "%70rotocol=1&%73ession=s1&t%6Fpics=a"],
+  ["session=s1", "a=b&sessio%6e=s1"],
+])("PR1, SE5 the query %j is understood when its names are encoded, as %j", (query, encoded) => {
+  const asked = parseClientRequest(new URLSearchParams(query));
+  for (const each of [query, encoded]) {
+    expect(clientRequestOf(`https://example.com/lobby?_pk=me&${each}`)).toEqual(
+      asked.ok && asked.value,
+    );
+    expect(parseClientRequest(new URLSearchParams(each))).toEqual(asked);
+  }
 });

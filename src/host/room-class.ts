@@ -12,8 +12,8 @@ import type { Shard } from "../shard/shard.ts";
 
 /** What a client asked for. The gate has checked it, and its URL stays with its socket. */
 export function clientRequestOf(url: string): ClientRequest {
-  // Most sockets ask for nothing, and need not have their URL taken apart.
-  if (!/[?&](?:protocol|topics|session)=/.test(url)) return plainRequest;
+  // Most sockets ask for nothing, and need not have their URL taken apart. Names may be encoded.
+  if (!/[?&](?:protocol|topics|session)|%/.test(url)) return plainRequest;
   const parsed = parseClientRequest(new URL(url).searchParams);
   return parsed.ok ? parsed.value : plainRequest;
 }

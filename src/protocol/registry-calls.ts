@@ -151,7 +151,13 @@ export const registryRequestSchema = v.variant("type", [
     local: serverSchema,
   }),
   /** From a partition to the hub: the room is no more. */
-  v.strictObject({ type: v.literal("vacate"), room: roomSchema, server: v.string() }),
+  v.strictObject({
+    type: v.literal("vacate"),
+    room: roomSchema,
+    server: v.string(),
+    /** When that was decided: a room that was given out since stays. */
+    at: v.optional(countSchema),
+  }),
   /** From the hub to a partition: what a server says of its rooms there. */
   v.strictObject({
     type: v.literal("hosted"),

@@ -3,6 +3,7 @@
  * the only parsing of request bodies. Times are epoch milliseconds. Knows nothing of HTTP itself.
  */
 import * as v from "valibot";
+import { jsonBytes } from "./json.ts";
 import { failure, success, type Result } from "./result.ts";
 
 const maxMetadataBytes = 16 * 1024;
@@ -34,8 +35,8 @@ const metadataSchema = v.pipe(
   v.custom<Readonly<Record<string, unknown>>>((value) => !Array.isArray(value), "a JSON object"),
   v.record(v.string(), v.unknown()),
   v.check(
-    (value) => new TextEncoder().encode(JSON.stringify(value)).length <= maxMetadataBytes,
-    `metadata of at most ${maxMetadataBytes} bytes as JSON`,
+    (value) => (jsonBytes(value) ?? Infinity) <= maxMetadataBytes,
+    `metadata of at most ${maxMetadataBytes} bytes as JSON, not nested deeply`,
   ),
 );
 export type Metadata = Readonly<Record<string, unknown>>;

@@ -251,7 +251,7 @@ test("DI11 an empty room's server is told to the hub as free again, until it kno
   told.length = 0;
   await rig.passInSteps(minute);
   const vacated = told.filter(({ request }) => request.type !== "count");
-  expect(vacated.map(({ id: to, request }) => [to, request])).toEqual([
+  expect(vacated.map(({ id: to, request }) => [to, request])).toMatchObject([
     ["default", { type: "vacate", room, server: "s1" }],
   ]);
 });

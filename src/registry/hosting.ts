@@ -97,8 +97,10 @@ export class Hosting {
     this.#owner.storage.put({ [rowPrefix + room]: { server, instance } });
   }
 
-  vacate(room: RoomId, server: string): void {
-    if (this.#assignments.get(room)?.server === server) this.#forget([room]);
+  /** The room was given up at that time; one that was given out since stays. */
+  vacate(room: RoomId, server: string, decidedAt: number): void {
+    const assignment = this.#assignments.get(room);
+    if (assignment?.server === server && assignment.at <= decidedAt) this.#forget([room]);
   }
 
   /**

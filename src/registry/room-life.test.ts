@@ -1,3 +1,4 @@
+import type { ShardId } from "../protocol/names.ts";
 import { expect, test } from "vitest";
 import { lost } from "../../test/support/fake-calls.ts";
 import {
@@ -380,4 +381,14 @@ test("DI4 a change of lock and metadata is told at once, and survives", async ()
   expect(await rig.failed({ type: "change", room: id("game:b"), isLocked: true })).toBe(
     "unknown-room",
   );
+});
+
+test("DI17 a report that was overtaken by a newer one changes nothing", async () => {
+  const { rig } = await start();
+  const shard = "game:a-1" as ShardId;
+  const now = rig.ports.clock.now();
+  const report = { type: "report", shard, reserved: 0, counters: {} } as const;
+  await rig.ask({ ...report, connections: 2, players: ["a", "b"], at: now });
+  await rig.ask({ ...report, connections: 1, players: ["a"], at: now - 1_000 });
+  expect(await rig.ask({ type: "room", room: id("game:a") })).toMatchObject({ playerCount: 2 });
 });

@@ -233,7 +233,8 @@ export class RoomLife {
   }
 
   #oweVacating(room: RoomId, { server }: RoomHost): void {
-    this.#owed.owe(room, { type: "vacate", server }, this.#now);
+    const now = this.#now;
+    this.#owed.owe(room, { type: "vacate", server, at: now }, now);
   }
 
   /** A limit that is decided on later holds, whichever the shard is told first. */

@@ -191,8 +191,8 @@ export class Servers {
     return chosen.ok ? success(chosen.value?.place ?? null) : chosen;
   }
 
-  vacate({ room, server }: Call<"vacate">): Result<null> {
-    this.#hosting.vacate(room, server);
+  vacate({ room, server, at = Infinity }: Call<"vacate">): Result<null> {
+    this.#hosting.vacate(room, server, at);
     return success(null);
   }
 

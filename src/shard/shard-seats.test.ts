@@ -192,6 +192,19 @@ test("SE7 a room's own limit holds instead of its type's, also in its next life"
   expect([await table.refusal("3"), table.load.players]).toEqual(["full", ["2", "1"]]);
 });
 
+test("SE7 a limit that was overtaken changes nothing, and one that is taken back leaves no row", async () => {
+  const table = await SeatTable.start();
+  const { shard, ports } = table.rig;
+  expect(shard.handle({ type: "limit", maxPlayers: 1, at: 10 })).toMatchObject({ ok: true });
+  expect(ports.storage.rows.has("limit")).toBe(true);
+  shard.handle({ type: "limit", maxPlayers: null, at: 20 });
+  shard.handle({ type: "limit", maxPlayers: 1, at: 10 });
+  expect(ports.storage.rows.has("limit")).toBe(false);
+  await table.join("1");
+  await table.join("2");
+  expect(await table.refusal("3")).toBe("full");
+});
+
 test("SE8 a disposed room closes everybody for good and keeps nothing", async () => {
   const table = await SeatTable.start();
   table.reserve("a");

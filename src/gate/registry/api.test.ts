@@ -148,3 +148,22 @@ test.each(withBody.filter(([method]) => method !== "PUT" || true))(
     expect(rig.calls.made).toEqual([]);
   },
 );
+
+test.each([
+  ["POST", "rooms", '{"type":"game","metadata":{"a":', "}}"],
+  ["PATCH", "rooms/game:1", '{"metadata":{"a":', "}}"],
+  ["POST", "events", '{"type":"room:message","roomId":"game:1","data":', "}"],
+])("RA3 %s %s refuses what is nested deeper than 64", async (method, path, before, after) => {
+  const rig = new GateRig();
+  const headers = { authorization: `Bearer ${token}` };
+  const ask = (times: number): Promise<Response> => {
+    const body = `${before}${"[".repeat(times)}${"]".repeat(times)}${after}`;
+    return rig.ask(`${base}/${path}`, { method, headers, body });
+  };
+  for (const times of [65, 32_000]) {
+    expect(await problemOf(await ask(times))).toBe("400 malformed-body");
+  }
+  expect(rig.calls.made).toEqual([]);
+  await ask(63);
+  expect(rig.calls.made).toHaveLength(1);
+});

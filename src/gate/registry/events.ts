@@ -1,5 +1,6 @@
 /** The registry's events over HTTP: who subscribes is handed to the hub; servers send messages. */
 import { hub } from "../../core/partitions.ts";
+import { jsonBytes } from "../../protocol/json.ts";
 import type { BodyOf } from "../../protocol/registry.ts";
 import { jsonResponse, refusal, withCors, type Refusal } from "../http.ts";
 import { askPartition } from "./partitions.ts";
@@ -22,7 +23,8 @@ export async function announce(
 ): Promise<Response | Refusal> {
   const room = roomNamed(roomId, rooms);
   if (!room.ok) return room;
-  const bytes = new TextEncoder().encode(JSON.stringify(data) ?? "").length;
+  const bytes = jsonBytes(data);
+  if (bytes === null) return refusal("malformed-body", "data is nested too deeply");
   if (bytes > maxDataBytes) {
     return refusal("payload-too-large", `data must not exceed ${maxDataBytes} bytes as JSON`);
   }
