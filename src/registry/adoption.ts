@@ -6,7 +6,7 @@ import type { HostedRooms } from "./hosted-rooms.ts";
 import type { Learning } from "./learning.ts";
 import { lastTokenKey, lockPrefix, type Locks } from "./locks.ts";
 import type { RegistryOwner, RequestOf } from "./part.ts";
-import { rowPrefix, seatsPrefix, type RoomStore } from "./room-store.ts";
+import { namedByRow, rowPrefix, seatsPrefix, type RoomStore } from "./room-store.ts";
 
 const prefixes = [rowPrefix, seatsPrefix, lockPrefix];
 
@@ -33,7 +33,7 @@ export class Adoption {
       if (key === lastTokenKey) locks.adopt({ [key]: value });
       const prefix = prefixes.find((each) => key.startsWith(each));
       if (prefix === undefined) continue;
-      const named = key.slice(prefix.length);
+      const named = namedByRow(key, prefix);
       // The caller counts other partitions than this one: both must run the same code first.
       if (partitionOf(named, rooms.deployment.partitions) !== name) {
         return failure("unavailable", `"${named}" belongs to another partition`);
@@ -41,7 +41,7 @@ export class Adoption {
       if (prefix === lockPrefix) locks.adopt({ [key]: value });
       else if (!isRoomId(named)) continue;
       else if (prefix === rowPrefix) store.adopt(named, value);
-      else hosted.adopt(named, value);
+      else hosted.adopt(key, value);
     }
     learning.begin();
     return success(null);

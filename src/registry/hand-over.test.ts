@@ -90,6 +90,29 @@ class Deployment {
 
 const names = Array.from({ length: 40 }, (_, index) => `game:${index}`);
 
+test("DI15 seats that were on their way when a room's row came are not counted for ever", async () => {
+  const rig = await new RegistryRig().start();
+  const shards = new FakeShards();
+  const late = Promise.withResolvers<typeof lost>();
+  rig.ports.calls.answer = (call) =>
+    call.request.type === "reserve" ? late.promise : shards.answer(call);
+  await rig.table("game:1");
+  const held = rig.failed(reserveRequest({ room: id("game:1"), players: ["a", "b", "c"] }));
+  const row = { metadata: { mode: "duel" }, keepMs: 90_000, createdAt: 1, updatedAt: 2 };
+  await rig.ask({ type: "adopt", rows: { "room/game:1": row } });
+  late.resolve(lost);
+  expect(await held).toBe("unavailable");
+  rig.ports.calls.answer = shards.answer;
+  const wanted = { query: { metadata: { mode: "duel" } }, players: ["d", "e", "f", "g"] };
+  expect((await rig.reserve(wanted)).room).toBe("game:1");
+  shards.seats.clear();
+  await rig.report("game:1", { reserved: 0 });
+  await rig.passInSteps(89_000);
+  expect(await rig.list()).toEqual(["game:1"]);
+  await rig.passInSteps(2_000);
+  expect(await rig.list()).toEqual([]);
+});
+
 test("DI15 when there are more partitions, every room comes to its own with all that is known of it", async () => {
   const deployment = await new Deployment().deploy(1);
   for (const [index, name] of names.entries()) {

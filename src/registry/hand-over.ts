@@ -8,6 +8,7 @@ import { backoffMs } from "../core/backoff.ts";
 import { hub, partitionNames, partitionOf } from "../core/partitions.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
 import { asProblem, type RegistryOwner } from "./part.ts";
+import { namedByRow } from "./room-store.ts";
 
 const stateKey = "partitions";
 /** Rows of one call. */
@@ -115,7 +116,7 @@ export class HandOver {
       const foreign = new Map<string, [key: string, value: unknown][]>();
       for (const row of await this.#owner.ports.storage.list(prefix)) {
         const { partitions } = this.#owner.rooms.deployment;
-        const to = partitionOf(row[0].slice(prefix.length), partitions);
+        const to = partitionOf(namedByRow(row[0], prefix), partitions);
         if (to === this.#owner.name) continue;
         const rows = foreign.get(to);
         if (rows === undefined) foreign.set(to, [row]);

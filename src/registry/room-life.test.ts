@@ -350,6 +350,27 @@ test("DI12 a list after a restart tells counts that are true, and leaves out roo
   expect(await rig.list({ query: { hasSpace: true } })).toEqual(["game:b"]);
 });
 
+test("DI12 a list after a restart waits two seconds for silent shards, and tells what is known", async () => {
+  const { rig, shards } = await start();
+  for (const room of ["game:a", "game:b"]) await rig.report(room, { players: ["x"] });
+  shards.seats.set("game:a-1", ["1"]);
+  rig.ports.calls.answer = (call) =>
+    call.id === "game:b-1" ? new Promise<never>(() => {}) : shards.answer(call);
+  await rig.start();
+  const listed = rig.list();
+  const servers = rig.ask({
+    type: "servers",
+    kind: "shard",
+    roomType: null,
+    after: null,
+    limit: 10,
+  });
+  await turns();
+  await rig.pass(2_000);
+  expect(await listed).toEqual(["game:a", "game:b"]);
+  expect((await servers).servers.map(({ serverId }) => serverId)).toEqual(["game:a-1"]);
+});
+
 test("DI4 a list is of rooms of a type, with space, unlocked, with metadata", async () => {
   const { rig } = await start();
   await rig.create("game:a", { metadata: { mode: "duel", round: 1 } });
