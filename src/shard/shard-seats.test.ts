@@ -149,7 +149,7 @@ test("SE5 a shard of several knows which sessions it gave", async () => {
   table.reserve("a");
   const session = sessionOf(await table.join("1", table.ticket("a"), speaker));
   expect(session).toMatch(/^1\.[!-~]{1,60}$/);
-  const admit = (session: string) => table.rig.shard.admit("2", { ...speaker, session });
+  const admit = (guess: string) => table.rig.shard.admit("2", { ...speaker, session: guess });
   expect(await admit("1.guess")).toMatchObject({ code: "ticket-expired" });
   expect(await admit("2.guess")).toMatchObject({ ok: true });
 });
