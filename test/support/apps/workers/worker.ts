@@ -34,6 +34,12 @@ class TestRoom extends Server {
     this.#behaviour.onConnect(connection, new URL(request.url));
   }
 
+  override getConnectionTags(_: Connection, { request }: ConnectionContext): string[] {
+    const thrown = new URL(request.url).searchParams.get("throw");
+    if (thrown !== null) throw thrown;
+    return [];
+  }
+
   override onMessage(sender: Connection, message: WSMessage): void {
     this.#behaviour.onMessage(message, sender);
   }
