@@ -36,6 +36,7 @@ class TestRoom extends Server {
 
   override getConnectionTags(_: Connection, { request }: ConnectionContext): string[] {
     const thrown = new URL(request.url).searchParams.get("throw");
+    // eslint-disable-next-line typescript/only-throw-error
     if (thrown !== null) throw thrown;
     return [];
   }
