@@ -95,7 +95,7 @@ export class Seating {
     const { connection, session, claim } = applicant;
     this.expire(now);
     const former = session === null ? null : this.#seats.ofSession(session, now);
-    if (former !== null) return success(former);
+    if (former !== null && (claim === null || claim.id === former.id)) return success(former);
     if (claim !== null) return this.#seats.find(claim, connection, now);
     // Another shard may have the seat. Where none can, a session that is not known opens nothing.
     if (session !== null && this.#isOwn(session)) {
