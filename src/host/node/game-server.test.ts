@@ -317,6 +317,27 @@ test("GS9 when the grace is over its session is good no more", async () => {
   expect((await comeBack(started, session)).refusal).toBe("ticket-expired");
 });
 
+test("GS9 a seat for which the room has no place is refused, and its ticket is good later", async () => {
+  const started = await startServer({ heartbeatIntervalMs: 5 });
+  const { socket } = await connect(started, await ticketFor("ann"));
+  await connect(started, await ticketFor("bob"));
+  expect((await connect(started, await ticketFor("cem"))).refusal).toBe("room-full");
+  socket.drop();
+  await started.registry.reported(({ rooms }) => rooms[0]?.players.join() === "bob");
+  expect((await connect(started, await ticketFor("cem"))).refusal).toBeNull();
+});
+
+test("GS9, SE5 who brings a ticket and the session of another seat sits where the ticket says", async () => {
+  const started = await startServer();
+  const { registry } = started;
+  const first = await connect(started, await ticketFor("ann"), { protocol: "1" });
+  const session = await sessionOf(first.socket);
+  const query = { protocol: "1", session };
+  expect((await connect(started, await ticketFor("bob"), query)).refusal).toBeNull();
+  await registry.reported(({ rooms }) => rooms[0]?.players.join() === "ann,bob");
+  expect((await comeBack(started, session)).refusal).toBeNull();
+});
+
 test("GS9 two connections that race with one ticket: one comes in", async () => {
   const started = await startServer();
   const ticket = await ticketFor("ann");
