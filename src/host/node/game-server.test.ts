@@ -1,7 +1,11 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { PassThrough } from "node:stream";
 import { expect, onTestFinished, test } from "vitest";
 import { FakeRegistry } from "../../../test/support/fake-registry.ts";
 import { Recording } from "../../../test/support/recording.ts";
 import { ServerSideSocket } from "../../../test/support/server-side-socket.ts";
+import { turns } from "../../../test/support/turns.ts";
 import { defineRooms } from "../../core/rooms.ts";
 import { signTicket, type TicketClaims } from "../../protocol/ticket.ts";
 import type { GameRoom, RoomHandlers } from "./game-room.ts";
@@ -250,6 +254,24 @@ test("GS9 without a ticket nobody comes in", async () => {
   const { server } = await startServer();
   const admitted = await server.admit(`/parties/router/${room}`);
   expect(admitted).toMatchObject({ ok: false, code: "ticket-invalid" });
+});
+
+test("GS15 upgrades of other paths are left to whoever else listens, or refused", async () => {
+  const { server } = await startServer();
+  const http = createServer();
+  server.attach(http);
+  const upgrade = (url: string): PassThrough => {
+    const socket = new PassThrough();
+    http.emit("upgrade", { url }, socket, Buffer.alloc(0));
+    return socket;
+  };
+  expect(String(await once(upgrade("/other"), "data"))).toContain("HTTP/1.1 404");
+  http.on("upgrade", () => {});
+  const other = upgrade("/other");
+  const own = upgrade(`/parties/router/${room}`);
+  expect(String(await once(own, "data"))).toContain("HTTP/1.1 401");
+  await turns();
+  expect(other.read()).toBeNull();
 });
 
 test("GS9 a seat is good once: for its connection, also when that dropped, and for no other", async () => {
