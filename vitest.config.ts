@@ -14,7 +14,7 @@ export default defineConfig({
         test: {
           name: "sim",
           include: ["test/sim/**/*.test.ts"],
-          testTimeout: 120_000,
+          testTimeout: 300_000,
         },
       },
       {
@@ -56,7 +56,7 @@ export default defineConfig({
           include: ["test/partykit/**/*.test.ts"],
           // Each file starts a server of its own.
           fileParallelism: false,
-          testTimeout: 120_000,
+          testTimeout: 300_000,
           hookTimeout: 120_000,
         },
       },
@@ -66,7 +66,7 @@ export default defineConfig({
           include: ["test/node/*.test.ts"],
           // Each file starts servers of its own.
           fileParallelism: false,
-          testTimeout: 120_000,
+          testTimeout: 300_000,
           hookTimeout: 120_000,
         },
       },

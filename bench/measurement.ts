@@ -19,18 +19,20 @@ export interface MeasurementRequest {
   readonly bundle: Bundle;
   /** Holds the server's configuration and storage; deleted afterwards. */
   readonly directory: string;
-  readonly job: Omit<Job, "port" | "serverPid">;
+  readonly isInspected: boolean;
+  readonly job: Omit<Job, "port" | "serverPid" | "inspectorPort">;
   /** Ends the measurement early, with everything it started. */
   readonly signal: AbortSignal;
 }
 
 export async function measureOnce(request: MeasurementRequest): Promise<Measurement> {
-  const { bundle, directory, job, signal } = request;
+  const { bundle, directory, isInspected, job, signal } = request;
   signal.throwIfAborted();
-  const server = await startServer(bundle, directory);
+  const server = await startServer({ bundle, directory, isInspected });
   try {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(measurementLimitMs)]);
-    return await generate({ ...job, port: server.port, serverPid: server.pid }, limit);
+    const { port, pid: serverPid, inspectorPort } = server;
+    return await generate({ ...job, port, serverPid, inspectorPort }, limit);
   } catch (error) {
     const detail = server.errors();
     throw new Error(

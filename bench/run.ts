@@ -190,6 +190,7 @@ async function measureSide(turn: Turn, attempt: number, context: Bench): Promise
   const name = `${workload.id.toLowerCase()}-${round}-${attempt}`;
   return measureOnce({
     bundle,
+    isInspected: workload.isInspected ?? false,
     directory: join(context.directory, `server-${side}-${name}`),
     job: {
       workload: workload.id,

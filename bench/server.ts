@@ -18,14 +18,23 @@ const keptErrorCharacters = 4_000;
 export interface Server {
   readonly port: number;
   readonly pid: number;
+  /** Where its inspector listens, if it was asked for. */
+  readonly inspectorPort: number | null;
   /** The end of what workerd wrote to its error stream. */
   readonly errors: () => string;
   /** Ends the process and deletes its storage. Safe to call twice. */
   readonly stop: () => Promise<void>;
 }
 
+export interface ServerOptions {
+  readonly bundle: Bundle;
+  readonly directory: string;
+  readonly isInspected: boolean;
+}
+
 /** Starts `workerd serve` with a new empty storage below `directory`. */
-export async function startServer(bundle: Bundle, directory: string): Promise<Server> {
+export async function startServer(options: ServerOptions): Promise<Server> {
+  const { bundle, directory, isInspected } = options;
   const storagePath = join(directory, "storage");
   mkdirSync(storagePath, { recursive: true });
   const configPath = join(directory, "config.capnp");
@@ -34,7 +43,8 @@ export async function startServer(bundle: Bundle, directory: string): Promise<Se
     workerdConfig(bundle, relative(directory, bundle.directory), storagePath),
   );
 
-  const child = spawn(workerdBinary(), ["serve", "--control-fd=3", configPath], {
+  const inspection = isInspected ? ["--inspector-addr=127.0.0.1:0"] : [];
+  const child = spawn(workerdBinary(), ["serve", "--control-fd=3", ...inspection, configPath], {
     stdio: ["ignore", "ignore", "pipe", "pipe"],
     env: {},
   });
@@ -51,11 +61,11 @@ export async function startServer(bundle: Bundle, directory: string): Promise<Se
     rmSync(directory, { recursive: true, force: true });
   };
   try {
-    const port = await listeningPort(child);
+    const { port, inspectorPort } = await listeningPorts(child, isInspected);
     if (child.pid === undefined) {
       throw new Error("workerd did not start");
     }
-    return { port, pid: child.pid, errors: () => errors, stop };
+    return { port, inspectorPort, pid: child.pid, errors: () => errors, stop };
   } catch (error) {
     await stop();
     throw new Error(`workerd did not start: ${errors}`, { cause: error });
@@ -83,22 +93,23 @@ export function workerdVersion(): string {
   return hasVersion ? String(workerd.version) : "unknown";
 }
 
+type Ports = { readonly port: number; readonly inspectorPort: number | null };
+
 /** workerd writes one JSON line per socket to its control descriptor once it listens. */
-async function listeningPort(child: ChildProcess): Promise<number> {
+async function listeningPorts(child: ChildProcess, isInspected: boolean): Promise<Ports> {
   const control = child.stdio[3] as Readable;
   const expired = AbortSignal.timeout(startLimitMs);
   const exited = once(child, "exit", { signal: expired }).then(() => {
     throw new Error(`workerd ended with status ${child.exitCode ?? child.signalCode}`);
   });
   let received = "";
-  const listening = (async (): Promise<number> => {
+  const listening = (async (): Promise<Ports> => {
     for await (const chunk of control.setEncoding("utf8")) {
       received += String(chunk);
-      const port = new RegExp(`"socket":\\s*"${socketName}",\\s*"port":\\s*(\\d+)`, "u").exec(
-        received,
-      )?.[1];
-      if (port !== undefined) {
-        return Number(port);
+      const port = portAfter(received, `"socket":\\s*"${socketName}"`);
+      const inspectorPort = portAfter(received, '"event":\\s*"listen-inspector"');
+      if (port !== null && (inspectorPort !== null || !isInspected)) {
+        return { port, inspectorPort };
       }
     }
     throw new Error("workerd closed its control descriptor");
@@ -106,6 +117,11 @@ async function listeningPort(child: ChildProcess): Promise<number> {
   exited.catch(() => undefined);
   listening.catch(() => undefined);
   return Promise.race([listening, exited]);
+}
+
+function portAfter(received: string, name: string): number | null {
+  const port = new RegExp(`${name},\\s*"port":\\s*(\\d+)`, "u").exec(received)?.[1];
+  return port === undefined ? null : Number(port);
 }
 
 async function endProcess(child: ChildProcess): Promise<void> {

@@ -75,7 +75,8 @@ function figureOf(
     return { median: values.reduce((sum, value) => sum + value, 0), spread: 0 };
   }
   const middle = median(values);
-  return { median: middle, spread: (Math.max(...values) - Math.min(...values)) / middle };
+  const range = Math.max(...values) - Math.min(...values);
+  return { median: middle, spread: range === 0 ? 0 : range / middle };
 }
 
 function judge(

@@ -1,6 +1,6 @@
 /**
- * Owns one keep-alive HTTP/1.1 connection that carries one POST at a time. Bare for the same reason
- * as the WebSocket client: it costs the generator a tenth of a full HTTP client.
+ * Owns one keep-alive HTTP/1.1 connection that carries one request at a time. Bare for the same
+ * reason as the WebSocket client: it costs the generator a tenth of a full HTTP client.
  */
 import { connect, type Socket } from "node:net";
 
@@ -25,9 +25,25 @@ export class HttpLane {
   }
 
   /** Sends one POST and resolves with its answer; rejects when the connection ends before it. */
-  async post(path: string, contentType: string, body: string): Promise<Reply> {
+  post(path: string, contentType: string, body: string): Promise<Reply> {
+    return this.#exchange(
+      `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1:${this.#port}\r\nContent-Type: ${contentType}\r\n` +
+        `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+    );
+  }
+
+  /** Sends one GET, as `post` does. */
+  get(path: string): Promise<Reply> {
+    return this.#exchange(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${this.#port}\r\n\r\n`);
+  }
+
+  close(): void {
+    this.#socket?.destroy();
+  }
+
+  async #exchange(request: string): Promise<Reply> {
     if (this.#waiting !== undefined) {
-      throw new Error("a lane carries one POST at a time");
+      throw new Error("a lane carries one request at a time");
     }
     const waiting = Promise.withResolvers<Reply>();
     this.#waiting = waiting;
@@ -36,10 +52,7 @@ export class HttpLane {
       this.#socket = undefined;
     }
     this.#socket ??= this.#open();
-    this.#socket.write(
-      `POST ${path} HTTP/1.1\r\nHost: 127.0.0.1:${this.#port}\r\nContent-Type: ${contentType}\r\n` +
-        `Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-    );
+    this.#socket.write(request);
     try {
       return await waiting.promise;
     } finally {
@@ -47,10 +60,6 @@ export class HttpLane {
       this.#received = "";
       this.#usedAtMs = performance.now();
     }
-  }
-
-  close(): void {
-    this.#socket?.destroy();
   }
 
   #open(): Socket {

@@ -8,6 +8,8 @@ export interface Job {
   readonly side: Side;
   readonly port: number;
   readonly serverPid: number;
+  /** Where the server's inspector listens, for workloads that ask for it. */
+  readonly inspectorPort: number | null;
   readonly room: string;
   readonly isQuick: boolean;
 }
@@ -35,6 +37,7 @@ export function isJob(value: unknown): value is Job {
     (value["side"] === "naive" || value["side"] === "ours") &&
     typeof value["port"] === "number" &&
     typeof value["serverPid"] === "number" &&
+    (value["inspectorPort"] === null || typeof value["inspectorPort"] === "number") &&
     typeof value["room"] === "string" &&
     typeof value["isQuick"] === "boolean"
   );

@@ -1,6 +1,6 @@
 /**
- * The product as in `src/worker.ts`, with a room type whose clients may publish over their sockets.
- * Served by the benchmark alone.
+ * The product as in `src/worker.ts`, with the room types that some workloads need: clients that may
+ * publish over their sockets, one shard. Served by the benchmark alone.
  */
 import { Server, type Connection, type WSMessage } from "partyserver";
 import {
@@ -12,7 +12,11 @@ import {
 } from "../../src/host/partyserver/index.ts";
 import { defineRooms } from "../../src/index.ts";
 
-const rooms = defineRooms({ wide: { shards: 10, publishOverSocket: true } });
+const rooms = defineRooms({
+  wide: { shards: 10, publishOverSocket: true },
+  /** A thousand sockets on one shard. */
+  narrow: {},
+});
 
 class ChatRoom extends Server {
   override onMessage(sender: Connection, message: WSMessage): void {

@@ -4,7 +4,10 @@ import { batchedFanOut, fanOut } from "./fan-out.ts";
 import { ingestBatches, ingestBatchesPlain, ingestOverSockets, ingestPosts } from "./ingest.ts";
 import { latency } from "./latency.ts";
 import { memory } from "./memory.ts";
-import { slowClients } from "./slow-clients.ts";
+import { registryCalls } from "./registry-calls.ts";
+import { registryMemory } from "./registry-memory.ts";
+import { registry } from "./registry.ts";
+import { readingClients, slowClients } from "./slow-clients.ts";
 import type { Workload } from "./workload.ts";
 
 export const workloads: readonly Workload[] = [
@@ -16,6 +19,10 @@ export const workloads: readonly Workload[] = [
   latency,
   batchedFanOut,
   connects,
+  registryCalls,
   memory,
   slowClients,
+  readingClients,
+  registry,
+  registryMemory,
 ];

@@ -28,6 +28,8 @@ export interface Workload {
   readonly sides?: readonly Side[];
   /** Configuration of the Worker that serves our side, where it is not the product's own. */
   readonly configPath?: string;
+  /** Whether the server has its inspector open, which costs a little. */
+  readonly isInspected?: boolean;
   /** Runs in a generator process. Bounded in time by its own limits. */
   readonly measure: (job: Job) => Promise<Measurement>;
 }

@@ -185,7 +185,7 @@ test("RA17 a newcomer may find the room full, and one with a ticket is none", as
   expect(rig.connects).toHaveLength(3);
 });
 
-test("RA18 a session leads to the shard of several that gave it", async () => {
+test("RA19 a session leads to the shard of several that gave it", async () => {
   const rig = new GateRig();
   for (let n = 0; n < 4; n += 1) await rig.upgrade("?session=3.s1");
   expect(rig.connects.map(({ shard }) => shard)).toEqual(Array(4).fill("lobby-3"));
@@ -193,7 +193,7 @@ test("RA18 a session leads to the shard of several that gave it", async () => {
 });
 
 test.each(["5.s1", "0.s1", "3s1", ".3.s1"])(
-  "RA18 the session %j is of no shard, and leads to any",
+  "RA19 the session %j is of no shard, and leads to any",
   async (session) => {
     const rig = new GateRig();
     for (let n = 0; n < 4; n += 1) await rig.upgrade(`?session=${session}`);
@@ -201,7 +201,7 @@ test.each(["5.s1", "0.s1", "3s1", ".3.s1"])(
   },
 );
 
-test("RA18, RA12 in a locked room its shard says whether it is good", async () => {
+test("RA19, RA12 in a locked room its shard says whether it is good", async () => {
   const rig = new GateRig();
   rig.isLocked = true;
   expect((await rig.upgrade("?session=3.s1")).status).toBe(200);
@@ -212,7 +212,7 @@ test("RA18, RA12 in a locked room its shard says whether it is good", async () =
   expect(rig.connects.map(({ shard }) => shard)).toEqual(Array(3).fill("lobby-3"));
 });
 
-test("RA18 while its shard is lost another takes the client, which keeps its session", async () => {
+test("RA19 while its shard is lost another takes the client, which keeps its session", async () => {
   const rig = new GateRig();
   rig.connect = (shard) => (shard === "lobby-3" ? lost : new Response("taken"));
   expect((await rig.upgrade("?session=3.s1")).status).toBe(200);

@@ -8,7 +8,7 @@ import type { Rooms, RoomType } from "../core/rooms.ts";
 import type { RoomId, ShardId } from "../protocol/names.ts";
 import type { ProblemCode } from "../protocol/problems.ts";
 import { formerShardOf, parseArrival, shardOf, withoutSession, type Arrival } from "./arrival.ts";
-import { locked, misdirected, redirect } from "./redirecting.ts";
+import { locked, missing, misdirected, redirect } from "./redirecting.ts";
 import type { GatePorts } from "./ports.ts";
 import { refusal, type Refusal } from "./http.ts";
 import { stepMs, Tables, type KnownRoom } from "./tables.ts";
@@ -54,9 +54,10 @@ export class Connecting {
     if (shard !== undefined) return takeSeat(shard, comer, ports);
     const known = await this.#tables.current(room, type, ports);
     if (known.isLocked && !mayEnterLocked(comer, known)) return locked(room);
-    if (known.redirect !== null) {
+    if (isOutside(type, known)) {
       const partition = this.#rooms.partitionOf(room);
-      return redirect({ room, type, arrival, address: known.redirect, partition }, ports);
+      const region = ports.region(request);
+      return redirect({ room, type, arrival, known, partition, region }, ports);
     }
     if (arrival.ticket !== null) {
       return refusal("ticket-invalid", `the ticket is for no shard of "${room}"`);
@@ -70,15 +71,16 @@ export class Connecting {
 
   /**
    * The refusal of a request for a room that is on a server outside; `null` when it is here. The
-   * registry is asked where rooms of the type are always outside, and where the room was the last
-   * time: no message to any other asks it.
+   * registry is asked where rooms of the type are always outside, or this one was when it last said:
+   * no message to any other asks it.
    */
   async elsewhere(room: RoomId, type: RoomType, ports: GatePorts): Promise<Refusal | null> {
-    const mayBeOutside =
-      type.hostedBy === "servers" || (this.#tables.lastKnown(room)?.redirect ?? null) !== null;
+    const last = this.#tables.lastKnown(room);
+    const mayBeOutside = last === undefined ? type.hostedBy === "servers" : isOutside(type, last);
     if (!mayBeOutside) return null;
-    const { redirect: address } = await this.#tables.current(room, type, ports);
-    return address === null ? null : misdirected(room, address);
+    const known = await this.#tables.current(room, type, ports);
+    if (!isOutside(type, known)) return null;
+    return known.redirect === null ? missing(room, known) : misdirected(room, known.redirect);
   }
 }
 
@@ -97,6 +99,11 @@ async function placeOrComeBack(
   // Its seat is kept, and so is its session: the next time it may find it again.
   const mayGoElsewhere = isLost && type.shards > 1 && !known.isLocked;
   return mayGoElsewhere ? place(known, until, comer, ports) : answer;
+}
+
+/** Whether the room is not here: on a server outside, or nowhere yet. */
+function isOutside({ hostedBy }: RoomType, { redirect: address, isAbsent }: KnownRoom): boolean {
+  return address !== null || isAbsent || hostedBy === "servers";
 }
 
 async function place(

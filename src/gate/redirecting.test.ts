@@ -64,6 +64,24 @@ test("RA13 who has a ticket is sent there with no other", async () => {
   expect(rig.calls.of("reserve")).toEqual([]);
 });
 
+test("RA13 where the room is not there yet, a client of protocol 1 makes it with its seat", async () => {
+  const rig = rigOf(held, { region: () => "oc" });
+  const answer = rig.calls.answer;
+  const unknown: Answer = { ok: false, code: "unknown-room", detail: "" };
+  rig.calls.answer = (call) => (call.request.type === "table" ? unknown : answer(call));
+  const url = await leadsTo(await join(rig, "&_pk=me&session=s1"));
+  expect(url.origin + url.pathname).toBe(address);
+  expect(url.searchParams.has("ticket")).toBe(true);
+  const made = { room: "abroad:1", create: "abroad:1", players: ["me"], region: "oc" };
+  expect(rig.calls.of("reserve")).toMatchObject([made]);
+  const closed = rigOf(held, { secret: undefined });
+  closed.calls.answer = rig.calls.answer;
+  expect(await problemOf(await join(closed))).toBe("501 not-configured");
+  const crowded = rigOf(() => full);
+  crowded.calls.answer = (call) => (call.request.type === "table" ? unknown : full);
+  expect(await problemOf(await join(crowded, "&session=s1"))).toBe("503 room-full");
+});
+
 test("RA13 without a secret there are no tickets, and the frame leads there all the same", async () => {
   const rig = rigOf(held, { secret: undefined });
   expect((await leadsTo(await join(rig))).href).toBe(address);

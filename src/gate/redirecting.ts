@@ -1,35 +1,40 @@
 /**
  * Rooms on servers outside: who comes to the router is told where the room is. A client of protocol 1
- * that brings no ticket is given a seat on the way, since a server outside takes nobody without one.
+ * that brings no ticket is given a seat on the way, since a server outside takes nobody without one;
+ * with its seat a room that is not there yet comes about.
  */
 import type { RoomType } from "../core/rooms.ts";
 import { encodeServerFrame } from "../protocol/client.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
 import type { RoomId } from "../protocol/names.ts";
-import { isRegistryId } from "../protocol/registry.ts";
+import { isRegistryId, type Region } from "../protocol/registry.ts";
 import type { HeldSeats } from "../protocol/registry-calls.ts";
 import { success, type Failure, type Success } from "../protocol/result.ts";
 import { signTicket } from "../protocol/ticket.ts";
 import { usableSecret, type Arrival } from "./arrival.ts";
 import { refusal, type Refusal } from "./http.ts";
 import type { GatePorts } from "./ports.ts";
-import { stepMs } from "./tables.ts";
+import { stepMs, type KnownRoom } from "./tables.ts";
 
 type Guest = {
   readonly room: RoomId;
   readonly type: RoomType;
   readonly arrival: Arrival;
-  /** Of the room on its server. */
-  readonly address: string;
+  readonly known: KnownRoom;
   /** Of the registry, which keeps the room. */
   readonly partition: string;
+  readonly region: Region | null;
 };
 
 /** A client of protocol 1 is sent on by a frame, any other is told the address. */
 export async function redirect(guest: Guest, ports: GatePorts): Promise<Response | Refusal> {
-  const { room, arrival, address } = guest;
-  if (!arrival.speaksProtocol) return misdirected(room, address);
-  const place = arrival.ticket === null ? await placeOf(guest, ports) : success(address);
+  const { room, arrival, known } = guest;
+  const address = known.redirect;
+  const hasTicket = arrival.ticket !== null;
+  if (address === null && (hasTicket || !arrival.speaksProtocol)) return missing(room, known);
+  if (address !== null && !arrival.speaksProtocol) return misdirected(room, address);
+  const place =
+    address !== null && hasTicket ? success(address) : await placeOf(guest, address, ports);
   if (!place.ok) return place;
   const frame = encodeServerFrame({ type: "redirect", url: place.value });
   return ports.answerSocket(frame, closeCodes.moved, "the room is on another server");
@@ -39,20 +44,31 @@ export function misdirected(room: RoomId, address: string): Refusal {
   return refusal("room-elsewhere", `"${room}" is at ${address}`, { location: address });
 }
 
+/** A room that nobody has come to, or of which this gate has heard nothing. */
+export function missing(room: RoomId, { isAbsent }: KnownRoom): Refusal {
+  return isAbsent
+    ? refusal("unknown-room", `there is no room "${room}": a seat in it would create it`)
+    : refusal("unavailable", `where "${room}" is cannot be said at the moment; try again`);
+}
+
 export function locked(room: RoomId): Refusal {
   return refusal("room-locked", `"${room}" is locked: it takes those who have a ticket`);
 }
 
 /** The address with a ticket in it. Without a secret there are no tickets, and nobody asks for one. */
-async function placeOf(guest: Guest, ports: GatePorts): Promise<Success<string> | Refusal> {
-  const { room, arrival, address } = guest;
+async function placeOf(
+  guest: Guest,
+  address: string | null,
+  ports: GatePorts,
+): Promise<Success<string> | Refusal> {
+  const { room, arrival } = guest;
   const secret = usableSecret(ports);
-  if (!secret.ok) return success(address);
+  if (!secret.ok) return address === null ? refusal(secret.code, secret.detail) : success(address);
   const held = await holdSeat(guest, ports);
   if (held?.ok !== true) {
     // Its own seat may be what is in the way: its server knows.
     const isShut = held?.code === "room-full" || held?.code === "room-locked";
-    if (isShut && arrival.session !== null) return success(address);
+    if (isShut && arrival.session !== null && address !== null) return success(address);
     return refusalOf(room, held);
   }
   const { server, redirect: url, seats, expiresAt } = held.value;
@@ -67,11 +83,12 @@ async function placeOf(guest: Guest, ports: GatePorts): Promise<Success<string> 
 
 /** The connection is the player, as on shards; `null` when the registry does not answer in time. */
 function holdSeat(
-  { room, type, arrival: { connection }, partition }: Guest,
+  { room, type, arrival: { connection }, known, partition, region }: Guest,
   ports: GatePorts,
 ): Promise<Success<HeldSeats> | Failure | null> {
   const players = [isRegistryId(connection) ? connection : ports.entropy.id()];
-  const more = { query: {}, ttlMs: null, region: null, create: null };
+  const create = known.isAbsent ? room : null;
+  const more = { query: {}, ttlMs: null, region, create };
   const request = { type: "reserve", roomType: type.name, room, players, ...more } as const;
   return ports.within(stepMs(type), () =>
     ports.calls.call({ role: "registry", id: partition }, request),

@@ -111,6 +111,56 @@ test("RA13 where a type's rooms are always outside, reads and writes ask for the
   expect(rig.calls.made.map(({ request }) => request.type)).toEqual(["table"]);
 });
 
+test("RA13 a room that is back from a server outside is read and written here again", async () => {
+  const rig = new GateRig();
+  rig.redirect = outside;
+  await rig.upgrade();
+  rig.redirect = null;
+  expect((await rig.post("at once")).status).toBe(421);
+  rig.clock.advance(1_000);
+  expect((await rig.post("after")).status).toBe(200);
+  const made = rig.calls.of("table").length;
+  rig.clock.advance(1_000);
+  expect((await rig.post("later")).status).toBe(200);
+  expect(rig.calls.of("table")).toHaveLength(made);
+});
+
+test("RA13 nothing but a seat makes a room outside: else it is unknown, however it is asked for", async () => {
+  const rig = new GateRig();
+  rig.calls.answer = (call) =>
+    call.request.type === "table"
+      ? { ok: false, code: "unknown-room", detail: "" }
+      : rig.answer(call);
+  const ticket = await ticketFor("abroad:1", "eu-1");
+  for (const answer of [
+    await rig.upgrade("", "abroad:1"),
+    await rig.upgrade(`?protocol=1&ticket=${ticket}`, "abroad:1"),
+    await rig.upgrade("?session=s1"),
+    await rig.post("after a connect"),
+    await rig.ask("/parties/router/abroad:1"),
+    await rig.ask("/parties/router/abroad:1/messages"),
+    await rig.ask("/parties/router/abroad:1", { method: "POST", body: "x" }),
+  ]) {
+    expect(await problemOf(answer)).toBe("404 unknown-room");
+  }
+  expect(rig.connects).toEqual([]);
+  expect(new Set(rig.calls.made.map(({ request }) => request.type))).toEqual(new Set(["table"]));
+});
+
+test("RA13 while the registry is silent, nobody comes to a shard of a room of servers alone", async () => {
+  const rig = new GateRig();
+  rig.calls.answer = () => lost;
+  const init = { method: "POST", body: "x" };
+  for (const answer of [
+    await rig.upgrade("", "abroad:1"),
+    await rig.upgrade("?protocol=1", "abroad:1"),
+    await rig.ask("/parties/router/abroad:1", init),
+  ]) {
+    expect(await problemOf(answer)).toBe("503 unavailable");
+  }
+  expect(rig.connects).toEqual([]);
+});
+
 /** How often the registry was asked for the room's table. */
 const askedFor = (rig: GateRig, room: string): number =>
   rig.calls.of("table").filter((each) => each.room === room).length;

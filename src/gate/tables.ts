@@ -16,9 +16,13 @@ export type KnownRoom = {
   isLocked: boolean;
   /** Address of the room when it is on a server outside. */
   redirect: string | null;
+  /** There is no such room, and it will not be on shards: it comes about by a seat, or by hand. */
+  isAbsent: boolean;
   /** The first question, which everybody waits for: a locked room lets nobody in meanwhile. */
   first: Promise<void> | null;
 };
+
+const unheard = { isLocked: false, redirect: null, isAbsent: false };
 
 /** One that hangs must leave time for another: the registry for a shard, a shard for the next. */
 export function stepMs(type: RoomType): number {
@@ -65,7 +69,7 @@ export class Tables {
     const empty = { connections: 0, capacity: type.capacity, generation: 1, reportedAt: 0 };
     const loads = shardsOf(room, type).map((id) => ({ id, status: "online" as const, ...empty }));
     const placement = new PlacementTable(loads);
-    const known: KnownRoom = { placement, isLocked: false, redirect: null, first: null };
+    const known: KnownRoom = { placement, ...unheard, first: null };
     this.#known.set(room, known);
     placement.startRefresh(now);
     known.first = this.#refresh(room, type, known, ports).finally(() => {
@@ -82,6 +86,7 @@ export class Tables {
       ports.calls.call({ role: "registry", id: partition }, question),
     );
     if (reply?.ok !== true) {
+      if (reply?.code === "unknown-room") Object.assign(known, unheard, { isAbsent: true });
       this.#counters.add(counters);
       known.placement.refreshFailed(ports.clock.now());
       return;
@@ -89,6 +94,7 @@ export class Tables {
     known.placement.update(reply.value.shards, ports.clock.now());
     known.isLocked = reply.value.isLocked;
     known.redirect = reply.value.redirect;
+    known.isAbsent = false;
   }
 
   #dropUnused(now: number): void {

@@ -4,9 +4,9 @@ import { isRoomId } from "../protocol/names.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
 import type { HostedRooms } from "./hosted-rooms.ts";
 import type { Learning } from "./learning.ts";
-import { lockPrefix, type Locks } from "./locks.ts";
+import { lastTokenKey, lockPrefix, type Locks } from "./locks.ts";
 import type { RegistryOwner, RequestOf } from "./part.ts";
-import { rowPrefix, seatsPrefix, type RoomStore } from "./room-store.ts";
+import { namedByRow, rowPrefix, seatsPrefix, type RoomStore } from "./room-store.ts";
 
 const prefixes = [rowPrefix, seatsPrefix, lockPrefix];
 
@@ -30,9 +30,10 @@ export class Adoption {
     const { store, learning, hosted, locks } = this.#parts;
     const { rooms, name } = this.#owner;
     for (const [key, value] of Object.entries(rows)) {
+      if (key === lastTokenKey) locks.adopt({ [key]: value });
       const prefix = prefixes.find((each) => key.startsWith(each));
       if (prefix === undefined) continue;
-      const named = key.slice(prefix.length);
+      const named = namedByRow(key, prefix);
       // The caller counts other partitions than this one: both must run the same code first.
       if (partitionOf(named, rooms.deployment.partitions) !== name) {
         return failure("unavailable", `"${named}" belongs to another partition`);
@@ -40,7 +41,7 @@ export class Adoption {
       if (prefix === lockPrefix) locks.adopt({ [key]: value });
       else if (!isRoomId(named)) continue;
       else if (prefix === rowPrefix) store.adopt(named, value);
-      else hosted.adopt(named, value);
+      else hosted.adopt(key, value);
     }
     learning.begin();
     return success(null);

@@ -8,6 +8,7 @@ import { backoffMs } from "../core/backoff.ts";
 import { hub, partitionNames, partitionOf } from "../core/partitions.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
 import { asProblem, type RegistryOwner } from "./part.ts";
+import { namedByRow } from "./room-store.ts";
 
 const stateKey = "partitions";
 /** Rows of one call. */
@@ -17,23 +18,28 @@ const retryBounds = { baseMs: 1_000, maxMs: 60_000 };
 /** `former`: the most partitions there have been whose rows may not be where they belong. */
 const stateSchema = v.object({ count: v.number(), former: v.nullable(v.number()) });
 
+type Rows = { readonly prefixes: readonly string[]; readonly shared: readonly string[] };
+
 export class HandOver {
   readonly #owner: RegistryOwner;
   /** Prefixes of the rows that go with what the rest of their key names. */
   readonly #prefixes: readonly string[];
+  /** Rows that every partition takes into account. */
+  readonly #shared: readonly string[];
   /** Only at the hub. */
   #former: number | null = null;
   #nextAt: number | null = null;
   #failures = 0;
   #handing: Promise<Result<null>> | null = null;
 
-  private constructor(owner: RegistryOwner, prefixes: readonly string[]) {
+  private constructor(owner: RegistryOwner, { prefixes, shared }: Rows) {
     this.#owner = owner;
     this.#prefixes = prefixes;
+    this.#shared = shared;
   }
 
-  static async start(owner: RegistryOwner, prefixes: readonly string[]): Promise<HandOver> {
-    const handOver = new HandOver(owner, prefixes);
+  static async start(owner: RegistryOwner, rows: Rows): Promise<HandOver> {
+    const handOver = new HandOver(owner, rows);
     if (owner.name === hub) await handOver.#remember();
     else handOver.#nextAt = owner.ports.clock.now();
     return handOver;
@@ -104,11 +110,13 @@ export class HandOver {
   }
 
   async #handAll(): Promise<Result<null>> {
+    const shared = await this.#share();
+    if (!shared.ok) return shared;
     for (const prefix of this.#prefixes) {
       const foreign = new Map<string, [key: string, value: unknown][]>();
       for (const row of await this.#owner.ports.storage.list(prefix)) {
         const { partitions } = this.#owner.rooms.deployment;
-        const to = partitionOf(row[0].slice(prefix.length), partitions);
+        const to = partitionOf(namedByRow(row[0], prefix), partitions);
         if (to === this.#owner.name) continue;
         const rows = foreign.get(to);
         if (rows === undefined) foreign.set(to, [row]);
@@ -117,6 +125,21 @@ export class HandOver {
       for (const [to, rows] of foreign) {
         const handed = await this.#hand(to, rows);
         if (!handed.ok) return handed;
+      }
+    }
+    return success(null);
+  }
+
+  /** Tells all what none may fall behind; it stays here too. */
+  async #share(): Promise<Result<null>> {
+    const { ports, rooms, name } = this.#owner;
+    for (const key of this.#shared) {
+      const value = (await ports.storage.list(key)).get(key);
+      if (value === undefined) continue;
+      for (const to of partitionNames(rooms.deployment.partitions)) {
+        if (to === name) continue;
+        const adopted = await this.#owner.ask(to, { type: "adopt", rows: { [key]: value } });
+        if (!adopted.ok) return failure("unavailable", asProblem(adopted).detail);
       }
     }
     return success(null);

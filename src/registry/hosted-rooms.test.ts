@@ -19,13 +19,16 @@ const [room = "", other = ""] = mine;
 
 const atServer = { server: "s1", url: "wss://s1.example" };
 
-async function start(allocated: () => Answer = () => ({ ok: true, value: atServer })) {
-  const rig = await new RegistryRig(rooms, name).start();
+async function start(
+  allocated: () => Answer = () => ({ ok: true, value: atServer }),
+  types = rooms,
+) {
+  const rig = await new RegistryRig(types, name).start();
   const told: Call[] = [];
   rig.ports.calls.answer = (call): Answer => {
     if (call.request.type === "events") return { ok: true, value: { isHeard: false } };
     told.push(call);
-    if (call.request.type === "allocate") return allocated();
+    if (call.request.type === "allocate" || call.request.type === "offer") return allocated();
     return { ok: true, value: null };
   };
   const report = (players: string[], seats: string[] = [], asOf = rig.ports.clock.now()) =>
@@ -36,9 +39,11 @@ async function start(allocated: () => Answer = () => ({ ok: true, value: atServe
 
 test("DI11 a new room goes to the server that the hub names, once, and everybody is sent there", async () => {
   const { rig, told } = await start();
-  const [first, second] = await Promise.all([rig.table(room), rig.table(room)]);
+  const wanted = { create: id(room), room: id(room) };
+  const [first, table] = await Promise.all([rig.reserve(wanted), rig.table(room)]);
+  expect([first.redirect, table.redirect]).toEqual([atServer.url, atServer.url]);
   const away = { shards: [], isLocked: false, redirect: atServer.url };
-  expect([first, second]).toEqual([away, away]);
+  expect(await rig.table(room)).toEqual(away);
   expect(told.map((call) => [call.id, call.request.type])).toEqual([["default", "allocate"]]);
   expect(await rig.ask({ type: "room", room: id(room) })).toMatchObject({
     serverId: "s1",
@@ -49,11 +54,11 @@ test("DI11 a new room goes to the server that the hub names, once, and everybody
   expect(held).toMatchObject({ server: "s1", redirect: atServer.url });
   expect(held.expiresAt).toBe(rig.ports.clock.now() + 10_000);
   const route = { type: "route", roomType: "game", room: null, player: "ann", query: {} } as const;
-  expect(await rig.ask({ ...route, server: "s1", region: null })).toEqual({
+  expect(await rig.ask({ ...route, server: "s1" })).toEqual({
     type: "local",
     roomId: room,
   });
-  expect(await rig.ask({ ...route, server: "s2", region: null })).toMatchObject({
+  expect(await rig.ask({ ...route, server: "s2" })).toMatchObject({
     type: "redirect",
     serverId: "s1",
     serverAddress: atServer.url,
@@ -71,6 +76,34 @@ test("DI11 where no server is offered shards host the room; a hub that cannot sa
   expect((await rig.table(room)).shards).toHaveLength(1);
 });
 
+test("DI17 a gate that asks for a room which a server outside may host is given none", async () => {
+  const table = { type: "table", room: id(room), counters: {} } as const;
+  let answer: Answer = { ok: true, value: atServer };
+  const { rig, told } = await start(() => answer);
+  expect(await rig.failed(table)).toBe("unknown-room");
+  answer = { ok: false, code: "no-server", detail: "none has space" };
+  expect(await rig.failed(table)).toBe("unknown-room");
+  answer = { ok: false, code: "unreachable", detail: "" };
+  expect(await rig.failed(table)).toBe("unavailable");
+  expect(await rig.list()).toEqual([]);
+  answer = { ok: true, value: atServer };
+  expect((await rig.reserve({ create: id(room), room: id(room) })).redirect).toBe(atServer.url);
+  expect((await rig.table(room)).redirect).toBe(atServer.url);
+  expect(told.filter(({ request }) => request.type === "allocate")).toHaveLength(1);
+});
+
+test("DI17 a room of servers alone is none until somebody has a seat in it", async () => {
+  const alone = defineRooms({ game: { maxPlayers: 3, hostedBy: "servers" } }, { partitions: 2 });
+  const { rig, told } = await start(undefined, alone);
+  expect(await rig.failed({ type: "table", room: id(room), counters: {} })).toBe("unknown-room");
+  expect(told).toEqual([]);
+  const [, asked] = await Promise.all([
+    rig.reserve({ create: id(room), room: id(room) }),
+    rig.table(room),
+  ]);
+  expect(asked.redirect).toBe(atServer.url);
+});
+
 test("DI11 no more seats are held than the room has, and a group gets all or none", async () => {
   const { rig, report } = await start();
   await rig.reserve({ create: id(room), players: ["a", "b"] });
@@ -79,6 +112,37 @@ test("DI11 no more seats are held than the room has, and a group gets all or non
   expect(await rig.failed(reserveRequest())).toBe("room-full");
   await report(["a", "stranger"], []);
   expect(await rig.failed(reserveRequest({ room: id(room) }))).toBe("room-full");
+});
+
+test("DI11 a room that its server has had for longer holds no seats before the server has reported", async () => {
+  const { rig, report } = await start(() => ({ ok: true, value: { ...atServer, isOld: true } }));
+  await rig.create(room);
+  expect(await rig.failed(reserveRequest({ room: id(room) }))).toBe("unavailable");
+  expect(await rig.failed(reserveRequest())).toBe("room-full");
+  await report(["a", "b"]);
+  expect(await rig.failed(reserveRequest({ players: ["c", "d"] }))).toBe("room-full");
+  await rig.reserve({ players: ["c"] });
+  await rig.start();
+  expect(await rig.ask({ type: "room", room: id(room) })).toMatchObject({ address: atServer.url });
+  expect(rig.ports.storage.rows.get(`room/${room}`)).toMatchObject({ host: atServer });
+  const later = await start(() => ({ ok: true, value: { ...atServer, isOld: true } }));
+  expect(await later.rig.failed(reserveRequest({ create: id(room) }))).toBe("unavailable");
+  expect(await later.rig.list()).toEqual([room]);
+});
+
+test("DI11 a room that comes from a former partition while it is being placed stays on its server", async () => {
+  const placed = Promise.withResolvers<Answer>();
+  const { rig, told } = await start();
+  const answer = rig.ports.calls.answer;
+  rig.ports.calls.answer = (call) =>
+    call.request.type === "allocate" ? placed.promise : answer(call);
+  const made = rig.failed(createRequest(room));
+  await turns();
+  await rig.ask({ type: "adopt", rows: { [`room/${room}`]: { host: atServer } } });
+  placed.resolve({ ok: true, value: { ...atServer, isOld: true } });
+  expect(await made).toBe("room-exists");
+  await rig.passInSteps(2_000);
+  expect(told.filter(({ request }) => request.type === "vacate")).toEqual([]);
 });
 
 test("DI11 a seat is freed on the server's word alone, however late it comes", async () => {
@@ -115,9 +179,38 @@ test("DI11 seats survive, and none is held before the server has told who is the
   await rig.reserve({ players: ["c"] });
 });
 
+test("DI11 each seat is a row of its own: a reserve writes its own and no other", async () => {
+  const { rig, report } = await start();
+  const rows = () => [...rig.ports.storage.rows.keys()].filter((key) => key.startsWith("seats/"));
+  const one = await rig.reserve({ create: id(room), players: ["a"] });
+  const [first] = rows();
+  expect(rig.ports.storage.rows.get(first ?? "")).toEqual({
+    player: "a",
+    expiresAt: one.expiresAt,
+  });
+  await rig.reserve({ room: id(room), players: ["b", "c"] });
+  expect(rows()).toHaveLength(3);
+  await report(["a"], [one.seats[0]?.id ?? ""], one.expiresAt);
+  expect(rows()).toEqual([`seats/${room}/${one.seats[0]?.id}`]);
+});
+
+test("DI15 seats of a former partition come with their room, and those promised here stay", async () => {
+  const { rig } = await start();
+  await rig.reserve({ create: id(room), players: ["a"] });
+  const rows = Object.fromEntries(
+    ["x", "y"].map((seat) => [`seats/${room}/${seat}`, { player: seat, expiresAt: 9_000_000 }]),
+  );
+  await rig.ask({ type: "adopt", rows });
+  await rig.ask({ type: "adopt", rows });
+  await rig.ask({ type: "adopt", rows: { [`seats/${room}/z`]: "malformed" } });
+  expect(await rig.failed(reserveRequest({ room: id(room) }))).toBe("room-full");
+  const kept = [...rig.ports.storage.rows.keys()].filter((key) => key.startsWith("seats/"));
+  expect(kept).toHaveLength(3);
+});
+
 test("DI11 a seat that this partition knows nothing of counts while its player is away", async () => {
   const { rig, report } = await start();
-  await rig.table(room);
+  await rig.create(room, { keepMs: minute });
   await report(["x"], ["unknown-1", "unknown-2"]);
   await rig.reserve({ players: ["a"] });
   expect(await rig.failed(reserveRequest({ room: id(room) }))).toBe("room-full");
@@ -125,7 +218,7 @@ test("DI11 a seat that this partition knows nothing of counts while its player i
 
 test("DI11 a server is told which rooms are not its own; one that is gone takes its rooms with it", async () => {
   const { rig, report } = await start();
-  await rig.table(room);
+  await rig.create(room, { keepMs: minute });
   await rig.reserve({ room: id(room) });
   const answer = await rig.ask({
     type: "hosted",
@@ -145,7 +238,7 @@ test("DI11 a server is told which rooms are not its own; one that is gone takes 
 
 test("DI11 an empty room's server is told to the hub as free again, until it knows", async () => {
   const { rig, told, report, count } = await start();
-  await rig.table(room);
+  await rig.create(room, { keepMs: minute });
   await report(["a"]);
   expect(await count()).toBe(1);
   await report([]);
@@ -158,14 +251,14 @@ test("DI11 an empty room's server is told to the hub as free again, until it kno
   told.length = 0;
   await rig.passInSteps(minute);
   const vacated = told.filter(({ request }) => request.type !== "count");
-  expect(vacated.map(({ id: to, request }) => [to, request])).toEqual([
+  expect(vacated.map(({ id: to, request }) => [to, request])).toMatchObject([
     ["default", { type: "vacate", room, server: "s1" }],
   ]);
 });
 
 test("DI11 a room that is disposed of leaves its server, and nothing on shards is asked", async () => {
   const { rig, told } = await start();
-  await rig.table(room);
+  await rig.create(room, { keepMs: minute });
   await rig.ask({ type: "dispose", room: id(room) });
   await rig.passInSteps(1_000);
   await turns();
@@ -189,7 +282,7 @@ test("DI11 whatever order reports come in, players and held seats are never more
   await fc.assert(
     fc.asyncProperty(fc.array(someStep, { maxLength: 60, size: "max" }), async (steps) => {
       const { rig } = await start();
-      await rig.table(room);
+      await rig.create(room, { keepMs: minute });
       const now = () => rig.ports.clock.now();
       /** The server's own state: seats that players were promised, and those that were taken. */
       let promised: { id: string; player: string; expiresAt: number }[] = [];

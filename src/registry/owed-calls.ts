@@ -17,7 +17,7 @@ const retryBounds = { baseMs: 1_000, maxMs: 60_000 };
 
 const owedSchema = v.variant("type", [
   v.object({ type: v.literal("limit"), maxPlayers: v.null(), at: v.number() }),
-  v.object({ type: v.literal("vacate"), server: v.string() }),
+  v.object({ type: v.literal("vacate"), server: v.string(), at: v.optional(v.number()) }),
 ]);
 export type OwedCall = v.InferOutput<typeof owedSchema>;
 
@@ -101,7 +101,7 @@ export class OwedCalls {
 
   #call(room: RoomId, call: OwedCall): Promise<Result<null>> {
     if (call.type === "vacate") {
-      return this.#owner.ask(hub, { type: "vacate", room, server: call.server });
+      return this.#owner.ask(hub, { ...call, room });
     }
     const to = { role: "shard", id: shardId(room, 1) } as const;
     return this.#owner.ports.calls.call(to, call);

@@ -14,6 +14,9 @@ import type { RoomStore } from "./room-store.ts";
 
 type Parts = { readonly store: RoomStore; readonly learning: Learning; readonly life: RoomLife };
 
+/** A report that is older, by the shard's clock, may have been under way for long. */
+const freshMs = 5_000;
+
 export class PlacementTables {
   readonly #owner: RegistryOwner;
   readonly #store: RoomStore;
@@ -28,7 +31,7 @@ export class PlacementTables {
   }
 
   async table({ room: id }: RequestOf<"table">): Promise<RegistryReply> {
-    const found = await this.#life.use(id, null);
+    const found = await this.#life.lookUp(id);
     if (!found.ok) return asProblem(found);
     const { isLocked, host } = found.value;
     if (host !== null) return success({ shards: [], isLocked, redirect: host.url });
@@ -46,10 +49,14 @@ export class PlacementTables {
     // Nobody uses a room that is only told to be empty.
     const isIdle = connections === 0 && reserved === 0 && (players?.length ?? 0) === 0;
     if (isIdle && this.#store.get(id) === undefined) return success(null);
+    const now = this.#owner.ports.clock.now();
+    const isLate = this.#store.get(id) === undefined && (at ?? now) < now - freshMs;
     const room = this.#life.useOnShards(id, type);
     // Sockets that were there before the room went to a server outside.
     if (room.host !== null) return success(null);
     this.#learning.takeReport(room, index, { connections, players, reserved, at });
+    // The room may have been given up since.
+    if (isLate) void this.#learning.ask(room, false);
     if (!room.isKnown) void this.#learning.ask(room, true);
     return success(null);
   }

@@ -18,10 +18,11 @@ import { HandOver } from "./hand-over.ts";
 import { HostedRooms } from "./hosted-rooms.ts";
 import { Learning } from "./learning.ts";
 import { Matchmaking } from "./matchmaking.ts";
-import { lockPrefix } from "./locks.ts";
+import { lastTokenKey, lockPrefix } from "./locks.ts";
 import { gatherFigures } from "./metrics.ts";
 import { OwedCalls } from "./owed-calls.ts";
 import type { RegistryOwner, RegistryReply, RegistryRequest, Waking } from "./part.ts";
+import { Patience } from "./patience.ts";
 import { PlacementTables } from "./placement-tables.ts";
 import { RoomLife } from "./room-life.ts";
 import { RoomQueries } from "./room-queries.ts";
@@ -52,18 +53,19 @@ export class Registry {
   #wakeAt: number | null = null;
   #durableAt: number | null = null;
 
-  private constructor(owner: RegistryOwner, parts: Parts, counters: Counters) {
+  private constructor(owner: RegistryOwner, parts: Parts, counters: Counters, patience: Patience) {
     this.#owner = owner;
     this.#counters = counters;
     this.#parts = parts;
     const { learning, life, owed, handOver, services } = parts;
-    this.#waking = [learning, life, owed, handOver, services];
+    this.#waking = [learning, life, owed, handOver, services, patience];
   }
 
   /** The partition with this name. */
   static async start(rooms: Rooms, ports: ObjectPorts, name: string): Promise<Registry> {
     let registry: Registry | null = null;
     const counters = new Counters();
+    const patience = new Patience(ports.clock, () => registry?.rearm());
     const owner: RegistryOwner = {
       name,
       rooms,
@@ -71,12 +73,13 @@ export class Registry {
       emit: (event) => registry?.emit(event),
       count: (what) => counters.increment(what),
       rearm: () => registry?.rearm(),
+      within: (ms, work) => patience.within(ms, work),
       ask: (partition, request) =>
         partition === name && registry !== null
           ? registry.#askSelf(request)
           : ports.calls.call({ role: "registry", id: partition }, request),
     };
-    registry = new Registry(owner, await startParts(owner), counters);
+    registry = new Registry(owner, await startParts(owner), counters, patience);
     registry.#parts.learning.begin();
     registry.rearm();
     return registry;
@@ -225,7 +228,10 @@ async function startParts(owner: RegistryOwner): Promise<Parts> {
   const life = new RoomLife(owner, { store, learning, owed, slots });
   const hosted = await HostedRooms.start(owner, { store, life });
   const services = await Services.start(owner);
-  const handOver = await HandOver.start(owner, [rowPrefix, seatsPrefix, lockPrefix]);
+  const handOver = await HandOver.start(owner, {
+    prefixes: [rowPrefix, seatsPrefix, lockPrefix],
+    shared: [lastTokenKey],
+  });
   return {
     services,
     store,
@@ -235,9 +241,9 @@ async function startParts(owner: RegistryOwner): Promise<Parts> {
     hosted,
     handOver,
     tables: new PlacementTables(owner, { store, learning, life }),
-    queries: new RoomQueries({ store, learning }),
+    queries: new RoomQueries(owner, { store, learning }),
     matchmaking: new Matchmaking(owner, { store, learning, life, hosted }),
-    listing: new ServerListing({ store, learning, services }),
+    listing: new ServerListing(owner, { store, learning, services }),
     adoption: new Adoption(owner, { store, learning, hosted, locks: services.locks }),
   };
 }

@@ -29,8 +29,20 @@ export const rowPrefix = "room/";
  * that comes every minute, wakes it then.
  */
 const nearMs = 60_000;
-/** Seats of a room on a server outside. */
+/** Seats of rooms on servers outside, a row each: `seats/ROOM/SEAT`. */
 export const seatsPrefix = "seats/";
+
+export function seatKey(room: string, seat: string): string {
+  return `${seatsPrefix}${room}/${seat}`;
+}
+
+/** The room or lock that the row with this key goes with. */
+export function namedByRow(key: string, prefix: string): string {
+  const rest = key.slice(prefix.length);
+  const end = rest.indexOf("/");
+  // No room's id has a slash.
+  return prefix === seatsPrefix && end !== -1 ? rest.slice(0, end) : rest;
+}
 
 export class RoomStore {
   readonly directory: Directory;
@@ -91,17 +103,19 @@ export class RoomStore {
     }
     const isUntouched = known.keepMs === null && known.updatedAt === known.createdAt;
     if (!isUntouched || known.host?.server !== row.host?.server) return;
-    const { counts, connections, players, reserved, pending } = known;
-    const load = { counts, connections, players, reserved, pending };
+    const { metadata, isLocked, maxPlayers, keepMs, createdAt, updatedAt, emptySince } = row;
+    // It stays the same object: seats may be on their way into it. Its time is set anew.
+    const more = { createdAt, updatedAt, emptySince, dueAt: null };
     this.directory.remove(known);
-    const room = { ...roomOf(id, known.type, row, known.isKnown), ...load };
-    this.directory.add(room);
+    Object.assign(known, { metadata, isLocked, maxPlayers, keepMs, ...more });
+    this.directory.add(known);
     this.#owner.ports.storage.put({ [rowPrefix + id]: row });
-    this.#followUp(room);
+    this.#followUp(known);
   }
 
-  enter(id: RoomId, type: RoomType, row: RoomRow): Room {
-    const room = roomOf(id, type, row, true);
+  /** `isKnown`: nobody can be in it yet. */
+  enter(id: RoomId, type: RoomType, row: RoomRow, isKnown = true): Room {
+    const room = roomOf(id, type, row, isKnown);
     this.directory.add(room);
     this.#owner.ports.storage.put({ [rowPrefix + id]: row });
     this.#owner.emit({ type: "room:created", roomId: id, serverId: serverOf(room) });
@@ -128,11 +142,8 @@ export class RoomStore {
     if (!this.has(room)) return;
     this.directory.remove(room);
     this.#count(room, -1);
-    const isHosted = room.host !== null;
-    this.#owner.ports.storage.delete([
-      rowPrefix + room.id,
-      ...(isHosted ? [seatsPrefix + room.id] : []),
-    ]);
+    const seats = [...(room.seats?.keys() ?? [])].map((seat) => seatKey(room.id, seat));
+    this.#owner.ports.storage.delete([rowPrefix + room.id, ...seats]);
     this.#owner.emit({ type: "room:disposed", roomId: room.id, reason });
   }
 

@@ -202,6 +202,41 @@ test("SE7 a room's own limit holds instead of its type's, also in its next life"
   expect([await table.refusal("3"), table.load.players]).toEqual(["full", ["2", "1"]]);
 });
 
+test.each([{}, { maxPlayers: 3 }])(
+  "SE7 a limit that is taken back leaves a room of %j as its type says, also in its next life",
+  async (type) => {
+    const table = await SeatTable.start({ capacity: 10, ...type });
+    const before = { players: type.maxPlayers === undefined ? null : ["1", "2"] };
+    table.rig.shard.handle({ type: "limit", maxPlayers: 2 });
+    const clients = [await table.join("1"), await table.join("2")];
+    table.rig.shard.handle({ type: "limit", maxPlayers: null });
+    expect(table.load).toMatchObject(before);
+    clients.push(await table.join("3"));
+    expect([...table.rig.ports.storage.rows.keys()]).not.toContain("limit");
+    await table.restart(clients);
+    expect(table.load).toMatchObject({
+      connections: 3,
+      players: type.maxPlayers === undefined ? null : ["1", "2", "3"],
+    });
+    const free = type.maxPlayers === undefined ? 7 : 0;
+    for (let number = 0; number < free; number += 1) await table.join(`more-${number}`);
+    expect(await table.refusal("x")).toBe("full");
+  },
+);
+
+test("SE7 a limit that was overtaken changes nothing, and one that is taken back leaves no row", async () => {
+  const table = await SeatTable.start();
+  const { shard, ports } = table.rig;
+  expect(shard.handle({ type: "limit", maxPlayers: 1, at: 10 })).toMatchObject({ ok: true });
+  expect(ports.storage.rows.has("limit")).toBe(true);
+  shard.handle({ type: "limit", maxPlayers: null, at: 20 });
+  shard.handle({ type: "limit", maxPlayers: 1, at: 10 });
+  expect(ports.storage.rows.has("limit")).toBe(false);
+  await table.join("1");
+  await table.join("2");
+  expect(await table.refusal("3")).toBe("full");
+});
+
 test("SE8 a disposed room closes everybody for good and keeps nothing", async () => {
   const table = await SeatTable.start();
   table.reserve("a");

@@ -32,7 +32,7 @@ type Watcher = {
 };
 
 /** Told who asks for a place, and who gets one. */
-export type SeatWatcher = {
+type SeatWatcher = {
   asking(visitor: Visitor): void;
   /** What the shard said to somebody who asked at that time. */
   asked(shard: ShardId, visitor: Visitor, admitted: Result<Entry>, at: number): void;

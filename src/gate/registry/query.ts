@@ -15,7 +15,7 @@ const maxConditions = 16;
 const maxConditionLength = 256;
 const maxPatternLength = 256;
 
-export type PageQuery = { readonly limit: number; readonly after: string | null };
+type PageQuery = { readonly limit: number; readonly after: string | null };
 export type ListQuery = PageQuery & { readonly roomType: string | null; readonly query: RoomQuery };
 
 export type ServersQuery = PageQuery & {

@@ -367,7 +367,7 @@ test("GS9 two connections that race with one ticket: one comes in", async () => 
     connect(started, ticket, { _pk: "a" }),
     connect(started, ticket, { _pk: "b" }),
   ]);
-  expect(both.map(({ refusal }) => refusal)).toEqual([null, "ticket-used"]);
+  expect(new Set(both.map(({ refusal }) => refusal))).toEqual(new Set([null, "ticket-used"]));
 });
 
 test("GS10 who has lost the lease admits nobody, and closes the rooms that are elsewhere by now", async () => {

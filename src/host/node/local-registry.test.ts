@@ -109,6 +109,17 @@ test("GS13 a player whose room is on another server is told where, with the tick
   });
 });
 
+test("GS13, RA14 a room is disposed of as often as asked", async () => {
+  const { client, startServer } = deployment();
+  const server = await startServer("one");
+  const created = await server.createRoom("game");
+  if (!created.ok) throw new Error(created.problem.detail);
+  const { roomId } = created.value.registration;
+  expect(await client.disposeRoom(roomId)).toMatchObject({ ok: true });
+  expect(await client.getRoom(roomId)).toMatchObject({ problem: { status: 404 } });
+  expect(await client.disposeRoom(roomId)).toMatchObject({ ok: true });
+});
+
 test("GS13 a server that falls silent is offline within its lease, and its rooms are gone", async () => {
   const { client, startServer } = deployment();
   const heard = await listen(client, "server:offline,room:disposed");

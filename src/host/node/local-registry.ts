@@ -60,6 +60,10 @@ class Partitions {
       to: { readonly role: R; readonly id: string },
       request: Request,
     ): Promise<Result<ReplyTo<R, Request>>> => {
+      // What was never there is disposed of already.
+      if (to.role !== "registry" && request.type === "dispose") {
+        return { ok: true, value: null as ReplyTo<R, Request> };
+      }
       if (to.role !== "registry" || this.#isClosed) {
         return failure("unreachable", `a local registry has no ${to.role} "${to.id}"`);
       }

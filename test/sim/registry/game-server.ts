@@ -165,8 +165,10 @@ export class GameServer {
     if (!this.isAlive) return false;
     if (!reply.ok) {
       if (reply.code === "unknown-server") {
+        // Its rooms are gone, and begin anew wherever the registry says.
         this.isRegistered = false;
         this.#heldUntil = 0;
+        this.leaveAll();
       }
       return false;
     }

@@ -17,6 +17,7 @@ export class LockJudge {
   /** The latest time that each partition's clock has shown. */
   readonly #seen = new Map<string, number>();
   readonly #highest = new Map<string, number>();
+  readonly #grantedAt = new Map<string, number>();
   /** Owners that there were, one after the other. */
   grants = 0;
 
@@ -67,22 +68,32 @@ export class LockJudge {
     }
     this.grants += 1;
     this.#highest.set(key, token);
+    this.#grantedAt.set(`${key} ${token}`, now);
     this.#owners.set(key, { token, expiresAt, grantedAt: now, isReleased: false });
   }
 
   #extended({ key, token, expiresAt }: LockGrant): void {
     const owner = this.#owners.get(key) ?? null;
-    if (owner === null || owner.token !== token) {
-      throw new Violation("LO2", `"${key}" was extended with ${token}, not ${owner?.token}`);
-    }
-    owner.expiresAt = expiresAt;
+    if (owner?.token === token) owner.expiresAt = expiresAt;
+    else if (!this.#isMoved(key, token)) throw wrongOwner(key, token, owner);
   }
 
   #released({ key, token }: RequestTo<"registry"> & { type: "release" }): void {
     const owner = this.#owners.get(key) ?? null;
-    if (owner === null || owner.token !== token) {
-      throw new Violation("LO2", `"${key}" was released with ${token}, not ${owner?.token}`);
-    }
-    this.#owners.set(key, null);
+    if (owner?.token === token) this.#owners.set(key, null);
+    else if (!this.#isMoved(key, token)) throw wrongOwner(key, token, owner);
   }
+
+  /** A lock that was given before its row moved, while another was given for lack of it. */
+  #isMoved(key: string, token: number): boolean {
+    const grantedAt = this.#grantedAt.get(`${key} ${token}`);
+    return grantedAt !== undefined && grantedAt <= this.#changedAt();
+  }
+}
+
+function wrongOwner(key: string, token: number, owner: Owner | null): Violation {
+  return new Violation(
+    "LO2",
+    `"${key}" is not that of ${token} but of ${owner?.token ?? "nobody"}`,
+  );
 }

@@ -14,7 +14,7 @@ export type RegistryOptions = WorldOptions & {
 };
 
 /** Sockets that a shard of a room of type `large` takes. */
-export const largeCapacity = 4;
+const largeCapacity = 4;
 
 export function roomsOf(options: RegistryOptions, partitions: number): Rooms {
   const { maxPlayers, seatTtlMs } = options;

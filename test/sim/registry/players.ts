@@ -56,9 +56,10 @@ export class Players {
   }
 
   async reserve(action: ReserveAction): Promise<void> {
+    const askedAt = this.#world.timeline.now;
     const held = await this.#hold(action);
     if (!held.ok) return;
-    this.#world.judged(() => this.#world.seats.promised(held.value, action.players));
+    this.#world.judged(() => this.#world.seats.promised(held.value, action.players, askedAt));
     const { timeline, random } = this.#world;
     for (const { id, player } of held.value.seats) {
       const { expiresAt, server } = held.value;

@@ -1,10 +1,10 @@
 /// <reference types="node" />
 /**
  * Random schedules of faults against the registry's partitions, shards with seats and servers outside;
- * see `schedule.ts` for what can happen. REGISTRY_RUNS sets how many there are of each kind, or
- * SIM_RUNS for a fifth of it; SIM_SEED repeats a run.
+ * see `schedule.ts` for what can happen. A fifth of SIM_RUNS says how many there are of each kind;
+ * SIM_SEED repeats a run.
  */
-import fc from "fast-check";
+import type fc from "fast-check";
 import { expect, test } from "vitest";
 import { checkWorlds } from "../check.ts";
 import {

@@ -265,7 +265,7 @@ export const seatSchedules = scheduleOf(optionsOf(noSkew), seatActions);
 
 /** Clocks differ from life to life, or the number of partitions changes: tokens rise over both. */
 export const lockSchedules = fc.oneof(
-  scheduleOf(optionsOf(fc.constantFrom(0, 800)), lockActions),
+  scheduleOf(optionsOf(fc.constantFrom(800, 5_000, 5_000)), lockActions),
   scheduleOf(optionsOf(noSkew), [partitions, ...lockActions]),
 );
 

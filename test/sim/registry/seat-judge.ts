@@ -41,7 +41,7 @@ export class SeatJudge {
   readonly #active = new Map<ShardId, Set<Known>>();
   readonly #seatOf = new Map<Client, Known>();
   readonly #unseated = new Map<ShardId, Set<Client>>();
-  /** Rooms' own limits, which were set when nobody was there. */
+  readonly #disposedAt = new Map<ShardId, number>();
   promises = 0;
   keptPromises = 0;
 
@@ -50,7 +50,7 @@ export class SeatJudge {
   }
 
   /** A player was told of these seats, which are on a shard. */
-  promised({ seats, server, expiresAt, room }: HeldSeats, players: number): void {
+  promised({ seats, server, expiresAt, room }: HeldSeats, players: number, askedAt: number): void {
     const shard = server as ShardId;
     if (seats.length !== players || roomOfShard(shard) !== room) {
       throw new Violation("SE1", `${players} asked and ${seats.length} got seats on ${shard}`);
@@ -58,7 +58,9 @@ export class SeatJudge {
     for (const { id } of seats) {
       if (this.#seats.has(id)) throw new Violation("SE1", `seat ${id} was promised twice`);
       this.promises += 1;
-      this.#add(id, shard, expiresAt);
+      const known = this.#add(id, shard, expiresAt);
+      // The room was disposed of while the answer was on its way.
+      if ((this.#disposedAt.get(shard) ?? 0) >= askedAt) this.#active.get(shard)?.delete(known);
     }
   }
 
@@ -139,6 +141,7 @@ export class SeatJudge {
   /** The shard was told that the room is disposed of: no promise holds any longer. */
   disposed(shard: ShardId): void {
     this.#active.delete(shard);
+    this.#disposedAt.set(shard, this.#scene.now());
   }
 
   /** After every step. */

@@ -174,7 +174,13 @@ class Run {
   /** Somebody asks the hub, and comes by at each room: an object that died is not missed before. */
   async #visit(): Promise<void> {
     const calls = this.world.outsider("gate/1");
-    const servers = { type: "servers", after: null, limit: 1 } as const;
+    const servers = {
+      type: "servers",
+      kind: "server",
+      roomType: null,
+      after: null,
+      limit: 1,
+    } as const;
     await this.#soon(calls.call({ role: "registry", id: hub }, servers));
     for (const shard of this.world.shards.keys()) {
       await this.#soon(calls.call({ role: "shard", id: shard }, { type: "load" }));
@@ -212,7 +218,9 @@ class Run {
   #part(one: number, other: number, forMs: number): void {
     const addresses = [
       ...this.world.objects.map((each) => each.address),
-      ...["gate/1", "gate/2", "gate/3"],
+      "gate/1",
+      "gate/2",
+      "gate/3",
       ...this.#servers.addresses,
     ];
     const [from, to] = [pick(addresses, one), pick(addresses, other)];
