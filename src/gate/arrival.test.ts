@@ -1,5 +1,6 @@
 import { SignJWT } from "jose";
 import { expect, test } from "vitest";
+import { lost } from "../../test/support/fake-calls.ts";
 import { GateRig, problemOf, secret } from "../../test/support/gate-rig.ts";
 import { signTicket } from "../protocol/ticket.ts";
 
@@ -182,6 +183,43 @@ test("RA17 a newcomer may find the room full, and one with a ticket is none", as
   const query = `?session=s1&ticket=${await ticketOf()}`;
   expect(await problemOf(await rig.upgrade(query, "game:1"))).toBe("403 ticket-expired");
   expect(rig.connects).toHaveLength(3);
+});
+
+test("RA19 a session leads to the shard of several that gave it", async () => {
+  const rig = new GateRig();
+  for (let n = 0; n < 4; n += 1) await rig.upgrade("?session=3.s1");
+  expect(rig.connects.map(({ shard }) => shard)).toEqual(Array(4).fill("lobby-3"));
+  expect(rig.connects[0]?.query).toContain("session=3.s1");
+});
+
+test.each(["5.s1", "0.s1", "3s1", ".3.s1"])(
+  "RA19 the session %j is of no shard, and leads to any",
+  async (session) => {
+    const rig = new GateRig();
+    for (let n = 0; n < 4; n += 1) await rig.upgrade(`?session=${session}`);
+    expect(new Set(rig.connects.map(({ shard }) => shard)).size).toBe(4);
+  },
+);
+
+test("RA19, RA12 in a locked room its shard says whether it is good", async () => {
+  const rig = new GateRig();
+  rig.isLocked = true;
+  expect((await rig.upgrade("?session=3.s1")).status).toBe(200);
+  rig.connect = () => tooLate;
+  expect(await problemOf(await rig.upgrade("?session=3.guess"))).toBe("403 room-locked");
+  rig.connect = () => lost;
+  expect(await problemOf(await rig.upgrade("?session=3.s1"))).toBe("503 unavailable");
+  expect(rig.connects.map(({ shard }) => shard)).toEqual(Array(3).fill("lobby-3"));
+});
+
+test("RA19 while its shard is lost another takes the client, which keeps its session", async () => {
+  const rig = new GateRig();
+  rig.connect = (shard) => (shard === "lobby-3" ? lost : new Response("taken"));
+  expect((await rig.upgrade("?session=3.s1")).status).toBe(200);
+  expect(rig.connects.map(({ query }) => query.includes("session"))).not.toContain(false);
+  const one = new GateRig({ shards: 1 });
+  one.connect = () => lost;
+  expect(await problemOf(await one.upgrade("?session=1.s1"))).toBe("503 unavailable");
 });
 
 test("RA17, RA12 a session of no seat opens no locked room", async () => {

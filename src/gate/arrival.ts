@@ -5,6 +5,7 @@ import { parseClientRequest } from "../protocol/client-request.ts";
 import { isConnectionId, type RoomId, type ShardId } from "../protocol/names.ts";
 import { isRegistryId } from "../protocol/registry.ts";
 import { failure, success, type Result, type Success } from "../protocol/result.ts";
+import { shardOfSession } from "../protocol/session.ts";
 import { minSecretBytes, secretName, verifyTicket } from "../protocol/ticket.ts";
 import type { GatePorts } from "./ports.ts";
 import { refusal, type Refusal } from "./http.ts";
@@ -110,6 +111,16 @@ export function usableSecret({ secret }: GatePorts): Result<string, "not-configu
   if (secret !== undefined && bytes >= minSecretBytes) return success(secret);
   const advice = `set ${secretName} to a secret of ${minSecretBytes} bytes or more`;
   return failure("not-configured", `seats need signed tickets: ${advice}`);
+}
+
+/** The shard of the room that gave the session which the client brings, if one gave it. */
+export function formerShardOf(
+  { session }: Arrival,
+  room: RoomId,
+  type: RoomType,
+): ShardId | undefined {
+  const former = session === null ? null : shardOfSession(session, room);
+  return shardsOf(room, type).find((shard) => shard === former);
 }
 
 /** The shard of the room that the ticket is for, if it is for one. */

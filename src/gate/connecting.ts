@@ -7,7 +7,7 @@ import type { Counters } from "../core/counters.ts";
 import type { Rooms, RoomType } from "../core/rooms.ts";
 import type { RoomId, ShardId } from "../protocol/names.ts";
 import type { ProblemCode } from "../protocol/problems.ts";
-import { parseArrival, shardOf, withoutSession, type Arrival } from "./arrival.ts";
+import { formerShardOf, parseArrival, shardOf, withoutSession, type Arrival } from "./arrival.ts";
 import { locked, missing, misdirected, redirect } from "./redirecting.ts";
 import type { GatePorts } from "./ports.ts";
 import { refusal, type Refusal } from "./http.ts";
@@ -53,7 +53,7 @@ export class Connecting {
     const shard = arrival.ticket === null ? undefined : shardOf(arrival.ticket, room, type);
     if (shard !== undefined) return takeSeat(shard, comer, ports);
     const known = await this.#tables.current(room, type, ports);
-    if (known.isLocked && !mayEnterLocked(arrival, type, known)) return locked(room);
+    if (known.isLocked && !mayEnterLocked(comer, known)) return locked(room);
     if (isOutside(type, known)) {
       const partition = this.#rooms.partitionOf(room);
       const region = ports.region(request);
@@ -62,7 +62,7 @@ export class Connecting {
     if (arrival.ticket !== null) {
       return refusal("ticket-invalid", `the ticket is for no shard of "${room}"`);
     }
-    const answer = await place(known, until, comer, ports);
+    const answer = await placeOrComeBack(known, until, comer, ports);
     if (answer instanceof Response || answer.code !== "ticket-expired") return answer;
     // No seat is kept for the session any more: who brings it is as good as anybody.
     if (known.isLocked) return locked(room);
@@ -82,6 +82,23 @@ export class Connecting {
     if (!isOutside(type, known)) return null;
     return known.redirect === null ? missing(room, known) : misdirected(room, known.redirect);
   }
+}
+
+/** Who brings a session goes to the shard that has its seat. */
+async function placeOrComeBack(
+  known: KnownRoom,
+  until: number,
+  comer: Comer,
+  ports: GatePorts,
+): Promise<Response | Refusal> {
+  const { room, type, arrival } = comer;
+  const former = formerShardOf(arrival, room, type);
+  if (former === undefined) return place(known, until, comer, ports);
+  const answer = await takeSeat(former, comer, ports, stepMs(type));
+  const isLost = !(answer instanceof Response) && answer.code === "unavailable";
+  // Its seat is kept, and so is its session: the next time it may find it again.
+  const mayGoElsewhere = isLost && type.shards > 1 && !known.isLocked;
+  return mayGoElsewhere ? place(known, until, comer, ports) : answer;
 }
 
 /** Whether the room is not here: on a server outside, or nowhere yet. */
@@ -125,13 +142,14 @@ async function place(
   return refusalOf(room, isFull ? "full" : "unreachable");
 }
 
-/** The shard that a ticket names: no other has the seat. */
+/** The shard that a ticket or session names: no other has the seat. */
 export async function takeSeat(
   shard: ShardId,
   { room, type, request, arrival }: Comer,
   ports: GatePorts,
+  ms = type.connectTimeoutMs,
 ): Promise<Response | Refusal> {
-  const result = await ports.within(type.connectTimeoutMs, (signal) =>
+  const result = await ports.within(ms, (signal) =>
     handOver(shard, !ports.canRefuseUpgrades, request, arrival, ports, signal),
   );
   return result instanceof Response ? result : refusalOf(room, result?.code ?? "unreachable");
@@ -156,15 +174,14 @@ async function handOver(
 }
 
 /**
- * Who was given a seat may come, and who comes back to one: whether the session is one of its own the
- * room's shard can tell, where there is only one, and a server outside.
+ * Who was given a seat may come, and who comes back to one: whether the session is one of its own can
+ * be told by the shard that gave it, the only one of its room, and a server outside.
  */
-function mayEnterLocked(
-  { ticket, session }: Arrival,
-  { shards }: RoomType,
-  known: KnownRoom,
-): boolean {
-  return ticket !== null || (session !== null && (shards === 1 || known.redirect !== null));
+function mayEnterLocked({ room, type, arrival }: Comer, known: KnownRoom): boolean {
+  if (arrival.ticket !== null) return true;
+  if (arrival.session === null) return false;
+  if (type.shards === 1 || known.redirect !== null) return true;
+  return formerShardOf(arrival, room, type) !== undefined;
 }
 
 /**

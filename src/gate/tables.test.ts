@@ -34,7 +34,7 @@ test("RA12 a ticket opens a locked room", async () => {
   expect((await rig.upgrade(`?ticket=${ticket}`)).status).toBe(200);
 });
 
-test("RA12 a session opens a locked room of one shard, and none of several", async () => {
+test("RA12 a session that no shard gave opens a locked room of one shard, and none of several", async () => {
   const one = new GateRig({ shards: 1 });
   one.isLocked = true;
   expect((await one.upgrade("?session=s1")).status).toBe(200);

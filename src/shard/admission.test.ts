@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { fakePorts } from "../../test/support/fake-ports.ts";
 import { roomType } from "../../test/support/sequencer-rig.ts";
+import { shardId, type RoomId } from "../protocol/names.ts";
 import { Admission, noSeat } from "./admission.ts";
 import { Seating } from "./seating.ts";
 
@@ -11,7 +12,13 @@ const named = (connection: string) => ({ connection, session: null, claim: null 
 function admissionOf(capacity: number, clients: () => number) {
   const { storage, entropy } = fakePorts();
   const type = roomType({ capacity });
-  const seating = new Seating({ type, storage, entropy, onChange: () => {} });
+  const seating = new Seating({
+    shard: shardId("lobby" as RoomId, 1),
+    type,
+    storage,
+    entropy,
+    onChange: () => {},
+  });
   const admission = new Admission(seating, clients);
   return {
     hold: (connection: string, now: number) => admission.hold(named(connection), now).ok,

@@ -10,7 +10,9 @@ import type { Entropy, Socket, Storage } from "../core/ports.ts";
 import type { RoomType } from "../core/rooms.ts";
 import { Seats, type Seat, type TicketRefusal } from "../core/seats.ts";
 import type { SeatClaim } from "../protocol/calls.ts";
+import { roomOfShard, type ShardId } from "../protocol/names.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
+import { newSession, shardOfSession } from "../protocol/session.ts";
 
 const rowSchema = v.object({
   player: v.string(),
@@ -22,6 +24,7 @@ const rowSchema = v.object({
 const limitSchema = v.object({ maxPlayers: v.number() });
 
 export type SeatingOwner = {
+  readonly shard: ShardId;
   readonly type: RoomType;
   readonly storage: Storage;
   readonly entropy: Entropy;
@@ -92,10 +95,10 @@ export class Seating {
     const { connection, session, claim } = applicant;
     this.expire(now);
     const former = session === null ? null : this.#seats.ofSession(session, now);
-    if (former !== null) return success(former);
+    if (former !== null && (claim === null || claim.id === former.id)) return success(former);
     if (claim !== null) return this.#seats.find(claim, connection, now);
-    // Another shard may have the seat. Where there is none, a session that is not known opens nothing.
-    if (session !== null && this.#owner.type.shards === 1) {
+    // Another shard may have the seat. Where none can, a session that is not known opens nothing.
+    if (session !== null && this.#isOwn(session)) {
       return failure("ticket-expired", "no seat is kept for this session");
     }
     return success(this.isLimited ? this.#seats.ofConnection(connection, now) : null);
@@ -128,7 +131,8 @@ export class Seating {
 
   /** The connection is open and sits down; `null` when the seat is no more. */
   take(seat: Seat, socket: Socket, connection: string, speaksProtocol: boolean): Seated | null {
-    const session = speaksProtocol ? this.#owner.entropy.id() : null;
+    const { shard, entropy } = this.#owner;
+    const session = speaksProtocol ? newSession(shard, entropy.id()) : null;
     if (!this.#seats.take(seat, connection, session)) return null;
     const former = this.#socketOf.get(seat) ?? null;
     if (former !== null) this.#seatOf.delete(former);
@@ -215,6 +219,12 @@ export class Seating {
     this.#ownLimit = null;
     this.#owner.storage.delete(["limit"]);
     this.#store();
+  }
+
+  /** Whether no other shard can have given it. */
+  #isOwn(session: string): boolean {
+    const { shard, type } = this.#owner;
+    return type.shards === 1 || shardOfSession(session, roomOfShard(shard)) === shard;
   }
 
   /** Clients that were there before the room had a limit get a seat now. */

@@ -144,6 +144,16 @@ test("SE5 a session beside a ticket need not be known, nor one that another shar
   expect(wide.load.connections).toBe(1);
 });
 
+test("SE5 a shard of several knows which sessions it gave", async () => {
+  const table = await SeatTable.start({ shards: 2 });
+  table.reserve("a");
+  const session = sessionOf(await table.join("1", table.ticket("a"), speaker));
+  expect(session).toMatch(/^1\.[!-~]{1,60}$/);
+  const admit = (guess: string) => table.rig.shard.admit("2", { ...speaker, session: guess });
+  expect(await admit("1.guess")).toMatchObject({ code: "ticket-expired" });
+  expect(await admit("2.guess")).toMatchObject({ ok: true });
+});
+
 test("SE6 players whose sockets outlived the object stay where they are", async () => {
   const table = await SeatTable.start();
   table.reserve("a");

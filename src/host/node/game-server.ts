@@ -94,10 +94,14 @@ export class GameServer {
     return this.#lease.start();
   }
 
-  /** Takes the WebSockets of this HTTP server's `/parties/router/ROOM`. */
+  /**
+   * Takes the WebSockets of this HTTP server's `/parties/router/ROOM`. Others are left to whoever else
+   * listens; where nobody does, they are refused.
+   */
   attach(server: HttpServer): void {
     server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-      this.handleUpgrade(request, socket, head);
+      const isOwn = request.url?.startsWith("/parties/router/") === true;
+      if (isOwn || server.listenerCount("upgrade") === 1) this.handleUpgrade(request, socket, head);
     });
   }
 
