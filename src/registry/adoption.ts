@@ -6,6 +6,7 @@ import type { HostedRooms } from "./hosted-rooms.ts";
 import type { Learning } from "./learning.ts";
 import { lastTokenKey, lockPrefix, type Locks } from "./locks.ts";
 import type { RegistryOwner, RequestOf } from "./part.ts";
+import type { RoomLife } from "./room-life.ts";
 import { namedByRow, rowPrefix, seatsPrefix, type RoomStore } from "./room-store.ts";
 import { partPrefix, snapshotPrefix, type Snapshots } from "./snapshots.ts";
 
@@ -14,6 +15,7 @@ const prefixes = [rowPrefix, seatsPrefix, lockPrefix, partPrefix, snapshotPrefix
 type Parts = {
   readonly store: RoomStore;
   readonly learning: Learning;
+  readonly life: RoomLife;
   readonly hosted: HostedRooms;
   readonly locks: Locks;
   readonly snapshots: Snapshots;
@@ -29,7 +31,7 @@ export class Adoption {
   }
 
   adopt({ rows }: RequestOf<"adopt">): Result<null> {
-    const { store, learning, hosted, locks, snapshots } = this.#parts;
+    const { store, learning, life, hosted, locks, snapshots } = this.#parts;
     const { rooms, name } = this.#owner;
     for (const [key, value] of Object.entries(rows)) {
       if (key === lastTokenKey) locks.adopt({ [key]: value });
@@ -44,8 +46,9 @@ export class Adoption {
       else if (!isRoomId(named)) continue;
       else if (prefix === partPrefix) snapshots.adoptPart(key, value);
       else if (prefix === snapshotPrefix) snapshots.adopt(named, value);
-      else if (prefix === rowPrefix) store.adopt(named, value);
-      else hosted.adopt(key, value);
+      else if (prefix === rowPrefix) {
+        if (store.adopt(named, value)) life.takeLimitBack(named);
+      } else hosted.adopt(key, value);
     }
     learning.begin();
     return success(null);

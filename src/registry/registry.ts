@@ -254,6 +254,6 @@ async function startParts(owner: RegistryOwner): Promise<Parts> {
     queries: new RoomQueries(owner, { store, learning }),
     matchmaking: new Matchmaking(owner, { store, learning, life, hosted }),
     listing: new ServerListing(owner, { store, learning, services }),
-    adoption: new Adoption(owner, { store, learning, hosted, locks, snapshots }),
+    adoption: new Adoption(owner, { store, learning, life, hosted, locks, snapshots }),
   };
 }

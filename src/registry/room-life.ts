@@ -235,6 +235,11 @@ export class RoomLife {
     }
   }
 
+  /** The room's shard was told a limit that holds no more. */
+  takeLimitBack(room: RoomId): void {
+    this.#oweOldLimit(room, 0);
+  }
+
   #oweVacating(room: RoomId, { server }: RoomHost): void {
     const now = this.#now;
     this.#owed.owe(room, { type: "vacate", server, at: now }, now);

@@ -92,19 +92,22 @@ export class RoomStore {
 
   /**
    * A row of another partition. A room that was used here before its row came has the row's metadata,
-   * lock and time from now on; one that was created or changed here stays as it is.
+   * lock and time from now on; one that was created or changed here stays as it is. Returns whether the
+   * row's limit, which the room's shard has been told, holds no more.
    */
-  adopt(id: RoomId, value: unknown): void {
+  adopt(id: RoomId, value: unknown): boolean {
     const known = this.get(id);
     const row = parseRow(value);
-    if (row === null) return;
+    if (row === null) return false;
     if (known === undefined) {
       this.#owner.ports.storage.put({ [rowPrefix + id]: row });
       this.load(id, row);
-      return;
+      return false;
     }
     const isUntouched = known.keepMs === null && known.updatedAt === known.createdAt;
-    if (!isUntouched || known.host?.server !== row.host?.server) return;
+    if (!isUntouched || known.host?.server !== row.host?.server) {
+      return row.maxPlayers !== null && known.maxPlayers === null && known.host === null;
+    }
     const { metadata, isLocked, maxPlayers, keepMs, createdAt, updatedAt, emptySince } = row;
     // It stays the same object: seats may be on their way into it. Its time is set anew.
     const more = { createdAt, updatedAt, emptySince, dueAt: null };
@@ -113,6 +116,7 @@ export class RoomStore {
     this.directory.add(known);
     this.#owner.ports.storage.put({ [rowPrefix + id]: row });
     this.#followUp(known);
+    return false;
   }
 
   /** `isKnown`: nobody can be in it yet. */

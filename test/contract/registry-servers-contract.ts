@@ -86,7 +86,8 @@ export function describeRegistryServers(host: RoomsHost): void {
       expect(await api.room(roomId)).toMatchObject({ serverId, playerCount: 1, address: redirect });
       expect(await statusOf(serverId)).toMatchObject({ roomCount: 1, playerCount: 1 });
       // Full, it takes no other room; gone, it takes its room along.
-      expectProblem(await reserve({ query }), 503, "no-server");
+      const another = { query: { metadata: { no: mark() } } };
+      expectProblem(await reserve(another), 503, "no-server");
       const drained = await api.json(`servers/${serverId}/drain`, { method: "POST" });
       expect(drained).toMatchObject({ serverId, status: "draining" });
       expect(await beat(serverId)).toMatchObject({ status: 200 });

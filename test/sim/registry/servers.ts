@@ -42,9 +42,13 @@ export class Servers {
     return [...this.#running.values()].filter(({ isAlive }) => isAlive);
   }
 
-  /** Another start of the process, if it does not run. */
+  /**
+   * Another start of the process, if it does not run. What was promised for the former ended with it:
+   * its rooms are gone, and their players come anew.
+   */
   start(id: string, aheadMs: number): void {
     if (this.#running.get(id)?.isAlive === true) return;
+    for (const ticket of this.#tickets) if (ticket.server === id) this.#tickets.delete(ticket);
     this.#starts += 1;
     const server = new GameServer(this.#world, id, `i${this.#starts}`, aheadMs);
     this.#running.set(id, server);
@@ -82,6 +86,7 @@ export class Servers {
       this.#tickets.add(ticket);
       this.promises += 1;
       timeline.after(comeAfter, () => {
+        if (!this.#tickets.has(ticket)) return;
         if (this.#running.get(ticket.server)?.take(ticket) === true) this.#tickets.delete(ticket);
       });
     }
