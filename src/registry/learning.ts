@@ -65,6 +65,12 @@ export class Learning {
     return answered;
   }
 
+  /** Asks one shard whether what it has reported is so still. */
+  async confirm(room: Room, shard: number): Promise<void> {
+    await this.#askShard(room, shard, { isUrgent: false, isOld: () => !this.#store.has(room) });
+    this.#askAgain(room);
+  }
+
   nextDeadline(): number | null {
     return this.#nextAt;
   }
@@ -93,20 +99,35 @@ export class Learning {
       (shard) => room.isKnown || counts.reportedAt(shard) === 0,
     );
     const asked = unheard.map((shard) =>
-      this.#slots.run(async () => {
-        const to = { role: "shard", id: shardId(room.id, shard + 1) } as const;
-        const reply = await this.#owner.ports.calls.call(to, { type: "load" });
-        if (reported.has(shard)) return;
-        if (reply.ok) this.#take(room, shard, reply.value);
-        else counts.notReached(shard);
-      }, isUrgent),
+      this.#askShard(room, shard, { isUrgent, isOld: () => reported.has(shard) }),
     );
     await Promise.all(asked);
     this.#store.changeLoad(room, () => {
       room.isKnown = true;
     });
+    this.#askAgain(room);
+  }
+
+  /** `isOld`: whether an answer that comes now says nothing any more. */
+  #askShard(
+    room: Room,
+    shard: number,
+    { isUrgent, isOld }: { readonly isUrgent: boolean; readonly isOld: () => boolean },
+  ): Promise<void> {
+    return this.#slots.run(async () => {
+      const to = { role: "shard", id: shardId(room.id, shard + 1) } as const;
+      const reply = await this.#owner.ports.calls.call(to, { type: "load" });
+      if (isOld()) return;
+      if (reply.ok) this.#take(room, shard, reply.value);
+      else room.counts?.notReached(shard);
+    }, isUrgent);
+  }
+
+  /** Some shards may not have answered. */
+  #askAgain(room: Room): void {
     const again = this.#owner.ports.clock.now() + askAgainMs;
-    if (counts.unreached > 0 && this.#store.has(room)) this.#store.lookAt(room, again);
+    const unreached = room.counts?.unreached ?? 0;
+    if (unreached > 0 && this.#store.has(room)) this.#store.lookAt(room, again);
   }
 
   /** What a shard says of itself. */

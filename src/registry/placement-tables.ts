@@ -14,9 +14,6 @@ import type { RoomStore } from "./room-store.ts";
 
 type Parts = { readonly store: RoomStore; readonly learning: Learning; readonly life: RoomLife };
 
-/** A report that is older, by the shard's clock, may have been under way for long. */
-const freshMs = 5_000;
-
 export class PlacementTables {
   readonly #owner: RegistryOwner;
   readonly #store: RoomStore;
@@ -49,14 +46,14 @@ export class PlacementTables {
     // Nobody uses a room that is only told to be empty.
     const isIdle = connections === 0 && reserved === 0 && (players?.length ?? 0) === 0;
     if (isIdle && this.#store.get(id) === undefined) return success(null);
-    const now = this.#owner.ports.clock.now();
-    const isLate = this.#store.get(id) === undefined && (at ?? now) < now - freshMs;
+    const isUnknown = this.#store.get(id) === undefined;
     const room = this.#life.useOnShards(id, type);
     // Sockets that were there before the room went to a server outside.
     if (room.host !== null) return success(null);
     this.#learning.takeReport(room, index, { connections, players, reserved, at });
-    // The room may have been given up since.
-    if (isLate) void this.#learning.ask(room, false);
+    // It may be of a time before the room was given up, and nothing newer may follow it. Answers of
+    // shards that tell no time cannot be told from older ones.
+    if (isUnknown && at !== undefined) void this.#learning.confirm(room, index);
     if (!room.isKnown) void this.#learning.ask(room, true);
     return success(null);
   }

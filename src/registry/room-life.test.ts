@@ -411,11 +411,38 @@ test("DI4 a change of lock and metadata is told at once, and survives", async ()
 });
 
 test("DI17 a report that was overtaken by a newer one changes nothing", async () => {
-  const { rig } = await start();
+  const { rig, shards } = await start();
   const shard = "game:a-1" as ShardId;
   const now = rig.ports.clock.now();
   const report = { type: "report", shard, reserved: 0, counters: {} } as const;
-  await rig.ask({ ...report, connections: 2, players: ["a", "b"], at: now });
+  const load = { connections: 2, players: ["a", "b"], at: now };
+  shards.loads.set(shard, { ...load, reserved: 0 });
+  await rig.ask({ ...report, ...load });
   await rig.ask({ ...report, connections: 1, players: ["a"], at: now - 1_000 });
   expect(await rig.ask({ type: "room", room: id("game:a") })).toMatchObject({ playerCount: 2 });
+});
+
+test("DI17 a report of before the room was given up, which comes after, keeps no empty room", async () => {
+  const { rig, shards } = await start();
+  const shard = "game:a-1" as ShardId;
+  const shardSays = (players: string[]) => {
+    const load = { connections: 0, players, reserved: 0, at: rig.ports.clock.now() };
+    shards.loads.set(shard, load);
+    return { type: "report", shard, ...load, counters: {} } as const;
+  };
+  await rig.create("game:a", { keepMs: 0 });
+  await rig.ask(shardSays(["ann"]));
+  const late = shardSays(["ann"]);
+  rig.ports.clock.advance(1_000);
+  await rig.ask(shardSays([]));
+  await rig.pass(0);
+  expect(await rig.list()).toEqual([]);
+  shards.down.add(shard);
+  await rig.ask(late);
+  await turns();
+  expect(await rig.list()).toEqual(["game:a"]);
+  shards.down.clear();
+  // It is asked until it answers, and then nobody is there for a minute.
+  await rig.passInSteps(2 * minute);
+  expect(await rig.list()).toEqual([]);
 });

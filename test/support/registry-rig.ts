@@ -1,7 +1,7 @@
 /** One partition of the registry on fake ports; the test stands for shards and other partitions. */
 import { hub } from "../../src/core/partitions.ts";
 import { defineRooms, type Rooms } from "../../src/core/rooms.ts";
-import type { ReplyTo, RequestTo } from "../../src/protocol/calls.ts";
+import type { LoadReply, ReplyTo, RequestTo } from "../../src/protocol/calls.ts";
 import type { RoomId, ShardId } from "../../src/protocol/names.ts";
 import type { HeldSeats } from "../../src/protocol/registry-calls.ts";
 import { Registry } from "../../src/registry/registry.ts";
@@ -127,6 +127,8 @@ export function reserveRequest(more: Partial<Of<"reserve">> = {}): Of<"reserve">
 export class FakeShards {
   readonly seats = new Map<string, string[]>();
   readonly limits = new Map<string, number | null>();
+  /** What a shard says of itself; the seats it holds, when that is not said here. */
+  readonly loads = new Map<string, LoadReply>();
   /** Shards that do not answer. */
   readonly down = new Set<string>();
   readonly #limit: number;
@@ -141,7 +143,8 @@ export class FakeShards {
     if (role !== "shard") return { ok: true, value: null };
     const held = this.seats.get(shard) ?? [];
     if (request.type === "load") {
-      return { ok: true, value: { connections: 0, players: [], reserved: held.length } };
+      const plain = { connections: 0, players: [], reserved: held.length };
+      return { ok: true, value: this.loads.get(shard) ?? plain };
     }
     if (request.type === "limit") this.limits.set(shard, request.maxPlayers);
     if (request.type !== "reserve" || !("seats" in request)) return { ok: true, value: null };
