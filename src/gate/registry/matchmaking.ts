@@ -112,7 +112,7 @@ export async function reserveSeats(ask: Ask, body: BodyOf<"reserve">): Promise<R
       ? await joinOrCreate(ask, type, wanted)
       : await reserveIn(ask, room.value, wanted);
   if (!held.ok) return held;
-  return jsonResponse(await reservationOf(held.value, secret.value));
+  return jsonResponse(await reservationOf(held.value, ask.ports.clock.now(), secret.value));
 }
 
 type Wanted = {
@@ -182,11 +182,15 @@ function playersOf({ playerId, playerIds }: BodyOf<"reserve">): Success<string[]
   return refusal("malformed-body", "playerIds must not name a player twice");
 }
 
-async function reservationOf(held: HeldSeats, secret: string): Promise<Reservation> {
+async function reservationOf(
+  held: HeldSeats,
+  issuedAt: number,
+  secret: string,
+): Promise<Reservation> {
   const { room, server, expiresAt, redirect } = held;
   const seats = await Promise.all(
     held.seats.map(async ({ id, player }): Promise<ReservedSeat> => {
-      const claims = { room, server, seat: id, player, expiresAt };
+      const claims = { room, server, seat: id, player, issuedAt, expiresAt };
       return { id, playerId: player, expiresAt, ticket: await signTicket(secret, claims) };
     }),
   );

@@ -63,7 +63,7 @@ type Started = Awaited<ReturnType<typeof startServer>>;
 
 function claimsOf(player: string, claims: Partial<TicketClaims> = {}): TicketClaims {
   const all = { room, server: serverId, seat: `seat of ${player}`, player };
-  return { ...all, expiresAt: 1_800_000_010_000, ...claims };
+  return { ...all, issuedAt: 1_800_000_000_000, expiresAt: 1_800_000_010_000, ...claims };
 }
 
 function ticketFor(player: string, claims: Partial<TicketClaims> = {}): Promise<string> {
@@ -242,12 +242,35 @@ test.each([
   ["for another room", () => ticketFor("ann", { room: "game:2" }), "ticket-invalid"],
   ["for another server", () => ticketFor("ann", { server: "server-2" }), "ticket-invalid"],
   ["expired by the registry's time", () => ticketFor("ann", { expiresAt: 1 }), "ticket-expired"],
+  [
+    "of before this start of the server was registered",
+    () => ticketFor("ann", { issuedAt: 1_799_999_999_999 }),
+    "ticket-expired",
+  ],
 ])("GS9 a ticket that is %s is refused, and no room begins", async (_, make, code) => {
   const started = await startServer();
   const { socket, refusal } = await connect(started, await make());
   expect(refusal).toBe(code);
   expect((await socket.closed()).code).toBe(4503);
   expect(started.happened.items.filter((text) => text.startsWith("+"))).toEqual([]);
+});
+
+test("GS9 a server that the registry has forgotten closes its rooms with 4000 and takes no older ticket", async () => {
+  const started = await startServer({ heartbeatIntervalMs: 1 });
+  const { registry, server, heard } = started;
+  const query = { _pk: "a", protocol: "1" };
+  const { socket } = await connect(started, await ticketFor("ann"), query);
+  await registry.reported(({ rooms }) => rooms.length === 1);
+  registry.now += 1_000;
+  registry.next.push("unknown-server");
+  expect(await socket.closed()).toMatchObject({ code: 4000 });
+  await heard(`end ${room}`);
+  await registry.reported(({ rooms, asOf }) => rooms.length === 0 && asOf === registry.now);
+  expect((await connect(started, await ticketFor("ann"), query)).refusal).toBe("ticket-expired");
+  expect((await connect(started, await ticketFor("bob"))).refusal).toBe("ticket-expired");
+  expect(server.rooms).toEqual([]);
+  const later = await ticketFor("bob", { seat: "another", issuedAt: registry.now });
+  expect((await connect(started, later)).refusal).toBeNull();
 });
 
 test("GS9 without a ticket nobody comes in", async () => {

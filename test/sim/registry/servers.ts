@@ -42,13 +42,9 @@ export class Servers {
     return [...this.#running.values()].filter(({ isAlive }) => isAlive);
   }
 
-  /**
-   * Another start of the process, if it does not run. What was promised for the former ended with it:
-   * its rooms are gone, and their players come anew.
-   */
+  /** Another start of the process, if it does not run. */
   start(id: string, aheadMs: number): void {
     if (this.#running.get(id)?.isAlive === true) return;
-    for (const ticket of this.#tickets) if (ticket.server === id) this.#tickets.delete(ticket);
     this.#starts += 1;
     const server = new GameServer(this.#world, id, `i${this.#starts}`, aheadMs);
     this.#running.set(id, server);
@@ -82,7 +78,7 @@ export class Servers {
     const request = { ...wanted, room, create: to, ttlMs, region: null };
     const held: Result<HeldSeats> = await this.#calls.call(partition, request);
     if (!held.ok) return;
-    for (const ticket of ticketsOf(held.value)) {
+    for (const ticket of ticketsOf(held.value, timeline.now)) {
       this.#tickets.add(ticket);
       this.promises += 1;
       timeline.after(comeAfter, () => {
