@@ -64,6 +64,7 @@ test("GS2 every operation has its request, with the token", async () => {
     await client.route({ roomType: "game", playerId: "p" }),
     await client.queryRooms({ type: "game", hasSpace: true, notLocked: true, limit: 5 }),
     await client.queryRooms({ metadata: { map: "ice cave", level: 3, ranked: true } }, "game:0"),
+    await client.queryRooms({ metadata: { build: "5", beta: "true", quoted: '"x"' } }),
     await client.getRoom("game:1"),
     await client.createRoom("game", { maxPlayers: 2 }),
     await client.lockRoom("game:1"),
@@ -96,6 +97,11 @@ test("GS2 every operation has its request, with the token", async () => {
     [
       "GET",
       "rooms?cursor=game%3A0&metadata.map=%22ice+cave%22&metadata.level=3&metadata.ranked=true",
+      null,
+    ],
+    [
+      "GET",
+      "rooms?metadata.build=%225%22&metadata.beta=%22true%22&metadata.quoted=%22%22x%22%22",
       null,
     ],
     ["GET", "rooms/game%3A1", null],

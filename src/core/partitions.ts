@@ -6,9 +6,16 @@
 /** The partition that is always there. It also keeps servers outside and subscribers of events. */
 export const hub = "default";
 
+export const maxPartitions = 64;
+
 /** Names of a deployment's partitions: `default`, `default-1`, …. */
 export function partitionNames(count: number): string[] {
   return Array.from({ length: count }, (_, index) => (index === 0 ? hub : `${hub}-${index}`));
+}
+
+/** Whether a deployment may have such a partition, or may have had it when it had more of them. */
+export function isPartitionName(name: string): boolean {
+  return partitionNames(maxPartitions).includes(name);
 }
 
 /**

@@ -10,8 +10,8 @@ import {
   type RoomId,
   type ShardId,
 } from "../protocol/names.ts";
-import { partitionOf } from "./partitions.ts";
 import type { ShardBounds } from "./autoscale.ts";
+import { maxPartitions, partitionOf } from "./partitions.ts";
 import { strategies, type PlacementStrategy, type StrategyName } from "./placement.ts";
 
 /** Options of a room type. Every one may be left out. */
@@ -171,7 +171,7 @@ const optionsSchema = options("a room type", {
 });
 
 const deploymentSchema = options("a deployment", {
-  partitions: wholeNumber("partitions", 1, 64, 1),
+  partitions: wholeNumber("partitions", 1, maxPartitions, 1),
   openMatchmaking: v.optional(v.boolean("openMatchmaking must be true or false"), false),
 });
 

@@ -1,5 +1,6 @@
 import { SignJWT } from "jose";
 import { expect, test } from "vitest";
+import { lost } from "../../test/support/fake-calls.ts";
 import { GateRig, problemOf, secret } from "../../test/support/gate-rig.ts";
 import { signTicket } from "../protocol/ticket.ts";
 
@@ -8,6 +9,7 @@ const seat = {
   server: "game:1-1",
   seat: "seat-1",
   player: "ann",
+  issuedAt: 1_000,
   expiresAt: 5_000,
 };
 const claim = { id: "seat-1", player: "ann", expiresAt: 5_000 };
@@ -151,6 +153,7 @@ test("RA11 where upgrades cannot be refused, who brings a ticket or session is a
   expect(rig.connects.map(({ query }) => query)).toEqual(["_pk=a", "_pk=b&session=s1", "_pk=c"]);
 });
 
+const fenced = { ok: false, code: "fenced", detail: "it serves no more" } as const;
 const tooLate = { ok: false, code: "ticket-expired", detail: "its grace is over" } as const;
 
 test("RA17 who brings a session of no seat comes in as a newcomer", async () => {
@@ -184,12 +187,58 @@ test("RA17 a newcomer may find the room full, and one with a ticket is none", as
   expect(rig.connects).toHaveLength(3);
 });
 
+test("RA19 a session leads to the shard of several that gave it", async () => {
+  const rig = new GateRig();
+  for (let n = 0; n < 4; n += 1) await rig.upgrade("?session=3.s1");
+  expect(rig.connects.map(({ shard }) => shard)).toEqual(Array(4).fill("lobby-3"));
+  expect(rig.connects[0]?.query).toContain("session=3.s1");
+});
+
+test.each(["5.s1", "0.s1", "3s1", ".3.s1"])(
+  "RA19 the session %j is of no shard, and leads to any",
+  async (session) => {
+    const rig = new GateRig();
+    for (let n = 0; n < 4; n += 1) await rig.upgrade(`?session=${session}`);
+    expect(new Set(rig.connects.map(({ shard }) => shard)).size).toBe(4);
+  },
+);
+
+test("RA19, RA12 in a locked room its shard says whether it is good", async () => {
+  const rig = new GateRig();
+  rig.isLocked = true;
+  expect((await rig.upgrade("?session=3.s1")).status).toBe(200);
+  rig.connect = () => tooLate;
+  expect(await problemOf(await rig.upgrade("?session=3.guess"))).toBe("403 room-locked");
+  rig.connect = () => lost;
+  expect(await problemOf(await rig.upgrade("?session=3.s1"))).toBe("503 unavailable");
+  expect(rig.connects.map(({ shard }) => shard)).toEqual(Array(3).fill("lobby-3"));
+});
+
+test("RA19 while its shard is lost another takes the client, which keeps its session", async () => {
+  const rig = new GateRig();
+  rig.connect = (shard) => (shard === "lobby-3" ? lost : new Response("taken"));
+  expect((await rig.upgrade("?session=3.s1")).status).toBe(200);
+  expect(rig.connects.map(({ query }) => query.includes("session"))).not.toContain(false);
+  const one = new GateRig({ shards: 1 });
+  one.connect = () => lost;
+  expect(await problemOf(await one.upgrade("?session=1.s1"))).toBe("503 unavailable");
+});
+
 test("RA17, RA12 a session of no seat opens no locked room", async () => {
   const rig = new GateRig({ shards: 1 });
   rig.isLocked = true;
   rig.connect = () => tooLate;
-  expect(await problemOf(await rig.upgrade("?session=s1"))).toBe("403 room-locked");
+  expect(await problemOf(await rig.upgrade("?session=1.s1"))).toBe("403 room-locked");
   expect(rig.connects).toHaveLength(1);
+  rig.connect = () => fenced;
+  expect(await problemOf(await rig.upgrade("?session=1.s1"))).toBe("403 room-locked");
+});
+
+test("RA17, GD10 who brings a session of a shard that is no more comes in as a newcomer", async () => {
+  const rig = new GateRig({ shards: 1 });
+  rig.connect = () => (rig.connects.length === 1 ? fenced : new Response("taken"));
+  expect((await rig.upgrade("?session=1.s1")).status).toBe(200);
+  expect(rig.connects).toHaveLength(2);
 });
 
 test.each(["", "a%20b", "%C3%A4", "x".repeat(65)])(

@@ -7,7 +7,7 @@ import type { Counters } from "../core/counters.ts";
 import type { Rooms, RoomType } from "../core/rooms.ts";
 import type { RoomId, ShardId } from "../protocol/names.ts";
 import type { ProblemCode } from "../protocol/problems.ts";
-import { parseArrival, shardOf, withoutSession, type Arrival } from "./arrival.ts";
+import { formerShardOf, parseArrival, shardOf, withoutSession, type Arrival } from "./arrival.ts";
 import { locked, missing, misdirected, redirect } from "./redirecting.ts";
 import type { GatePorts } from "./ports.ts";
 import { refusal, type Refusal } from "./http.ts";
@@ -57,7 +57,8 @@ export class Connecting {
     const shard = ticket === null ? undefined : await shardOf(ticket, room, this.#rooms, ports);
     if (shard !== undefined) return this.takeSeat(shard, comer, ports);
     const known = await this.#tables.current(room, type, ports);
-    if (known.isLocked && !mayEnterLocked(arrival, type, known)) return locked(room);
+    const former = await formerShardOf(arrival, room, this.#rooms, ports);
+    if (known.isLocked && !mayEnterLocked(arrival, former, known)) return locked(room);
     if (isOutside(type, known)) {
       const partition = this.#rooms.partitionOf(room);
       const region = ports.region(request);
@@ -66,24 +67,28 @@ export class Connecting {
     if (arrival.ticket !== null) {
       return refusal("ticket-invalid", `the ticket is for no shard of "${room}"`);
     }
-    const answer = await this.#place(known, until, comer, ports);
+    const answer = await this.#placeOrComeBack(known, until, comer, former, ports);
     if (answer instanceof Response || answer.code !== "ticket-expired") return answer;
     // No seat is kept for the session any more: who brings it is as good as anybody.
     if (known.isLocked) return locked(room);
     return this.#place(known, until, { ...comer, arrival: withoutSession(arrival) }, ports);
   }
 
-  /** The shard that a ticket names: no other has the seat. */
+  /** The shard that a ticket or session names: no other has the seat. */
   async takeSeat(
     shard: ShardId,
     { room, type, request, arrival }: Comer,
     ports: GatePorts,
+    ms = type.connectTimeoutMs,
   ): Promise<Response | Refusal> {
-    const result = await ports.within(type.connectTimeoutMs, (signal) =>
+    const result = await ports.within(ms, (signal) =>
       handOver(shard, !ports.canRefuseUpgrades, request, arrival, ports, signal),
     );
     await this.#learn(shard, result, ports);
-    return result instanceof Response ? result : refusalOf(room, result?.code ?? "unreachable");
+    if (result instanceof Response) return result;
+    // The seats of a shard that is no more are no more either.
+    const code = result?.code === "fenced" ? "ticket-expired" : result?.code;
+    return refusalOf(room, code ?? "unreachable");
   }
 
   /**
@@ -100,14 +105,31 @@ export class Connecting {
     return known.redirect === null ? missing(room, known) : misdirected(room, known.redirect);
   }
 
+  /** Who brings a session goes to the shard that has its seat. */
+  async #placeOrComeBack(
+    known: KnownRoom,
+    until: number,
+    comer: Comer,
+    former: ShardId | undefined,
+    ports: GatePorts,
+  ): Promise<Response | Refusal> {
+    if (former === undefined) return this.#place(known, until, comer, ports);
+    const answer = await this.takeSeat(former, comer, ports, stepMs(comer.type));
+    const isLost = !(answer instanceof Response) && answer.code === "unavailable";
+    // Its seat is kept, and so is its session: the next time it may find it again.
+    const mayGoElsewhere = isLost && !known.isLocked;
+    return mayGoElsewhere ? this.#place(known, until, comer, ports, former) : answer;
+  }
+
   async #place(
     known: KnownRoom,
     until: number,
     comer: Comer,
     ports: GatePorts,
+    former?: ShardId,
   ): Promise<Response | Refusal> {
     const { room, type } = comer;
-    const excluded = new Set<ShardId>();
+    const excluded = new Set<ShardId>(former === undefined ? [] : [former]);
     const first = await this.#tryShards(known, until, comer, excluded, ports);
     if (first instanceof Response) return first;
     if (first !== "full") return refusalOf(room, first);
@@ -189,15 +211,15 @@ async function handOver(
 }
 
 /**
- * Who was given a seat may come, and who comes back to one: whether the session is one of its own the
- * room's shard can tell, where there is only one, and a server outside.
+ * Who was given a seat may come, and who comes back to one: whether the session is one of its own can
+ * be told by the shard that gave it, and by a server outside.
  */
 function mayEnterLocked(
   { ticket, session }: Arrival,
-  { shards }: RoomType,
-  known: KnownRoom,
+  former: ShardId | undefined,
+  { redirect: address }: KnownRoom,
 ): boolean {
-  return ticket !== null || (session !== null && (shards.max === 1 || known.redirect !== null));
+  return ticket !== null || former !== undefined || (session !== null && address !== null);
 }
 
 /**

@@ -40,13 +40,25 @@ async function leadsTo(response: Response): Promise<URL> {
 }
 
 test("RA13 a client of protocol 1 is sent to the room's server with a seat in hand", async () => {
-  const rig = rigOf();
+  const rig = rigOf((players) => {
+    // What the registry takes for its answer does not make the promise older.
+    rig.clock.advance(7);
+    return held(players);
+  });
+  const answeredAt = rig.clock.now() + 7;
   const url = await leadsTo(await join(rig, "&_pk=me"));
   expect(url.origin + url.pathname).toBe(address);
   expect([...url.searchParams.keys()]).toEqual(["ticket"]);
   expect(await verifyTicket(secret, url.searchParams.get("ticket") ?? "")).toEqual({
     ok: true,
-    value: { room: "abroad:1", server: "eu-1", seat: "seat-1", player: "me", expiresAt: 5_000 },
+    value: {
+      room: "abroad:1",
+      server: "eu-1",
+      seat: "seat-1",
+      player: "me",
+      issuedAt: answeredAt,
+      expiresAt: 5_000,
+    },
   });
   const { id } = rig.calls.made.at(-1) ?? {};
   expect(id).toBe(rig.rooms.partitionOf("abroad:1" as never));
@@ -57,7 +69,8 @@ test("RA13 a client of protocol 1 is sent to the room's server with a seat in ha
 });
 
 test("RA13 who has a ticket is sent there with no other", async () => {
-  const claims = { room: "abroad:1", server: "eu-1", seat: "s", player: "ann", expiresAt: 5_000 };
+  const place = { room: "abroad:1", server: "eu-1", seat: "s", player: "ann" };
+  const claims = { ...place, issuedAt: 0, expiresAt: 5_000 };
   const rig = rigOf();
   const ticket = await signTicket(secret, claims);
   expect((await leadsTo(await join(rig, `&ticket=${ticket}`))).href).toBe(address);

@@ -75,7 +75,8 @@ async function placeOf(
   const [seat] = seats;
   // The room has come to shards meanwhile, which this gate learns within a second.
   if (url === null || seat === undefined) return refusalOf(room, null);
-  const claims = { room, server, seat: seat.id, player: seat.player, expiresAt };
+  const issuedAt = ports.clock.now();
+  const claims = { room, server, seat: seat.id, player: seat.player, issuedAt, expiresAt };
   const place = new URL(url);
   place.searchParams.set("ticket", await signTicket(secret.value, claims));
   return success(place.href);

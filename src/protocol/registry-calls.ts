@@ -24,6 +24,7 @@ const shardSchema = v.custom<ShardId>((value) => typeof value === "string" && is
 const countSchema = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const countersSchema = v.record(v.string(), countSchema);
 const regionSchema = v.nullable(v.custom<Region>((value) => typeof value === "string"));
+const serverSchema = v.optional(v.nullable(v.string()));
 const metadataSchema = v.custom<Metadata>((value) => typeof value === "object" && value !== null);
 const querySchema = v.custom<RoomQuery>((value) => typeof value === "object" && value !== null);
 const eventSchema = v.custom<TimedEvent>((value) => typeof value === "object" && value !== null);
@@ -93,6 +94,8 @@ export const registryRequestSchema = v.variant("type", [
     isLocked: v.boolean(),
     keepMs: countSchema,
     region: regionSchema,
+    /** The server that asks. */
+    server: serverSchema,
   }),
   v.strictObject({
     type: v.literal("change"),
@@ -109,7 +112,6 @@ export const registryRequestSchema = v.variant("type", [
     player: v.string(),
     server: v.nullable(v.string()),
     query: querySchema,
-    region: regionSchema,
   }),
   /**
    * Holds a seat for each player in one room: `room`, or an open one, or `create` when there is none
@@ -123,6 +125,8 @@ export const registryRequestSchema = v.variant("type", [
     query: querySchema,
     ttlMs: v.nullable(countSchema),
     region: regionSchema,
+    /** The server that asks. */
+    server: serverSchema,
     create: v.nullable(roomSchema),
   }),
 
@@ -153,6 +157,8 @@ export const registryRequestSchema = v.variant("type", [
     /** For sticky placement. */
     key: v.string(),
     region: regionSchema,
+    /** The server that asked for the room. */
+    local: serverSchema,
   }),
   /** To the hub: the server that a new room would be given, or `null` for shards. Changes nothing. */
   v.strictObject({
@@ -160,6 +166,8 @@ export const registryRequestSchema = v.variant("type", [
     roomType: v.string(),
     key: v.string(),
     region: regionSchema,
+    /** The server that asked. */
+    local: serverSchema,
   }),
   /** From a partition to the hub: the room is no more. */
   v.strictObject({
@@ -279,7 +287,8 @@ export type RegistryReplies = SnapshotReplies & {
   heartbeat: HeartbeatAnswer;
   drain: ServerRegistration;
   unregister: null;
-  allocate: { readonly server: string; readonly url: string } | null;
+  /** `isOld`: the server has had the room for longer, and players may be there. */
+  allocate: { readonly server: string; readonly url: string; readonly isOld?: boolean } | null;
   /** `url`: the server's address. */
   offer: { readonly server: string; readonly url: string } | null;
   vacate: null;

@@ -74,6 +74,8 @@ const bodies = {
     /** At most the type's; only for types of one shard. */
     maxPlayers: v.optional(playerLimitSchema),
     isLocked: v.optional(v.boolean(), false),
+    /** The server that asks, for strategies that prefer it. */
+    serverId: v.optional(idSchema),
     /** How long the entry stays while nobody is in the room, ms. Default 300,000. */
     keepMs: v.optional(wholeNumber(0, 31_536_000_000), 300_000),
   }),
@@ -105,6 +107,8 @@ const bodies = {
     query: v.optional(roomQuerySchema, {}),
     /** How long the seat is held, ms, 1,000 to 600,000. Default: the type's `seatTtlMs`. */
     ttlMs: v.optional(ttlSchema),
+    /** The server that asks, for strategies that prefer it. */
+    serverId: v.optional(idSchema),
     region: v.optional(regionSchema),
   }),
   /** `POST servers`. */

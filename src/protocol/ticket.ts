@@ -19,6 +19,8 @@ const claimsSchema = v.object({
   server: v.string(),
   seat: v.string(),
   player: v.string(),
+  /** When the registry had promised the seat: epoch milliseconds, by the gate's clock. */
+  issuedAt: v.number(),
   /** Epoch milliseconds, by the clock of the room's server. */
   expiresAt: v.number(),
 });

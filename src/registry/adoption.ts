@@ -5,9 +5,10 @@ import { failure, success, type Result } from "../protocol/result.ts";
 import type { HostedRooms } from "./hosted-rooms.ts";
 import type { Learning } from "./learning.ts";
 import { layoutPrefix } from "./layouts.ts";
-import { lockPrefix, type Locks } from "./locks.ts";
+import { lastTokenKey, lockPrefix, type Locks } from "./locks.ts";
 import type { RegistryOwner, RequestOf } from "./part.ts";
-import { rowPrefix, seatsPrefix, type RoomStore } from "./room-store.ts";
+import type { RoomLife } from "./room-life.ts";
+import { namedByRow, rowPrefix, seatsPrefix, type RoomStore } from "./room-store.ts";
 import { partPrefix, snapshotPrefix, type Snapshots } from "./snapshots.ts";
 
 const prefixes = [layoutPrefix, rowPrefix, seatsPrefix, lockPrefix, partPrefix, snapshotPrefix];
@@ -15,6 +16,7 @@ const prefixes = [layoutPrefix, rowPrefix, seatsPrefix, lockPrefix, partPrefix, 
 type Parts = {
   readonly store: RoomStore;
   readonly learning: Learning;
+  readonly life: RoomLife;
   readonly hosted: HostedRooms;
   readonly locks: Locks;
   readonly snapshots: Snapshots;
@@ -30,13 +32,13 @@ export class Adoption {
   }
 
   adopt({ rows }: RequestOf<"adopt">): Result<null> {
-    const { store, learning, hosted, locks, snapshots } = this.#parts;
+    const { store, learning, life, hosted, locks, snapshots } = this.#parts;
     const { rooms, name } = this.#owner;
     for (const [key, value] of Object.entries(rows)) {
+      if (key === lastTokenKey) locks.adopt({ [key]: value });
       const prefix = prefixes.find((each) => key.startsWith(each));
       if (prefix === undefined) continue;
-      const rest = key.slice(prefix.length);
-      const named = prefix === partPrefix ? rest.slice(0, rest.indexOf("/")) : rest;
+      const named = namedByRow(key, prefix);
       // The caller counts other partitions than this one: both must run the same code first.
       if (partitionOf(named, rooms.deployment.partitions) !== name) {
         return failure("unavailable", `"${named}" belongs to another partition`);
@@ -48,8 +50,9 @@ export class Adoption {
       else if (prefix === layoutPrefix) {
         const type = rooms.typeOf(named);
         if (type !== undefined) store.layouts.adopt({ id: named, type }, value);
-      } else if (prefix === rowPrefix) store.adopt(named, value);
-      else hosted.adopt(named, value);
+      } else if (prefix === rowPrefix) {
+        if (store.adopt(named, value)) life.takeLimitBack(named);
+      } else hosted.adopt(key, value);
     }
     learning.begin();
     return success(null);

@@ -92,6 +92,29 @@ class Deployment {
 
 const names = Array.from({ length: 40 }, (_, index) => `game:${index}`);
 
+test("DI15 seats that were on their way when a room's row came are not counted for ever", async () => {
+  const rig = await new RegistryRig().start();
+  const shards = new FakeShards();
+  const late = Promise.withResolvers<typeof lost>();
+  rig.ports.calls.answer = (call) =>
+    call.request.type === "reserve" ? late.promise : shards.answer(call);
+  await rig.table("game:1");
+  const held = rig.failed(reserveRequest({ room: id("game:1"), players: ["a", "b", "c"] }));
+  const row = { metadata: { mode: "duel" }, keepMs: 90_000, createdAt: 1, updatedAt: 2 };
+  await rig.ask({ type: "adopt", rows: { "room/game:1": row } });
+  late.resolve(lost);
+  expect(await held).toBe("unavailable");
+  rig.ports.calls.answer = shards.answer;
+  const wanted = { query: { metadata: { mode: "duel" } }, players: ["d", "e", "f", "g"] };
+  expect((await rig.reserve(wanted)).room).toBe("game:1");
+  shards.seats.clear();
+  await rig.report("game:1", { reserved: 0 });
+  await rig.passInSteps(89_000);
+  expect(await rig.list()).toEqual(["game:1"]);
+  await rig.passInSteps(2_000);
+  expect(await rig.list()).toEqual([]);
+});
+
 test("DI15 when there are more partitions, every room comes to its own with all that is known of it", async () => {
   const deployment = await new Deployment().deploy(1);
   for (const [index, name] of names.entries()) {
@@ -110,6 +133,36 @@ test("DI15 when there are more partitions, every room comes to its own with all 
   }
   const again = { type: "lock", key: "my-lock", ttlMs: 1_000 } as const;
   expect(await deployment.at("my-lock").failed(again)).toBe("lock-held");
+});
+
+test.each([
+  [1, 4],
+  [4, 1],
+  [3, 2],
+])("LO3 tokens never fall when %i partitions become %i", async (before, after) => {
+  const deployment = await new Deployment().deploy(before);
+  const keys = Array.from({ length: 12 }, (_, index) => `key-${index}`);
+  const take = async (key: string): Promise<number> => {
+    const rig = deployment.at(key);
+    const { token } = await rig.ask({ type: "lock", key, ttlMs: 1_000 });
+    // Without a row of its own, only the last token tells of it.
+    await rig.ask({ type: "release", key, token });
+    return token;
+  };
+  // The clocks of these objects ran ahead.
+  const ahead = 3_000_000_000_000;
+  for (const { ports } of deployment.rigs.values()) ports.storage.put({ "last-token": ahead });
+  await deployment.restart();
+  const first = new Map<string, number>();
+  for (const key of keys) first.set(key, await take(key));
+  deployment.fate = ({ request }) => (request.type === "adopt" ? "is lost" : "arrives");
+  await deployment.deploy(after);
+  await deployment.pass(2_000);
+  deployment.fate = () => "arrives";
+  await deployment.pass(10_000);
+  for (const key of keys) expect(await take(key)).toBeGreaterThan(first.get(key) ?? Infinity);
+  await deployment.restart();
+  for (const key of keys) expect(await take(key)).toBeGreaterThan(ahead);
 });
 
 test("DI15 when there are fewer, those that are no more hand over too; then nobody is asked again", async () => {

@@ -8,6 +8,7 @@ import { backoffMs } from "../core/backoff.ts";
 import { hub, partitionNames, partitionOf } from "../core/partitions.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
 import { asProblem, type RegistryOwner } from "./part.ts";
+import { namedByRow } from "./room-store.ts";
 import type { Snapshots } from "./snapshots.ts";
 
 const stateKey = "partitions";
@@ -18,28 +19,30 @@ const retryBounds = { baseMs: 1_000, maxMs: 60_000 };
 /** `former`: the most partitions there have been whose rows may not be where they belong. */
 const stateSchema = v.object({ count: v.number(), former: v.nullable(v.number()) });
 
-type Parts = {
+type Rows = {
   /** Prefixes of the rows that go with what the rest of their key names. */
   readonly prefixes: readonly string[];
+  /** Rows that every partition takes into account. */
+  readonly shared: readonly string[];
   readonly snapshots: Snapshots;
 };
 
 export class HandOver {
   readonly #owner: RegistryOwner;
-  readonly #parts: Parts;
+  readonly #rows: Rows;
   /** Only at the hub. */
   #former: number | null = null;
   #nextAt: number | null = null;
   #failures = 0;
   #handing: Promise<Result<null>> | null = null;
 
-  private constructor(owner: RegistryOwner, parts: Parts) {
+  private constructor(owner: RegistryOwner, rows: Rows) {
     this.#owner = owner;
-    this.#parts = parts;
+    this.#rows = rows;
   }
 
-  static async start(owner: RegistryOwner, parts: Parts): Promise<HandOver> {
-    const handOver = new HandOver(owner, parts);
+  static async start(owner: RegistryOwner, rows: Rows): Promise<HandOver> {
+    const handOver = new HandOver(owner, rows);
     if (owner.name === hub) await handOver.#remember();
     else handOver.#nextAt = owner.ports.clock.now();
     return handOver;
@@ -110,11 +113,13 @@ export class HandOver {
   }
 
   async #handAll(): Promise<Result<null>> {
-    for (const prefix of this.#parts.prefixes) {
+    const shared = await this.#share();
+    if (!shared.ok) return shared;
+    for (const prefix of this.#rows.prefixes) {
       const foreign = new Map<string, [key: string, value: unknown][]>();
       for (const row of await this.#owner.ports.storage.list(prefix)) {
         const { partitions } = this.#owner.rooms.deployment;
-        const to = partitionOf(row[0].slice(prefix.length), partitions);
+        const to = partitionOf(namedByRow(row[0], prefix), partitions);
         if (to === this.#owner.name) continue;
         const rows = foreign.get(to);
         if (rows === undefined) foreign.set(to, [row]);
@@ -130,7 +135,7 @@ export class HandOver {
 
   /** One after the other and in pieces, since all of them may not fit into memory. */
   async #handSnapshots(): Promise<Result<null>> {
-    const { snapshots } = this.#parts;
+    const { snapshots } = this.#rows;
     const { partitions } = this.#owner.rooms.deployment;
     for (const room of snapshots.rooms()) {
       const to = partitionOf(room, partitions);
@@ -140,6 +145,21 @@ export class HandOver {
         if (!adopted.ok) return failure("unavailable", asProblem(adopted).detail);
       }
       snapshots.drop(room);
+    }
+    return success(null);
+  }
+
+  /** Tells all what none may fall behind; it stays here too. */
+  async #share(): Promise<Result<null>> {
+    const { ports, rooms, name } = this.#owner;
+    for (const key of this.#rows.shared) {
+      const value = (await ports.storage.list(key)).get(key);
+      if (value === undefined) continue;
+      for (const to of partitionNames(rooms.deployment.partitions)) {
+        if (to === name) continue;
+        const adopted = await this.#owner.ask(to, { type: "adopt", rows: { [key]: value } });
+        if (!adopted.ok) return failure("unavailable", asProblem(adopted).detail);
+      }
     }
     return success(null);
   }

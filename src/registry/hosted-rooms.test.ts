@@ -54,11 +54,11 @@ test("DI11 a new room goes to the server that the hub names, once, and everybody
   expect(held).toMatchObject({ server: "s1", redirect: atServer.url });
   expect(held.expiresAt).toBe(rig.ports.clock.now() + 10_000);
   const route = { type: "route", roomType: "game", room: null, player: "ann", query: {} } as const;
-  expect(await rig.ask({ ...route, server: "s1", region: null })).toEqual({
+  expect(await rig.ask({ ...route, server: "s1" })).toEqual({
     type: "local",
     roomId: room,
   });
-  expect(await rig.ask({ ...route, server: "s2", region: null })).toMatchObject({
+  expect(await rig.ask({ ...route, server: "s2" })).toMatchObject({
     type: "redirect",
     serverId: "s1",
     serverAddress: atServer.url,
@@ -114,6 +114,37 @@ test("DI11 no more seats are held than the room has, and a group gets all or non
   expect(await rig.failed(reserveRequest({ room: id(room) }))).toBe("room-full");
 });
 
+test("DI11 a room that its server has had for longer holds no seats before the server has reported", async () => {
+  const { rig, report } = await start(() => ({ ok: true, value: { ...atServer, isOld: true } }));
+  await rig.create(room);
+  expect(await rig.failed(reserveRequest({ room: id(room) }))).toBe("unavailable");
+  expect(await rig.failed(reserveRequest())).toBe("room-full");
+  await report(["a", "b"]);
+  expect(await rig.failed(reserveRequest({ players: ["c", "d"] }))).toBe("room-full");
+  await rig.reserve({ players: ["c"] });
+  await rig.start();
+  expect(await rig.ask({ type: "room", room: id(room) })).toMatchObject({ address: atServer.url });
+  expect(rig.ports.storage.rows.get(`room/${room}`)).toMatchObject({ host: atServer });
+  const later = await start(() => ({ ok: true, value: { ...atServer, isOld: true } }));
+  expect(await later.rig.failed(reserveRequest({ create: id(room) }))).toBe("unavailable");
+  expect(await later.rig.list()).toEqual([room]);
+});
+
+test("DI11 a room that comes from a former partition while it is being placed stays on its server", async () => {
+  const placed = Promise.withResolvers<Answer>();
+  const { rig, told } = await start();
+  const answer = rig.ports.calls.answer;
+  rig.ports.calls.answer = (call) =>
+    call.request.type === "allocate" ? placed.promise : answer(call);
+  const made = rig.failed(createRequest(room));
+  await turns();
+  await rig.ask({ type: "adopt", rows: { [`room/${room}`]: { host: atServer } } });
+  placed.resolve({ ok: true, value: { ...atServer, isOld: true } });
+  expect(await made).toBe("room-exists");
+  await rig.passInSteps(2_000);
+  expect(told.filter(({ request }) => request.type === "vacate")).toEqual([]);
+});
+
 test("DI11 a seat is freed on the server's word alone, however late it comes", async () => {
   const { rig, report } = await start();
   const held = await rig.reserve({ create: id(room), players: ["a", "b", "c"] });
@@ -146,6 +177,35 @@ test("DI11 seats survive, and none is held before the server has told who is the
   await report([], []);
   expect(await rig.failed(reserveRequest({ players: ["c", "d"] }))).toBe("room-full");
   await rig.reserve({ players: ["c"] });
+});
+
+test("DI11 each seat is a row of its own: a reserve writes its own and no other", async () => {
+  const { rig, report } = await start();
+  const rows = () => [...rig.ports.storage.rows.keys()].filter((key) => key.startsWith("seats/"));
+  const one = await rig.reserve({ create: id(room), players: ["a"] });
+  const [first] = rows();
+  expect(rig.ports.storage.rows.get(first ?? "")).toEqual({
+    player: "a",
+    expiresAt: one.expiresAt,
+  });
+  await rig.reserve({ room: id(room), players: ["b", "c"] });
+  expect(rows()).toHaveLength(3);
+  await report(["a"], [one.seats[0]?.id ?? ""], one.expiresAt);
+  expect(rows()).toEqual([`seats/${room}/${one.seats[0]?.id}`]);
+});
+
+test("DI15 seats of a former partition come with their room, and those promised here stay", async () => {
+  const { rig } = await start();
+  await rig.reserve({ create: id(room), players: ["a"] });
+  const rows = Object.fromEntries(
+    ["x", "y"].map((seat) => [`seats/${room}/${seat}`, { player: seat, expiresAt: 9_000_000 }]),
+  );
+  await rig.ask({ type: "adopt", rows });
+  await rig.ask({ type: "adopt", rows });
+  await rig.ask({ type: "adopt", rows: { [`seats/${room}/z`]: "malformed" } });
+  expect(await rig.failed(reserveRequest({ room: id(room) }))).toBe("room-full");
+  const kept = [...rig.ports.storage.rows.keys()].filter((key) => key.startsWith("seats/"));
+  expect(kept).toHaveLength(3);
 });
 
 test("DI11 a seat that this partition knows nothing of counts while its player is away", async () => {

@@ -9,20 +9,17 @@ import { isRoomId, type RoomId } from "../protocol/names.ts";
 import type { HeldSeats, RegistryReplies } from "../protocol/registry-calls.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
 import type { RegistryOwner, RequestOf } from "./part.ts";
-import { freeSeats, type Room } from "./room-record.ts";
+import { freeSeats, type HeldSeat, type Room } from "./room-record.ts";
 import type { RoomLife } from "./room-life.ts";
-import { seatsPrefix, type RoomStore } from "./room-store.ts";
+import { namedByRow, seatKey, seatsPrefix, type RoomStore } from "./room-store.ts";
 
-/** A room's row: its seats by id. */
-const seatsSchema = v.record(v.string(), v.object({ player: v.string(), expiresAt: v.number() }));
-type Seats = v.InferOutput<typeof seatsSchema>;
+const seatSchema = v.object({ player: v.string(), expiresAt: v.number() });
 type Report = RequestOf<"hosted">["rooms"][number];
 
 export class HostedRooms {
   readonly #owner: RegistryOwner;
   readonly #store: RoomStore;
   readonly #life: RoomLife;
-  readonly #seats = new WeakMap<Room, Seats>();
 
   private constructor(owner: RegistryOwner, store: RoomStore, life: RoomLife) {
     this.#owner = owner;
@@ -35,28 +32,34 @@ export class HostedRooms {
     { store, life }: { store: RoomStore; life: RoomLife },
   ): Promise<HostedRooms> {
     const rooms = new HostedRooms(owner, store, life);
+    const changed = new Set<Room>();
     for (const [key, value] of await owner.ports.storage.list(seatsPrefix)) {
-      rooms.load(key.slice(seatsPrefix.length), value);
+      const room = rooms.#load(key, value);
+      if (room !== null) changed.add(room);
     }
+    for (const room of changed) rooms.#count(room, []);
     return rooms;
   }
 
-  /** Seats that another life of this object, or another partition, has written down. */
-  load(id: string, value: unknown): void {
-    const seats = v.safeParse(seatsSchema, value);
-    const room = isRoomId(id) ? this.#store.get(id) : undefined;
-    if (!seats.success || room === undefined) return;
-    this.#seats.set(room, seats.output);
+  /** A seat of another partition, by its row; one that was promised here stays. */
+  adopt(key: string, value: unknown): void {
+    const room = this.#load(key, value);
+    if (room === null) return;
+    this.#owner.ports.storage.put({ [key]: value });
     this.#count(room, []);
   }
 
-  /** Seats of another partition; those that were promised here stay. */
-  adopt(id: RoomId, value: unknown): void {
-    const room = this.#store.get(id);
-    const seats = v.safeParse(seatsSchema, value);
-    if (!seats.success || room?.host === undefined || room.host === null) return;
-    this.#keep(room, { ...seats.output, ...this.#seats.get(room) });
-    this.#count(room, []);
+  /** The room that the seat is in; `null` when it is in none, or there already. */
+  #load(key: string, value: unknown): Room | null {
+    const id = namedByRow(key, seatsPrefix);
+    const seat = key.slice(seatKey(id, "").length);
+    const parsed = v.safeParse(seatSchema, value);
+    const room = isRoomId(id) ? this.#store.get(id) : undefined;
+    if (!parsed.success || seat === "" || room === undefined || room.host === null) return null;
+    room.seats ??= new Map();
+    if (room.seats.has(seat)) return null;
+    room.seats.set(seat, parsed.output);
+    return room;
   }
 
   /** Holds a seat for each, or for none. */
@@ -68,9 +71,13 @@ export class HostedRooms {
       return failure("room-full", `"${room.id}" has too few free seats`);
     }
     const expiresAt = this.#owner.ports.clock.now() + ttlMs;
-    const seats = { ...this.#seats.get(room) };
-    for (const { id, player } of wanted) seats[id] = { player, expiresAt };
-    this.#keep(room, seats);
+    const seats = (room.seats ??= new Map<string, HeldSeat>());
+    const rows: Record<string, HeldSeat> = {};
+    for (const { id, player } of wanted) {
+      seats.set(id, { player, expiresAt });
+      rows[seatKey(room.id, id)] = { player, expiresAt };
+    }
+    this.#owner.ports.storage.put(rows);
     this.#store.changeLoad(room, () => (room.reserved += wanted.length));
     const { server, url: redirect } = room.host;
     return success({ room: room.id, server, redirect, expiresAt, seats: wanted });
@@ -97,12 +104,14 @@ export class HostedRooms {
   }
 
   #takeReport(room: Room, { players, seats: taken }: Report, asOf: number): void {
-    const seats = this.#seats.get(room) ?? {};
     const named = new Set(taken);
-    const kept = Object.entries(seats).filter(
-      ([id, { expiresAt }]) => named.has(id) || expiresAt > asOf,
+    const freed = [...(room.seats ?? [])].flatMap(([id, { expiresAt }]) =>
+      named.has(id) || expiresAt > asOf ? [] : [id],
     );
-    if (kept.length < Object.keys(seats).length) this.#keep(room, Object.fromEntries(kept));
+    for (const id of freed) room.seats?.delete(id);
+    if (freed.length > 0) {
+      this.#owner.ports.storage.delete(freed.map((id) => seatKey(room.id, id)));
+    }
     this.#store.changeLoad(room, () => {
       room.players = players;
       room.isKnown = true;
@@ -117,7 +126,7 @@ export class HostedRooms {
     for (const player of room.players ?? []) present.set(player, (present.get(player) ?? 0) + 1);
     let unseated = room.players?.length ?? 0;
     let away = 0;
-    for (const [id, { player }] of Object.entries(this.#seats.get(room) ?? {})) {
+    for (const [id, { player }] of room.seats ?? []) {
       const left = present.get(player) ?? 0;
       if (!named.delete(id) || left === 0) {
         away += 1;
@@ -129,12 +138,5 @@ export class HostedRooms {
     // What is left are seats that this partition knows nothing of, of players without another.
     const strangers = Math.max(0, named.size - unseated);
     this.#store.changeLoad(room, () => (room.reserved = away + strangers));
-  }
-
-  #keep(room: Room, seats: Seats): void {
-    const isEmpty = Object.keys(seats).length === 0;
-    this.#seats.set(room, seats);
-    if (isEmpty) this.#owner.ports.storage.delete([seatsPrefix + room.id]);
-    else this.#owner.ports.storage.put({ [seatsPrefix + room.id]: seats });
   }
 }

@@ -17,7 +17,7 @@ test("SV6 a room goes to a server that offers its type, and stays there", async 
   expect(rig.servers.allocate({ type: "allocate", room: moved, key: "ann", region: null })).toEqual(
     {
       ok: true,
-      value: { server: "b", url: "wss://b.test:8443/parties/router/game:2" },
+      value: { server: "b", url: "wss://b.test:8443/parties/router/game:2", isOld: true },
     },
   );
   await rig.start();
@@ -94,6 +94,18 @@ test("SV6 the type's strategy chooses: by region, key, rooms or players", async 
   await rig.heartbeat("c", [["filled:1", ["ann", "bob"]]]);
   await rig.heartbeat("a", [["near:2", ["ann"]]]);
   expect(rig.allocate("quiet:1")).toBe("b");
+});
+
+test("SV6 the server that asks gets the room where the type prefers it, while it has space", async () => {
+  const rig = await new ServersRig().start();
+  for (const id of ["a", "b"]) rig.register(id, { roomTypes: ["loyal"], capacity: 5 });
+  const offer = { type: "offer", roomType: "loyal", key: "ann", region: null } as const;
+  expect(rig.allocate("loyal:0", { local: "b" })).toBe("b");
+  expect(rig.servers.offer({ ...offer, local: "b" })).toMatchObject({ value: { server: "b" } });
+  expect(rig.servers.offer(offer)).toMatchObject({ value: { server: "a" } });
+  const given = [1, 2, 3, 4].map((n) => rig.allocate(`loyal:${n}`, { local: "b" }));
+  expect(given).toEqual(["b", "b", "b", "a"]);
+  expect(rig.allocate("loyal:5", { local: "elsewhere" })).toBe("a");
 });
 
 test("SV7 the partitions of a silent server's rooms are told that they are gone", async () => {

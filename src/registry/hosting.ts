@@ -11,6 +11,7 @@ import type { Rooms } from "../core/rooms.ts";
 import type { ReplyTo, RequestTo } from "../protocol/calls.ts";
 import { isRoomId, type RoomId } from "../protocol/names.ts";
 import type { Result } from "../protocol/result.ts";
+import { Lanes } from "./lanes.ts";
 
 const rowPrefix = "assigned/";
 /** Rooms that one call to a partition names at most. */
@@ -36,7 +37,15 @@ type Assignment = Tenant & { readonly at: number };
 const rowSchema = v.object({ server: v.string(), instance: v.string() });
 
 type HostedRoom = Extract<RequestTo<"registry">, { type: "hosted" }>["rooms"][number];
-export type Report = { readonly asOf: number; readonly rooms: readonly HostedRoom[] };
+type Report = { readonly asOf: number; readonly rooms: readonly HostedRoom[] };
+
+/** The server that reports. */
+type Reporter = {
+  readonly tenant: Tenant;
+  readonly isOffline: boolean;
+  /** Rooms that its partitions place elsewhere, and when they were asked. */
+  readonly unwanted: Map<RoomId, number>;
+};
 
 export class Hosting {
   readonly #rooms: Rooms;
@@ -45,6 +54,7 @@ export class Hosting {
   readonly #tenancies = new Map<string, Set<RoomId>>();
   /** Rooms of servers that are gone, whose partitions have not been told yet. */
   readonly #gone = new Set<RoomId>();
+  readonly #telling = new Lanes();
   #isTelling = false;
   #nextAt: number | null = null;
 
@@ -95,27 +105,58 @@ export class Hosting {
 
   /**
    * Tells the partitions what a server says of its rooms, and of those of its rooms that it does not
-   * speak of that nobody is there. Gives the rooms that the server should close.
+   * speak of that nobody is there; each partition the newest report, once it has answered the one
+   * before. Resolves when all have answered.
    */
-  async report(tenant: Tenant, report: Report): Promise<RoomId[]> {
-    const startedAt = this.#owner.clock.now();
+  async report(from: Reporter, report: Report): Promise<void> {
+    const { tenant } = from;
     const reported = new Map(report.rooms.map((each) => [each.room, each]));
     const rooms = new Map(reported);
     for (const room of this.#tenancies.get(nameOf(tenant)) ?? []) {
       if (!rooms.has(room)) rooms.set(room, { room, players: [], seats: [] });
     }
-    const calls = this.#perPartition(rooms.keys()).map(async ([partition, names]) => {
+    const slices = new Map<string, HostedRoom[][]>();
+    for (const [partition, names] of this.#perPartition(rooms.keys())) {
       const said = names.flatMap((room) => rooms.get(room) ?? []);
-      const { server } = tenant;
-      const { asOf } = report;
-      const request = { type: "hosted", server, asOf, rooms: said } as const;
-      const reply = await this.#owner.toPartition(partition, request);
-      if (!reply.ok) return [];
-      const unknown = new Set(reply.value.unknown);
-      this.#correct(tenant, said, unknown, startedAt);
-      return reply.value.unknown.filter((room) => reported.has(room));
+      slices.set(partition, [...(slices.get(partition) ?? []), said]);
+    }
+    const { asOf } = report;
+    const told = [...slices].map(([partition, some]) =>
+      this.#telling.run(`${nameOf(tenant)} ${partition}`, async () => {
+        const calls = some.map((said) => this.#tellOf(from, partition, { asOf, rooms: said }));
+        await Promise.all(calls);
+      }),
+    );
+    await Promise.all(told);
+  }
+
+  /** Which of these rooms the server should close; it is told once. */
+  takeUnwanted({ tenant, unwanted }: Reporter, reported: readonly HostedRoom[]): RoomId[] {
+    const rooms = reported.flatMap(({ room }) => {
+      const askedAt = unwanted.get(room);
+      const assignment = this.#assignments.get(room);
+      // It may have been given the room since.
+      const isItsOwn = assignment !== undefined && isSame(assignment, tenant);
+      return askedAt === undefined || (isItsOwn && assignment.at > askedAt) ? [] : [room];
     });
-    return (await Promise.all(calls)).flat();
+    unwanted.clear();
+    return rooms;
+  }
+
+  async #tellOf(from: Reporter, partition: string, { asOf, rooms }: Report): Promise<void> {
+    const { tenant, unwanted } = from;
+    // Its rooms may be on a newer start of the same server meanwhile.
+    if (from.isOffline) return;
+    const startedAt = this.#owner.clock.now();
+    const request = { type: "hosted" as const, server: tenant.server, asOf, rooms: [...rooms] };
+    const reply = await this.#owner.toPartition(partition, request);
+    if (!reply.ok) return;
+    const unknown = new Set(reply.value.unknown);
+    this.#correct(tenant, rooms, unknown, startedAt);
+    for (const { room } of rooms) {
+      if (unknown.has(room)) unwanted.set(room, startedAt);
+      else unwanted.delete(room);
+    }
   }
 
   /** The tenant is gone: the partitions of its rooms are told until all know. */

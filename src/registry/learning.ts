@@ -66,6 +66,12 @@ export class Learning {
     return answered;
   }
 
+  /** Asks one shard whether what it has reported is so still. */
+  async confirm(room: Room, slot: Slot): Promise<void> {
+    await this.#askShard(room, slot, { isUrgent: false, isOld: () => !this.#store.has(room) });
+    this.#askAgain(room);
+  }
+
   nextDeadline(): number | null {
     return this.#nextAt;
   }
@@ -94,22 +100,40 @@ export class Learning {
       .of(room)
       .slots.filter((slot) => room.isKnown || counts.reportedAt(slot) === 0);
     const asked = unheard.map((slot) =>
-      this.#slots.run(async () => {
-        const shard = idOf(room.id, slot);
-        const to = { role: "shard", id: shard } as const;
-        const reply = await this.#owner.ports.calls.call(to, { type: "load" });
-        // It may have left meanwhile.
-        if (reported.has(shard) || layouts.slot(room, shard) === undefined) return;
-        if (reply.ok) this.#take(room, slot, reply.value);
-        else counts.notReached(slot);
-      }, isUrgent),
+      this.#askShard(room, slot, {
+        isUrgent,
+        isOld: () => reported.has(idOf(room.id, slot)),
+      }),
     );
     await Promise.all(asked);
     this.#store.changeLoad(room, () => {
       room.isKnown = true;
     });
+    this.#askAgain(room);
+  }
+
+  /** `isOld`: whether an answer that comes now says nothing any more. */
+  #askShard(
+    room: Room,
+    slot: Slot,
+    { isUrgent, isOld }: { readonly isUrgent: boolean; readonly isOld: () => boolean },
+  ): Promise<void> {
+    return this.#slots.run(async () => {
+      const shard = idOf(room.id, slot);
+      const to = { role: "shard", id: shard } as const;
+      const reply = await this.#owner.ports.calls.call(to, { type: "load" });
+      // It may have left meanwhile.
+      if (isOld() || this.#store.layouts.slot(room, shard) === undefined) return;
+      if (reply.ok) this.#take(room, slot, reply.value);
+      else room.counts?.notReached(slot);
+    }, isUrgent);
+  }
+
+  /** Some shards may not have answered. */
+  #askAgain(room: Room): void {
     const again = this.#owner.ports.clock.now() + askAgainMs;
-    if (counts.unreached > 0 && this.#store.has(room)) this.#store.lookAt(room, again);
+    const unreached = room.counts?.unreached ?? 0;
+    if (unreached > 0 && this.#store.has(room)) this.#store.lookAt(room, again);
   }
 
   /** What a shard says of itself. */

@@ -173,6 +173,24 @@ test("LO4 rows of locks that have run out are removed, a thousand at a time", as
   expect(rig.locks.nextDeadline()).toBeNull();
 });
 
+test("LO4 while locks are held, the next look is when the first of them ends", async () => {
+  const rig = await new LocksRig().start();
+  const start = rig.clock.now();
+  rig.lock("long", 60_000);
+  expect(rig.locks.nextDeadline()).toBe(start + 60_000);
+  const token = rig.tokenOf("short", 5_000);
+  expect(rig.wakeAt).toBe(start + 5_000);
+  rig.extend("short", token, 20_000);
+  rig.clock.advance(5_000);
+  rig.wake();
+  expect(rig.keys).toHaveLength(2);
+  expect(rig.wakeAt).toBe(start + 20_000);
+  rig.clock.advance(15_000);
+  rig.wake();
+  expect(rig.keys).toEqual(["lock/long"]);
+  expect(rig.locks.nextDeadline()).toBe(start + 60_000);
+});
+
 test("LO4 after a restart the sweep goes on", async () => {
   const rig = await new LocksRig().start();
   rig.lock("shop", 1_000);

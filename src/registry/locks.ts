@@ -4,7 +4,7 @@
  *
  * A lock that has run out is free at once, whether or not its row is still there. A token is larger
  * than every one given before and at least the time in milliseconds, so it rises over all keys, over
- * restarts, and over partitions as far as their clocks agree or their locks have been handed over.
+ * restarts, and over partitions as far as their clocks agree or they have handed over.
  */
 import * as v from "valibot";
 import type { Clock, Storage } from "../core/ports.ts";
@@ -13,7 +13,7 @@ import { isRegistryId, type LockGrant } from "../protocol/registry.ts";
 import { failure, success, type Failure, type Result } from "../protocol/result.ts";
 
 export const lockPrefix = "lock/";
-const lastTokenKey = "last-token";
+export const lastTokenKey = "last-token";
 /** Locks that one wake-up looks at. */
 const sweepSize = 1_000;
 const sweepIntervalMs = 1_000;
@@ -43,7 +43,7 @@ export class Locks {
     const last = (await owner.storage.list(lastTokenKey)).get(lastTokenKey);
     if (typeof last === "number") locks.#lastToken = last;
     for (const [row, value] of rows) locks.#load(row, value);
-    locks.#sweepSoon();
+    locks.#sweepAt(0);
     return locks;
   }
 
@@ -79,6 +79,7 @@ export class Locks {
   adopt(rows: Readonly<Record<string, unknown>>): void {
     const now = this.#owner.clock.now();
     for (const [row, value] of Object.entries(rows)) {
+      if (row === lastTokenKey && typeof value === "number") this.#raise(value);
       if (!row.startsWith(lockPrefix)) continue;
       const lock = v.safeParse(lockSchema, value);
       const key = row.slice(lockPrefix.length);
@@ -100,20 +101,23 @@ export class Locks {
     if (this.#nextAt === null || this.#nextAt > now) return;
     this.#nextAt = null;
     const expired: string[] = [];
-    let seen = 0;
+    let earliest = Infinity;
+    let left = Math.min(sweepSize, this.#locks.size);
+    const isAll = left === this.#locks.size;
     for (const [key, lock] of this.#locks) {
-      if (seen === sweepSize) break;
-      seen += 1;
+      if (left === 0) break;
+      left -= 1;
       if (lock.expiresAt <= now) {
         expired.push(key);
         continue;
       }
+      earliest = Math.min(earliest, lock.expiresAt);
       // Goes to the end, so that the next sweep begins with others.
       this.#locks.delete(key);
       this.#locks.set(key, lock);
     }
     this.#remove(expired);
-    this.#sweepSoon();
+    this.#sweepAt(isAll ? earliest : now);
   }
 
   #load(row: string, value: unknown): void {
@@ -126,7 +130,7 @@ export class Locks {
   #keep(key: string, lock: Lock): LockGrant {
     this.#locks.set(key, lock);
     this.#owner.storage.put({ [lockPrefix + key]: lock });
-    this.#sweepSoon();
+    this.#sweepAt(lock.expiresAt);
     return { key, ...lock };
   }
 
@@ -142,10 +146,13 @@ export class Locks {
     this.#owner.storage.put({ [lastTokenKey]: token });
   }
 
-  #sweepSoon(): void {
-    if (this.#nextAt !== null || this.#locks.size === 0) return;
-    this.#nextAt = this.#owner.clock.now() + sweepIntervalMs;
-    this.#owner.wakeAt(this.#nextAt);
+  /** By then, or soon after: an object that holds locks for long need not stay awake for them. */
+  #sweepAt(at: number): void {
+    if (this.#locks.size === 0) return;
+    const next = Math.max(at, this.#owner.clock.now() + sweepIntervalMs);
+    if (this.#nextAt !== null && this.#nextAt <= next) return;
+    this.#nextAt = next;
+    this.#owner.wakeAt(next);
   }
 }
 

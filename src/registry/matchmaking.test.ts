@@ -152,6 +152,42 @@ test("DI6 a room that is named is entered when the caller may create it", async 
   });
 });
 
+test("DI8 a group that no room can take, and one that a new room does not take, leave no room behind", async () => {
+  const { rig, shards } = await start();
+  const five = reserveRequest({ players: players(5), create: id("game:new") });
+  expect(await rig.failed(five)).toBe("room-full");
+  expect(rig.ports.calls.of("reserve")).toEqual([]);
+  shards.down.add("game:new-1");
+  expect(await rig.failed(reserveRequest({ create: id("game:new") }))).toBe("unavailable");
+  expect(await rig.list()).toEqual([]);
+  expect([...rig.ports.storage.rows.keys()].filter((key) => key.startsWith("room/"))).toEqual([]);
+  shards.down.clear();
+  expect((await rig.reserve({ create: id("game:new") })).room).toBe("game:new");
+});
+
+test("DI18 players who ask for the same metadata come together in a room that has it", async () => {
+  const { rig } = await start();
+  const wanted = { query: { metadata: { mode: "duel", round: 1 } } };
+  const first = await rig.reserve({ ...wanted, create: id("game:1") });
+  const second = await rig.reserve({ ...wanted, create: id("game:2") });
+  expect([first.room, second.room]).toEqual(["game:1", "game:1"]);
+  expect((await rig.reserve({ ...mode("team"), create: id("game:3") })).room).toBe("game:3");
+  expect((await rig.ask({ type: "room", room: id("game:1") })).metadata).toEqual({
+    mode: "duel",
+    round: 1,
+  });
+  const long = { query: { metadata: { text: "x".repeat(16 * 1024) } } };
+  expect(await rig.failed(reserveRequest({ ...long, create: id("game:4") }))).toBe(
+    "malformed-body",
+  );
+  const named = { room: id("game:5"), create: id("game:5") };
+  const [made, other] = await Promise.all([
+    rig.tryReserve({ ...named, ...mode("duel") }),
+    rig.failed(reserveRequest({ ...named, ...mode("team") })),
+  ]);
+  expect([made?.room, other]).toEqual(["game:5", "unknown-room"]);
+});
+
 test("DI9 in a room of several shards the type's strategy chooses one for the whole group", async () => {
   const rooms = defineRooms({ game: { shards: 3, capacity: 10 } });
   const { rig, shards } = await start(rooms);
@@ -169,6 +205,26 @@ test("DI9 in a room of several shards the type's strategy chooses one for the wh
   expect(servers.map(({ server }) => server)).toEqual(["game:a-3", "game:a-3"]);
 });
 
+test("DI10 a route leads to a room of the asking server, however full others are", async () => {
+  const { rig } = await start();
+  await rig.report("game:full", { players: players(3) });
+  await rig.report("game:half", { players: players(2) });
+  await rig.report("game:own", { players: ["x"] });
+  const route = (server: string | null) =>
+    rig.ask({
+      type: "route",
+      roomType: "game",
+      room: null,
+      player: "ann",
+      server,
+      query: {},
+    });
+  expect(await route("game:own-1")).toEqual({ type: "local", roomId: "game:own" });
+  for (const other of ["s1", null]) {
+    expect(await route(other)).toMatchObject({ type: "redirect", roomId: "game:full" });
+  }
+});
+
 test("DI10 a route tells where a player would go, and changes nothing", async () => {
   const { rig } = await start();
   const route = (room: string | null, more: { server?: string; mode?: string } = {}) =>
@@ -179,7 +235,6 @@ test("DI10 a route tells where a player would go, and changes nothing", async ()
       player: "ann",
       server: more.server ?? null,
       query: more.mode === undefined ? {} : { metadata: { mode: more.mode } },
-      region: null,
     });
   expect(await route(null)).toEqual({ type: "create" });
   expect(await route("game:a")).toEqual({ type: "create" });

@@ -21,6 +21,8 @@ import { ShardCounts } from "./shard-counts.ts";
 
 /** Shards that one reserve asks, in all rooms that there are. */
 const maxTries = 8;
+/** As of rooms that are created by hand. */
+const maxMetadataBytes = 16 * 1024;
 
 type Seat = HeldSeats["seats"][number];
 type Parts = {
@@ -56,7 +58,7 @@ export class Matchmaking {
     const type = this.#owner.rooms.type(roomType);
     if (type === undefined) return unknownType(roomType);
     if (id === null) {
-      const [room] = this.#parts.store.directory.open(type, 1, query.metadata);
+      const room = this.#openRoomFor(request, type);
       return success(room === undefined ? { type: "create" } : this.#routeTo(room, request.server));
     }
     if (this.#owner.rooms.typeOf(id) !== type) return wrongType(id, roomType);
@@ -69,12 +71,26 @@ export class Matchmaking {
     return success(this.#routeTo(room, request.server));
   }
 
+  /** The fullest of the asking server's own, else the fullest. */
+  #openRoomFor({ server, query }: RequestOf<"route">, type: RoomType): Room | undefined {
+    let fullest: Room | undefined;
+    for (const room of this.#parts.store.directory.open(type, 1, query.metadata)) {
+      if (server === null || this.#isOf(room, server)) return room;
+      fullest ??= room;
+    }
+    return fullest;
+  }
+
   async reserve(request: RequestOf<"reserve">): Promise<Result<HeldSeats>> {
     const { roomType, room: id, players } = request;
     const type = this.#owner.rooms.type(roomType);
     if (type === undefined) return unknownType(roomType);
     if (players.length === 0)
       return failure("malformed-body", "a reserve names at least one player");
+    const most = type.maxPlayers ?? type.capacity;
+    if (players.length > most) {
+      return failure("room-full", `no room of type "${roomType}" has more than ${most} seats`);
+    }
     const seats = players.map((player) => ({ id: this.#owner.ports.entropy.id(), player }));
     const search: Search = { request, type, seats, tries: 0 };
     if (id !== null) return this.#reserveIn(id, search);
@@ -109,13 +125,32 @@ export class Matchmaking {
 
   async #reserveInNew(id: RoomId, search: Search): Promise<Result<HeldSeats>> {
     if (this.#owner.rooms.typeOf(id) !== search.type) return wrongType(id, search.type.name);
-    const coming = this.#parts.life.use(id, search.request.region);
+    const { query } = search.request;
+    const { metadata = {} } = query;
+    // Scalars alone: each has a text.
+    if (JSON.stringify(metadata).length > maxMetadataBytes) {
+      return failure("malformed-body", "a new room would have too much metadata");
+    }
+    const { life } = this.#parts;
+    const coming = life.use(id, search.request, metadata);
     this.#creating.set(search.type, coming);
-    const room = await coming;
+    let room: Result<Room>;
+    try {
+      // Before others who wait for it, so that these seats are counted when they look.
+      room = await coming;
+    } finally {
+      if (this.#creating.get(search.type) === coming) this.#creating.delete(search.type);
+    }
+    if (!room.ok) return room;
+    // Somebody else may have made it meanwhile.
+    if (!hasMetadata(room.value, metadata)) {
+      return failure("unknown-room", `"${id}" has other metadata`);
+    }
     // However many were asked in vain, the new room's is asked too.
     search.tries = Math.min(search.tries, maxTries - 1);
-    if (this.#creating.get(search.type) === coming) this.#creating.delete(search.type);
-    return room.ok ? this.#hold(room.value, search) : room;
+    const held = await this.#hold(room.value, search);
+    if (!held.ok) life.forgetUnused(room.value);
+    return held;
   }
 
   /** In the fullest open room that fits; `null` when none does. */
@@ -237,7 +272,7 @@ export class Matchmaking {
       placed: this.#placed,
       key: request.players[0] ?? room.id,
       region: request.region,
-      local: null,
+      local: request.server ?? null,
     };
     this.#placed += 1;
     return type.placement([first, ...others], context).slot;
@@ -245,12 +280,15 @@ export class Matchmaking {
 
   #routeTo(room: Room, asking: string | null): RouteAnswer {
     const { id: roomId, host } = room;
-    const layout = this.#parts.store.layouts.of(room);
-    const isOnShard = host === null && shardsIn(roomId, layout).some((shard) => shard === asking);
-    const isOwn = asking !== null && (asking === host?.server || isOnShard);
-    if (isOwn) return { type: "local", roomId };
-    const serverId = serverOf(room, layout);
+    if (asking !== null && this.#isOf(room, asking)) return { type: "local", roomId };
+    const serverId = serverOf(room, this.#parts.store.layouts.of(room));
     return { type: "redirect", roomId, serverId, serverAddress: host?.url ?? "" };
+  }
+
+  #isOf({ id, type, host }: Room, server: string): boolean {
+    if (host !== null) return host.server === server;
+    if (!server.startsWith(id)) return false;
+    return shardsIn(id, this.#parts.store.layouts.of({ id, type })).some((each) => each === server);
   }
 }
 

@@ -34,8 +34,8 @@ export class OutsideServer {
   /** The registry's time that the newest report was true at. */
   asOf = 0;
   playerCount = 0;
-  /** Settled when every report so far has reached the partitions, one after the other. */
-  reporting: Promise<unknown> = Promise.resolve();
+  /** Rooms that it reported and has not been told yet to close, and when their partition was asked. */
+  readonly unwanted = new Map<RoomId, number>();
 
   constructor(rooms: Rooms, registration: Registration, now: number) {
     this.registration = registration;

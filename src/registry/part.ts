@@ -33,6 +33,8 @@ export type RegistryOwner = {
   readonly count: (what: string) => void;
   /** Some part's next deadline may have changed. */
   readonly rearm: () => void;
+  /** Resolves when the work is done, or so much later. */
+  readonly within: (ms: number, work: Promise<unknown>) => Promise<void>;
   /** Asks a partition, which may be this one. */
   readonly ask: <Request extends RegistryRequest>(
     partition: string,

@@ -24,9 +24,6 @@ type Parts = {
   readonly failover: Failover;
 };
 
-/** A report that is older, by the shard's clock, may have been under way for long. */
-const freshMs = 5_000;
-
 export class PlacementTables {
   readonly #owner: RegistryOwner;
   readonly #parts: Parts;
@@ -71,27 +68,23 @@ export class PlacementTables {
     }
     // Nobody uses a room that is only told to be empty.
     const isIdle = connections === 0 && reserved === 0 && (players?.length ?? 0) === 0;
-    const isNew = store.get(id) === undefined;
-    if (isIdle && (!isPresent || isNew)) return success(null);
-    const isLate = isNew && (at ?? this.#now) < this.#now - freshMs;
+    const isUnknown = store.get(id) === undefined;
+    if (isIdle && (!isPresent || isUnknown)) return success(null);
     const room = life.useOnShards(id, type);
     // Sockets that were there before the room went to a server outside.
     if (room.host !== null) return success(null);
     const slot = this.#present(room, shard);
     failover.heard(room, slot, connections);
     learning.takeReport(room, slot, { connections, players, reserved, at });
-    // The room may have been given up since.
-    if (isLate) void learning.ask(room, false);
+    // It may be of a time before the room was given up, and nothing newer may follow it. Answers of
+    // shards that tell no time cannot be told from older ones.
+    if (isUnknown && at !== undefined) void learning.confirm(room, slot);
     if (!room.isKnown) void learning.ask(room, true);
     if (slot.status === "draining" && status === "draining" && connections === 0) {
       scaling.emptied(room, slot);
     } else if (slot.status === "online" && status === "draining") scaling.drain(room, slot);
     else scaling.look(room);
     return success(null);
-  }
-
-  get #now(): number {
-    return this.#owner.ports.clock.now();
   }
 
   /** The slot of a shard that serves, which the layout has from now on. */

@@ -21,10 +21,11 @@ import { HostedRooms } from "./hosted-rooms.ts";
 import { layoutPrefix } from "./layouts.ts";
 import { Learning } from "./learning.ts";
 import { Matchmaking } from "./matchmaking.ts";
-import { lockPrefix } from "./locks.ts";
+import { lastTokenKey, lockPrefix } from "./locks.ts";
 import { gatherFigures } from "./metrics.ts";
 import { OwedCalls } from "./owed-calls.ts";
 import type { RegistryOwner, RegistryReply, RegistryRequest, RequestOf, Waking } from "./part.ts";
+import { Patience } from "./patience.ts";
 import { PlacementTables } from "./placement-tables.ts";
 import { RoomLife } from "./room-life.ts";
 import { RoomQueries } from "./room-queries.ts";
@@ -60,18 +61,19 @@ export class Registry {
   #wakeAt: number | null = null;
   #durableAt: number | null = null;
 
-  private constructor(owner: RegistryOwner, parts: Parts, counters: Counters) {
+  private constructor(owner: RegistryOwner, parts: Parts, counters: Counters, patience: Patience) {
     this.#owner = owner;
     this.#counters = counters;
     this.#parts = parts;
     const { learning, life, owed, fences, scaling, failover, handOver, services } = parts;
-    this.#waking = [learning, life, owed, fences, scaling, failover, handOver, services];
+    this.#waking = [learning, life, owed, fences, scaling, failover, handOver, services, patience];
   }
 
   /** The partition with this name. */
   static async start(rooms: Rooms, ports: ObjectPorts, name: string): Promise<Registry> {
     let registry: Registry | null = null;
     const counters = new Counters();
+    const patience = new Patience(ports.clock, () => registry?.rearm());
     const owner: RegistryOwner = {
       name,
       rooms,
@@ -79,12 +81,13 @@ export class Registry {
       emit: (event) => registry?.emit(event),
       count: (what) => counters.increment(what),
       rearm: () => registry?.rearm(),
+      within: (ms, work) => patience.within(ms, work),
       ask: (partition, request) =>
         partition === name && registry !== null
           ? registry.#askSelf(request)
           : ports.calls.call({ role: "registry", id: partition }, request),
     };
-    registry = new Registry(owner, await startParts(owner), counters);
+    registry = new Registry(owner, await startParts(owner), counters, patience);
     registry.#parts.learning.begin();
     registry.rearm();
     return registry;
@@ -261,6 +264,7 @@ async function startParts(owner: RegistryOwner): Promise<Parts> {
   const failover = new Failover(owner, { store, learning, shards });
   const handOver = await HandOver.start(owner, {
     prefixes: [layoutPrefix, rowPrefix, seatsPrefix, lockPrefix],
+    shared: [lastTokenKey],
     snapshots,
   });
   return {
@@ -275,9 +279,9 @@ async function startParts(owner: RegistryOwner): Promise<Parts> {
     scaling,
     failover,
     tables: new PlacementTables(owner, { store, learning, life, shards, scaling, failover }),
-    queries: new RoomQueries({ store, learning }),
+    queries: new RoomQueries(owner, { store, learning }),
     matchmaking: new Matchmaking(owner, { store, learning, life, hosted, scaling }),
-    listing: new ServerListing({ store, learning, services }),
-    adoption: new Adoption(owner, { store, learning, hosted, locks, snapshots }),
+    listing: new ServerListing(owner, { store, learning, services }),
+    adoption: new Adoption(owner, { store, learning, life, hosted, locks, snapshots }),
   };
 }

@@ -244,9 +244,36 @@ test("DI16 a room that is disposed of ends at its shards, its sequencer, and the
   ]);
   expect(await rig.list()).toEqual([]);
   expect(rowsOf(rig)).toEqual([]);
-  expect(await rig.failed(dispose)).toBe("unknown-room");
+  // Once more, and it ends all the same what there may be.
+  rig.ports.calls.made.length = 0;
+  expect(await rig.failed(dispose)).toBe(null);
+  expect(rig.ports.calls.made).toHaveLength(4);
   await rig.report("wide:a", { number: 2, connections: 0 });
   expect(await rig.list()).toEqual([]);
+});
+
+test("DI16 what the directory does not know is ended all the same, few objects at a time", async () => {
+  const types = defineRooms({ wide: { shards: 20 }, abroad: { hostedBy: "servers" } });
+  const { rig } = await start(types);
+  let underWay = 0;
+  let most = 0;
+  rig.ports.calls.answer = async () => {
+    underWay += 1;
+    most = Math.max(most, underWay);
+    await Promise.resolve();
+    underWay -= 1;
+    return { ok: true, value: null };
+  };
+  expect(await rig.failed({ type: "dispose", room: id("wide:a") })).toBe(null);
+  const told = rig.ports.calls.made.splice(0).map(({ role, id: to }) => `${role} ${to}`);
+  expect(told.slice(0, 2)).toEqual(["shard wide:a-1", "shard wide:a-2"]);
+  expect([told.length, told.at(-1), most]).toEqual([21, "sequencer wide:a", 6]);
+  // Rooms that are always outside have no shards.
+  expect(await rig.failed({ type: "dispose", room: id("abroad:a") })).toBe(null);
+  expect(rig.ports.calls.made).toEqual([]);
+  expect(await rig.failed({ type: "dispose", room: id("chess:a") })).toBe("unknown-room-type");
+  rig.ports.calls.answer = () => lost;
+  expect(await rig.failed({ type: "dispose", room: id("wide:a") })).toBe("unavailable");
 });
 
 test("DI16 nobody is sent to a room that is being disposed of", async () => {
@@ -323,6 +350,27 @@ test("DI12 a list after a restart tells counts that are true, and leaves out roo
   expect(await rig.list({ query: { hasSpace: true } })).toEqual(["game:b"]);
 });
 
+test("DI12 a list after a restart waits two seconds for silent shards, and tells what is known", async () => {
+  const { rig, shards } = await start();
+  for (const room of ["game:a", "game:b"]) await rig.report(room, { players: ["x"] });
+  shards.seats.set("game:a-1", ["1"]);
+  rig.ports.calls.answer = (call) =>
+    call.id === "game:b-1" ? new Promise<never>(() => {}) : shards.answer(call);
+  await rig.start();
+  const listed = rig.list();
+  const servers = rig.ask({
+    type: "servers",
+    kind: "shard",
+    roomType: null,
+    after: null,
+    limit: 10,
+  });
+  await turns();
+  await rig.pass(2_000);
+  expect(await listed).toEqual(["game:a", "game:b"]);
+  expect((await servers).servers.map(({ serverId }) => serverId)).toEqual(["game:a-1"]);
+});
+
 test("DI4 a list is of rooms of a type, with space, unlocked, with metadata", async () => {
   const { rig } = await start();
   await rig.create("game:a", { metadata: { mode: "duel", round: 1 } });
@@ -363,11 +411,38 @@ test("DI4 a change of lock and metadata is told at once, and survives", async ()
 });
 
 test("DI17 a report that was overtaken by a newer one changes nothing", async () => {
-  const { rig } = await start();
+  const { rig, shards } = await start();
   const shard = "game:a-1" as ShardId;
   const now = rig.ports.clock.now();
   const report = { type: "report", shard, reserved: 0, counters: {} } as const;
-  await rig.ask({ ...report, connections: 2, players: ["a", "b"], at: now });
+  const load = { connections: 2, players: ["a", "b"], at: now };
+  shards.loads.set(shard, { ...load, reserved: 0 });
+  await rig.ask({ ...report, ...load });
   await rig.ask({ ...report, connections: 1, players: ["a"], at: now - 1_000 });
   expect(await rig.ask({ type: "room", room: id("game:a") })).toMatchObject({ playerCount: 2 });
+});
+
+test("DI17 a report of before the room was given up, which comes after, keeps no empty room", async () => {
+  const { rig, shards } = await start();
+  const shard = "game:a-1" as ShardId;
+  const shardSays = (players: string[]) => {
+    const load = { connections: 0, players, reserved: 0, at: rig.ports.clock.now() };
+    shards.loads.set(shard, load);
+    return { type: "report", shard, ...load, counters: {} } as const;
+  };
+  await rig.create("game:a", { keepMs: 0 });
+  await rig.ask(shardSays(["ann"]));
+  const late = shardSays(["ann"]);
+  rig.ports.clock.advance(1_000);
+  await rig.ask(shardSays([]));
+  await rig.pass(0);
+  expect(await rig.list()).toEqual([]);
+  shards.down.add(shard);
+  await rig.ask(late);
+  await turns();
+  expect(await rig.list()).toEqual(["game:a"]);
+  shards.down.clear();
+  // It is asked until it answers, and then nobody is there for a minute.
+  await rig.passInSteps(2 * minute);
+  expect(await rig.list()).toEqual([]);
 });

@@ -5,7 +5,8 @@
 import { hub } from "../core/partitions.ts";
 import type { RoomType } from "../core/rooms.ts";
 import { shardId, type RoomId, type ShardId } from "../protocol/names.ts";
-import type { Region } from "../protocol/registry.ts";
+import type { Metadata, Region } from "../protocol/registry.ts";
+import type { RegistryReplies } from "../protocol/registry-calls.ts";
 import { failure, success, type Failure, type Result } from "../protocol/result.ts";
 import type { CallSlots } from "./call-slots.ts";
 import type { Learning } from "./learning.ts";
@@ -22,6 +23,9 @@ import {
   type RoomRow,
 } from "./room-record.ts";
 import type { RoomStore } from "./room-store.ts";
+
+/** What a new room's place depends on. */
+type Asker = { readonly region: Region | null; readonly server?: string | null | undefined };
 
 export class RoomLife {
   readonly #owner: RegistryOwner;
@@ -44,12 +48,12 @@ export class RoomLife {
   }
 
   /** The room, entered now if nobody has used it before. */
-  async use(id: RoomId, region: Region | null): Promise<Result<Room>> {
+  async use(id: RoomId, asker: Asker, metadata: Metadata): Promise<Result<Room>> {
     const known = this.#store.get(id);
     if (known !== undefined) return success(known);
     const type = this.#owner.rooms.typeOf(id);
     if (type === undefined) return unknownType(id);
-    return this.#entering.get(id) ?? this.#enter(id, type, {}, region);
+    return this.#entering.get(id) ?? this.#enter(id, type, { metadata }, asker);
   }
 
   /**
@@ -86,7 +90,7 @@ export class RoomLife {
   }
 
   async create(request: RequestOf<"create">): Promise<RegistryReply> {
-    const { room: id, metadata, maxPlayers, isLocked, keepMs, region } = request;
+    const { room: id, metadata, maxPlayers, isLocked, keepMs } = request;
     const type = this.#owner.rooms.typeOf(id);
     if (type === undefined) return unknownType(id);
     const wrong = wrongLimit(type, maxPlayers);
@@ -97,23 +101,31 @@ export class RoomLife {
       return roomExists(id);
     }
     const row = { metadata, maxPlayers, isLocked, keepMs };
-    const room = await this.#enter(id, type, row, region);
+    const room = await this.#enter(id, type, row, request);
     return room.ok ? success(listing(room.value, this.#store.layouts.of(room.value))) : room;
   }
 
+  /** What the directory does not know may have a log all the same, or be left from one cut short. */
   async dispose({ room: id }: RequestOf<"dispose">): Promise<RegistryReply> {
+    const type = this.#owner.rooms.typeOf(id);
+    if (type === undefined) return unknownType(id);
+    await this.#entering.get(id);
     const room = this.#store.get(id);
-    if (room === undefined) return unknownRoom(id);
-    if (room.host === null) {
-      this.#store.setClosing(room, true);
-      const failed = await this.#disposeObjects(room);
+    if (room === undefined ? type.hostedBy !== "servers" : room.host === null) {
+      if (room !== undefined) this.#store.setClosing(room, true);
+      const failed = await this.#disposeObjects(id, type);
       if (failed !== undefined) {
-        if (this.#store.has(room)) this.#store.setClosing(room, false);
+        if (room !== undefined && this.#store.has(room)) this.#store.setClosing(room, false);
         return asProblem(failed);
       }
     }
-    this.#leave(room, "disposed");
+    if (room !== undefined) this.#leave(room, "disposed");
     return success(null);
+  }
+
+  /** A room that was entered for somebody who did not get in, and that nobody else is in. */
+  forgetUnused(room: Room): void {
+    if (room.keepMs === null && isEmpty(room)) this.#leave(room, "empty");
   }
 
   /** The room is on a server that is gone. */
@@ -137,13 +149,8 @@ export class RoomLife {
     return this.#owner.ports.clock.now();
   }
 
-  #enter(
-    id: RoomId,
-    type: RoomType,
-    row: Partial<RoomRow>,
-    region: Region | null,
-  ): Promise<Result<Room>> {
-    const entered = this.#findPlace(id, type, row, region).finally(() => {
+  #enter(id: RoomId, type: RoomType, row: Partial<RoomRow>, asker: Asker): Promise<Result<Room>> {
+    const entered = this.#findPlace(id, type, row, asker).finally(() => {
       this.#entering.delete(id);
     });
     this.#entering.set(id, entered);
@@ -154,25 +161,27 @@ export class RoomLife {
     id: RoomId,
     type: RoomType,
     row: Partial<RoomRow>,
-    region: Region | null,
+    asker: Asker,
   ): Promise<Result<Room>> {
-    const host = await this.#allocate(id, type, region);
-    if (!host.ok) return asProblem(host);
-    if (host.value === null && typeof row.maxPlayers === "number") {
+    const allocated = await this.#allocate(id, type, asker);
+    if (!allocated.ok) return asProblem(allocated);
+    const isOld = allocated.value?.isOld === true;
+    const host = hostOf(allocated.value);
+    if (host === null && typeof row.maxPlayers === "number") {
       const limited = await this.#limit(id, type, row.maxPlayers);
       if (!limited.ok) return asProblem(limited);
     }
     const known = this.#store.get(id);
     if (known === undefined) {
-      const complete = newRow(this.#now, { ...row, host: host.value });
+      const complete = newRow(this.#now, { ...row, host });
       // In one turn with the room's row: one of both is there, whenever this object dies.
-      if (host.value === null && typeof row.maxPlayers === "number") this.#owed.cancel(id);
-      return success(this.#store.enter(id, type, complete));
+      if (host === null && typeof row.maxPlayers === "number") this.#owed.cancel(id);
+      return success(this.#store.enter(id, type, complete, !isOld));
     }
-    // Its shard has told of it meanwhile.
-    if (host.value !== null) this.#oweVacating(id, host.value);
+    // Its shard, or a former partition, has told of it meanwhile.
+    if (host !== null && known.host?.server !== host.server) this.#oweVacating(id, host);
     if (row.keepMs === undefined) return success(known);
-    if (host.value === null) this.#oweOldLimit(id, type, 0);
+    if (host === null) this.#oweOldLimit(id, type, 0);
     return roomExists(id);
   }
 
@@ -180,10 +189,10 @@ export class RoomLife {
   async #allocate(
     room: RoomId,
     type: RoomType,
-    region: Region | null,
-  ): Promise<Result<RoomHost | null>> {
+    { region, server: local = null }: Asker,
+  ): Promise<Result<RegistryReplies["allocate"]>> {
     if (type.hostedBy === "shards") return success(null);
-    return this.#owner.ask(hub, { type: "allocate", room, key: room, region });
+    return this.#owner.ask(hub, { type: "allocate", room, key: room, region, local });
   }
 
   /** Tells the shard the room's own limit; when the room does not come about, it is taken back. */
@@ -227,6 +236,12 @@ export class RoomLife {
     }
   }
 
+  /** The room's shard was told a limit that holds no more. */
+  takeLimitBack(room: RoomId): void {
+    const type = this.#owner.rooms.typeOf(room);
+    if (type !== undefined) this.#oweOldLimit(room, type, 0);
+  }
+
   #oweVacating(room: RoomId, { server }: RoomHost): void {
     const now = this.#now;
     this.#owed.owe(room, { type: "vacate", server, at: now }, now);
@@ -244,11 +259,10 @@ export class RoomLife {
   }
 
   /** Ends the room's shards, and then, when none would subscribe again, its log. */
-  async #disposeObjects(room: Room): Promise<Failure | undefined> {
-    const { id } = room;
+  async #disposeObjects(id: RoomId, type: RoomType): Promise<Failure | undefined> {
     const { calls } = this.#owner.ports;
     const replies = await Promise.all(
-      shardsIn(id, this.#store.layouts.of(room)).map((shard) =>
+      shardsIn(id, this.#store.layouts.of({ id, type })).map((shard) =>
         this.#slots.run(() => calls.call({ role: "shard", id: shard }, { type: "dispose" }), true),
       ),
     );
@@ -257,6 +271,10 @@ export class RoomLife {
     const ended = await calls.call({ role: "sequencer", id }, { type: "dispose" });
     return ended.ok ? undefined : ended;
   }
+}
+
+function hostOf(place: RegistryReplies["allocate"]): RoomHost | null {
+  return place === null ? null : { server: place.server, url: place.url };
 }
 
 /** What is wrong with a room's own limit, if anything is. */

@@ -4,19 +4,23 @@ import { success, type Result } from "../protocol/result.ts";
 import type { RegistryReplies, RoomListing } from "../protocol/registry-calls.ts";
 import { hasMetadata } from "./directory.ts";
 import type { Learning } from "./learning.ts";
-import type { RegistryReply, RequestOf } from "./part.ts";
+import type { RegistryOwner, RegistryReply, RequestOf } from "./part.ts";
 import { freeSeats, isEmpty, listing, type Room } from "./room-record.ts";
 import { unknownRoom, unknownType } from "./room-life.ts";
 import type { RoomStore } from "./room-store.ts";
 
 /** Rooms that one page holds at most. */
 const maxPage = 1_000;
+/** A page waits for shards no longer: what is known by then is told. */
+const learnMs = 2_000;
 
 export class RoomQueries {
+  readonly #owner: RegistryOwner;
   readonly #store: RoomStore;
   readonly #learning: Learning;
 
-  constructor({ store, learning }: { store: RoomStore; learning: Learning }) {
+  constructor(owner: RegistryOwner, { store, learning }: { store: RoomStore; learning: Learning }) {
+    this.#owner = owner;
     this.#store = store;
     this.#learning = learning;
   }
@@ -29,7 +33,7 @@ export class RoomQueries {
     const size = Math.max(1, Math.min(limit, maxPage));
     const { rooms, through } = directory.page(roomType, after, size, (room) => fits(room, query));
     // After a restart their counts come first; those that have no space after all are left out.
-    await Promise.all(rooms.map((room) => this.#learning.know(room)));
+    await this.#owner.within(learnMs, Promise.all(rooms.map((room) => this.#learning.know(room))));
     const found = rooms.filter((room) => fits(room, query));
     return success({ rooms: found.map((room) => this.#listing(room)), through });
   }

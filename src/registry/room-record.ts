@@ -33,15 +33,17 @@ const rowSchema = v.object({
 });
 export type RoomRow = v.InferOutput<typeof rowSchema>;
 
+export type HeldSeat = { readonly player: string; readonly expiresAt: number };
+
 export type Room = {
   readonly id: RoomId;
   readonly type: RoomType;
-  readonly createdAt: number;
+  createdAt: number;
   updatedAt: number;
   metadata: Metadata;
   isLocked: boolean;
-  readonly maxPlayers: number | null;
-  readonly keepMs: number | null;
+  maxPlayers: number | null;
+  keepMs: number | null;
   readonly host: RoomHost | null;
   /** Whether its load was reported or asked for since this object started. */
   isKnown: boolean;
@@ -55,6 +57,8 @@ export type Room = {
   players: readonly string[] | null;
   /** Seats held, as last reported, and those held since. */
   reserved: number;
+  /** Seats of a room on a server outside that its partition holds, by id. */
+  seats: Map<string, HeldSeat> | null;
   /** Seats that are being asked for. */
   pending: number;
   emptySince: number | null;
@@ -100,6 +104,7 @@ export function roomOf(id: RoomId, type: RoomType, row: RoomRow, isKnown: boolea
     connections: 0,
     players: null,
     reserved: 0,
+    seats: null,
     pending: 0,
     emptySince,
     dueAt: null,

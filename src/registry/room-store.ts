@@ -9,6 +9,7 @@ import { isRoomId, type RoomId } from "../protocol/names.ts";
 import type { Metadata } from "../protocol/registry.ts";
 import type { RoomType } from "../core/rooms.ts";
 import { Deadlines } from "./deadlines.ts";
+import { partPrefix } from "./snapshots.ts";
 import { Directory } from "./directory.ts";
 import { Layouts } from "./layouts.ts";
 import type { RegistryOwner } from "./part.ts";
@@ -30,8 +31,21 @@ export const rowPrefix = "room/";
  * that comes every minute, wakes it then.
  */
 const nearMs = 60_000;
-/** Seats of a room on a server outside. */
+/** Seats of rooms on servers outside, a row each: `seats/ROOM/SEAT`. */
 export const seatsPrefix = "seats/";
+
+export function seatKey(room: string, seat: string): string {
+  return `${seatsPrefix}${room}/${seat}`;
+}
+
+/** The room or lock that the row with this key goes with. */
+export function namedByRow(key: string, prefix: string): string {
+  const rest = key.slice(prefix.length);
+  const end = rest.indexOf("/");
+  // No room's id has a slash; a lock's key may have.
+  const hasMore = prefix === seatsPrefix || prefix === partPrefix;
+  return hasMore && end !== -1 ? rest.slice(0, end) : rest;
+}
 
 export class RoomStore {
   readonly directory: Directory;
@@ -81,30 +95,36 @@ export class RoomStore {
 
   /**
    * A row of another partition. A room that was used here before its row came has the row's metadata,
-   * lock and time from now on; one that was created or changed here stays as it is.
+   * lock and time from now on; one that was created or changed here stays as it is. Returns whether the
+   * row's limit, which the room's shard has been told, holds no more.
    */
-  adopt(id: RoomId, value: unknown): void {
+  adopt(id: RoomId, value: unknown): boolean {
     const known = this.get(id);
     const row = parseRow(value);
-    if (row === null) return;
+    if (row === null) return false;
     if (known === undefined) {
       this.#owner.ports.storage.put({ [rowPrefix + id]: row });
       this.load(id, row);
-      return;
+      return false;
     }
     const isUntouched = known.keepMs === null && known.updatedAt === known.createdAt;
-    if (!isUntouched || known.host?.server !== row.host?.server) return;
-    const { counts, connections, players, reserved, pending } = known;
-    const load = { counts, connections, players, reserved, pending };
+    if (!isUntouched || known.host?.server !== row.host?.server) {
+      return row.maxPlayers !== null && known.maxPlayers === null && known.host === null;
+    }
+    const { metadata, isLocked, maxPlayers, keepMs, createdAt, updatedAt, emptySince } = row;
+    // It stays the same object: seats may be on their way into it. Its time is set anew.
+    const more = { createdAt, updatedAt, emptySince, dueAt: null };
     this.directory.remove(known);
-    const room = { ...roomOf(id, known.type, row, known.isKnown), ...load };
-    this.directory.add(room);
+    Object.assign(known, { metadata, isLocked, maxPlayers, keepMs, ...more });
+    this.directory.add(known);
     this.#owner.ports.storage.put({ [rowPrefix + id]: row });
-    this.#followUp(room);
+    this.#followUp(known);
+    return false;
   }
 
-  enter(id: RoomId, type: RoomType, row: RoomRow): Room {
-    const room = roomOf(id, type, row, true);
+  /** `isKnown`: nobody can be in it yet. */
+  enter(id: RoomId, type: RoomType, row: RoomRow, isKnown = true): Room {
+    const room = roomOf(id, type, row, isKnown);
     this.directory.add(room);
     this.#owner.ports.storage.put({ [rowPrefix + id]: row });
     const serverId = serverOf(room, this.layouts.of(room));
@@ -136,11 +156,8 @@ export class RoomStore {
     this.directory.remove(room);
     this.layouts.settle(room);
     this.#count(room, -1);
-    const isHosted = room.host !== null;
-    this.#owner.ports.storage.delete([
-      rowPrefix + room.id,
-      ...(isHosted ? [seatsPrefix + room.id] : []),
-    ]);
+    const seats = [...(room.seats?.keys() ?? [])].map((seat) => seatKey(room.id, seat));
+    this.#owner.ports.storage.delete([rowPrefix + room.id, ...seats]);
     this.#owner.emit({ type: "room:disposed", roomId: room.id, reason });
   }
 

@@ -10,11 +10,14 @@ import type { ServerRegistration } from "../protocol/registry.ts";
 import { success } from "../protocol/result.ts";
 import { maxLooks } from "./directory.ts";
 import type { Learning } from "./learning.ts";
-import type { RegistryReply, RequestOf } from "./part.ts";
+import type { RegistryOwner, RegistryReply, RequestOf } from "./part.ts";
 import { unknownType } from "./room-life.ts";
 import { limitOf, type Room } from "./room-record.ts";
 import type { RoomStore } from "./room-store.ts";
 import type { Services } from "./services.ts";
+
+/** A page waits for shards no longer: what is known by then is told. */
+const learnMs = 2_000;
 
 type Shard = { readonly id: string; readonly room: Room; readonly slot: Slot };
 type Shards = { readonly shards: readonly Shard[]; readonly through: string | null };
@@ -26,11 +29,13 @@ type Parts = {
 };
 
 export class ServerListing {
+  readonly #owner: RegistryOwner;
   readonly #store: RoomStore;
   readonly #learning: Learning;
   readonly #services: Services;
 
-  constructor({ store, learning, services }: Parts) {
+  constructor(owner: RegistryOwner, { store, learning, services }: Parts) {
+    this.#owner = owner;
     this.#store = store;
     this.#learning = learning;
     this.#services = services;
@@ -52,7 +57,10 @@ export class ServerListing {
     const { shards, through } = this.#find(roomType, after, limit);
     // After a restart they are asked first; those that were never used are left out.
     const rooms = new Set(shards.map(({ room }) => room));
-    await Promise.all([...rooms].map((room) => this.#learning.know(room)));
+    await this.#owner.within(
+      learnMs,
+      Promise.all([...rooms].map((room) => this.#learning.know(room))),
+    );
     return { servers: shards.flatMap(registrationOf), through };
   }
 

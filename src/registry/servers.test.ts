@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { ServersRig } from "../../test/support/servers-rig.ts";
 import { turns } from "../../test/support/turns.ts";
+import type { RoomId } from "../protocol/names.ts";
 
 const unknownServer = { ok: false, code: "unknown-server" };
 
@@ -231,6 +232,76 @@ test("SV5 reports of one server reach a partition one after the other", async ()
   slow.resolve({ ok: true, value: { unknown: [] } });
   await Promise.all([first, second]);
   expect(rig.told).toHaveLength(2);
+});
+
+test("SV5 a silent partition holds up no heartbeat, no other partition, and gets the newest report next", async () => {
+  const rig = await new ServersRig().start();
+  rig.register("a");
+  const names = Array.from({ length: 20 }, (_, index) => `game:${index}`);
+  for (const name of names) rig.allocate(name);
+  const slow = Promise.withResolvers<{ ok: true; value: { unknown: RoomId[] } }>();
+  rig.answer = ({ partition }) =>
+    partition === "default-1" ? slow.promise : { ok: true, value: { unknown: [] } };
+  const beat = async (player: string) => {
+    const said = names.map((name) => [name, [player]] as const);
+    const answered = rig.heartbeat("a", said, { asOf: rig.clock.now() });
+    await turns();
+    await rig.pass(2_000);
+    return answered;
+  };
+  for (const player of ["ann", "bob", "cay"]) {
+    expect(await beat(player)).toMatchObject({ ok: true, value: { dispose: [] } });
+  }
+  const playersAt = (wanted: string) =>
+    rig.told.flatMap((call) =>
+      call.type === "hosted" && call.partition === wanted ? call.rooms[0]?.players : [],
+    );
+  expect(playersAt("default-2")).toEqual(["ann", "bob", "cay"]);
+  expect(playersAt("default-1")).toEqual(["ann"]);
+  const [moved] = rig.told.flatMap((call) =>
+    call.type === "hosted" && call.partition === "default-1" ? call.rooms : [],
+  );
+  if (moved === undefined) throw new Error("no room of that partition");
+  rig.answer = () => ({ ok: true, value: { unknown: [moved.room] } });
+  slow.resolve({ ok: true, value: { unknown: [] } });
+  await turns();
+  expect(playersAt("default-1")).toEqual(["ann", "cay"]);
+  // What a late answer says comes with the next one.
+  rig.answer = () => ({ ok: false, code: "unreachable", detail: "" });
+  expect(await beat("dan")).toMatchObject({ value: { dispose: [moved.room] } });
+  expect(await beat("eve")).toMatchObject({ value: { dispose: [] } });
+});
+
+test("SV5 a room that a server was given after its partition had been asked is not to be closed", async () => {
+  const rig = await new ServersRig().start();
+  rig.register("a");
+  const late = Promise.withResolvers<{ ok: true; value: { unknown: RoomId[] } }>();
+  rig.answer = () => late.promise;
+  const beat = async () => {
+    const answered = rig.heartbeat("a", [["game:1", ["ann"]]]);
+    await rig.pass(2_000);
+    return answered;
+  };
+  await beat();
+  expect(rig.allocate("game:1")).toBe("a");
+  rig.answer = () => ({ ok: false, code: "unreachable", detail: "" });
+  late.resolve({ ok: true, value: { unknown: ["game:1" as RoomId] } });
+  await turns();
+  expect(await beat()).toMatchObject({ value: { dispose: [] } });
+});
+
+test("SV5 a report that waited for its partition is not told when its server is gone", async () => {
+  const rig = await new ServersRig().start();
+  rig.register("a");
+  const slow = Promise.withResolvers<{ ok: true; value: { unknown: [] } }>();
+  rig.answer = () => slow.promise;
+  const first = rig.heartbeat("a", [["game:1", ["ann"]]]);
+  const second = rig.heartbeat("a", [["game:1", ["bob"]]]);
+  await turns();
+  await rig.unregister("a");
+  slow.resolve({ ok: true, value: { unknown: [] } });
+  await Promise.all([first, second]);
+  expect(rig.told).toHaveLength(1);
 });
 
 test("SV5 a room that its partition does not place there is to be closed", async () => {

@@ -4,16 +4,15 @@
  *
  * Silence is not death: after a restart of this object every lease begins anew.
  */
-import type { Candidate } from "../core/placement.ts";
+import type { Candidate, PlacementContext } from "../core/placement.ts";
 import type { Entropy } from "../core/ports.ts";
 import type { Rooms, RoomType } from "../core/rooms.ts";
 import type { RequestTo } from "../protocol/calls.ts";
-import { isRoomId, type RoomId } from "../protocol/names.ts";
+import { isRoomId } from "../protocol/names.ts";
 import type { RegistryReplies } from "../protocol/registry-calls.ts";
 import type {
   BodyOf,
   HeartbeatAnswer,
-  Region,
   RegistryEventBody,
   ServerRegistration,
 } from "../protocol/registry.ts";
@@ -25,6 +24,8 @@ import { isServerAddress } from "./server-address.ts";
 const rowPrefix = "server/";
 /** The clock may go back by so much when the object moves to another machine. */
 const clockToleranceMs = 1_000;
+/** A heartbeat's answer waits for the partitions no longer, however many of them are silent. */
+const tellMs = 2_000;
 
 type Call<Type extends RequestTo<"registry">["type"]> = Extract<
   RequestTo<"registry">,
@@ -34,6 +35,8 @@ type Call<Type extends RequestTo<"registry">["type"]> = Extract<
 export type ServersOwner = HostingOwner & {
   readonly entropy: Entropy;
   readonly emit: (event: RegistryEventBody) => void;
+  /** Resolves when the work is done, or so much later. */
+  readonly within: (ms: number, work: Promise<unknown>) => Promise<void>;
 };
 
 export class Servers {
@@ -85,10 +88,8 @@ export class Servers {
     this.#servers.set(asked.serverId, server);
     const isUpdate = isSameStart && !known.isOffline;
     if (isSameStart) server.isDraining = known.isDraining;
-    if (isUpdate) {
-      server.playerCount = known.playerCount;
-      server.reporting = known.reporting;
-    } else {
+    if (isUpdate) server.playerCount = known.playerCount;
+    else {
       if (known?.isOffline === false) void this.#tellOffline(known, "replaced");
       this.#owner.emit({ type: "server:online", serverId: asked.serverId });
     }
@@ -116,11 +117,9 @@ export class Servers {
     if (report.asOf < server.asOf) return success(server.answer(now, []));
     server.asOf = report.asOf;
     server.playerCount = rooms.reduce((sum, { players }) => sum + players.length, 0);
-    const tell = (): Promise<RoomId[]> =>
-      this.#hosting.report(server.tenant, { asOf: report.asOf, rooms });
-    const told = server.reporting.then(tell, tell);
-    server.reporting = told;
-    return success(server.answer(now, await told));
+    const told = this.#hosting.report(server, { asOf: report.asOf, rooms });
+    await this.#owner.within(tellMs, told);
+    return success(server.answer(now, this.#hosting.takeUnwanted(server, rooms)));
   }
 
   drain({ server: id }: Call<"drain">): Result<ServerRegistration> {
@@ -163,14 +162,19 @@ export class Servers {
     };
   }
 
-  allocate({ room, key, region }: Call<"allocate">): Result<RegistryReplies["allocate"]> {
+  allocate({
+    room,
+    key,
+    region,
+    local = null,
+  }: Call<"allocate">): Result<RegistryReplies["allocate"]> {
     this.#expire();
     const type = this.#rooms.typeOf(room);
     if (type === undefined) return failure("unknown-room-type", `no room type for "${room}"`);
     const tenant = this.#hosting.tenantOf(room);
     const present = tenant === null ? undefined : this.#servers.get(tenant.server);
-    if (present !== undefined) return success(present.placeOf(room));
-    const chosen = this.#choose(type, key, region);
+    if (present !== undefined) return success({ ...present.placeOf(room), isOld: true });
+    const chosen = this.#choose(type, { key, region, local });
     if (!chosen.ok) return chosen;
     if (chosen.value === null) return success(null);
     this.#placed.set(type.name, (this.#placed.get(type.name) ?? 0) + 1);
@@ -179,11 +183,11 @@ export class Servers {
   }
 
   /** What `allocate` would say. */
-  offer({ roomType, key, region }: Call<"offer">): Result<RegistryReplies["offer"]> {
+  offer({ roomType, key, region, local = null }: Call<"offer">): Result<RegistryReplies["offer"]> {
     this.#expire();
     const type = this.#rooms.type(roomType);
     if (type === undefined) return failure("unknown-room-type", `no room type "${roomType}"`);
-    const chosen = this.#choose(type, key, region);
+    const chosen = this.#choose(type, { key, region, local });
     return chosen.ok ? success(chosen.value?.place ?? null) : chosen;
   }
 
@@ -240,6 +244,7 @@ export class Servers {
   }
 
   async #tellOffline(server: OutsideServer, reason: string): Promise<void> {
+    server.offlineSince ??= this.#owner.clock.now();
     this.#owner.emit({ type: "server:offline", serverId: server.registration.serverId, reason });
     await this.#hosting.gone(server.tenant);
   }
@@ -268,8 +273,7 @@ export class Servers {
   /** The server for a new room, by the type's strategy; `null` for shards. */
   #choose(
     type: RoomType,
-    key: string,
-    region: Region | null,
+    asked: Pick<PlacementContext, "key" | "region" | "local">,
   ): Result<OutsideServer | null, "no-server"> {
     const offering = this.#offering(type);
     if (offering.length === 0 && type.hostedBy !== "servers") return success(null);
@@ -279,7 +283,7 @@ export class Servers {
     }
     const placed = this.#placed.get(type.name) ?? 0;
     const random = (): number => this.#owner.entropy.random();
-    const context = { random, placed, key, region, local: null };
+    const context = { random, placed, ...asked };
     return success(type.placement([first, ...others], context).server);
   }
 

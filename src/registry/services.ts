@@ -55,6 +55,7 @@ export class Services {
       servers: await Servers.start(owner.rooms, {
         ...ports,
         toPartition: owner.ask,
+        within: owner.within,
         emit: (event) => services?.emit(event),
       }),
     };

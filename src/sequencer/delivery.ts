@@ -15,13 +15,13 @@ import {
   splitFrame,
   type FrameToSequencer,
   type Position,
-  type UpstreamResult,
   type UpstreamWrite,
 } from "../protocol/link.ts";
 import type { ShardId } from "../protocol/names.ts";
 import type { VolatileMessage } from "./batch-builder.ts";
 import { Failures } from "./failures.ts";
 import { SendWindow } from "./send-window.ts";
+import { encodeResults, type ResultsByLife } from "./upstream-results.ts";
 import { WaitingVolatile } from "./waiting-volatile.ts";
 
 /** A link that has carried nothing for so long is closed. */
@@ -48,7 +48,7 @@ export type DeliveryOwner = {
   /** The shard has acknowledged what it had not before. */
   readonly onAcknowledged: (before: number, acked: number) => void;
   /** Clients of the shard publish; the results go back on the link that the writes came on. */
-  readonly onPublish: (writes: readonly UpstreamWrite[]) => Promise<UpstreamResult[]>;
+  readonly onPublish: (writes: readonly UpstreamWrite[]) => Promise<ResultsByLife>;
   /** The shard wants nothing more: it has no clients, or another serves its slot. */
   readonly onOver: (delivery: Delivery) => void;
   /** The shard failed repeatedly: a reason to look after it. */
@@ -304,10 +304,9 @@ export class Delivery {
   }
 
   async #publish(socket: Socket, writes: readonly UpstreamWrite[]): Promise<void> {
-    const results = await this.#owner.onPublish(writes);
+    const lives = await this.#owner.onPublish(writes);
     this.#lastUsedAt = this.#owner.clock.now();
-    const frame = encodeFrame({ type: "results", epoch: this.#owner.epoch(), results });
-    for (const part of splitFrame(frame)) socket.send(part);
+    for (const part of encodeResults(lives)) socket.send(part);
   }
 
   #acknowledge(seq: number): void {

@@ -17,7 +17,7 @@ import {
   type RequestTo,
   type SequencerStatus,
 } from "../protocol/calls.ts";
-import { splitFrame, type UpstreamResult, type UpstreamWrite } from "../protocol/link.ts";
+import { splitFrame, type UpstreamWrite } from "../protocol/link.ts";
 import { payloadUnits, type Payload } from "../protocol/payload.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
 import { BatchBuilder, type Committed, type WriteKey } from "./batch-builder.ts";
@@ -29,6 +29,7 @@ import { Journal, type JournaledBatch } from "./journal.ts";
 import { SharedQuestion } from "./shared-question.ts";
 import { SnapshotNeed } from "./snapshot-need.ts";
 import { Subscribers } from "./subscribers.ts";
+import { byLife, type ResultsByLife } from "./upstream-results.ts";
 
 /** UTF-16 units of frames that a room keeps for shards that are behind, and for a snapshot. */
 const backlogUnits = 16 * 1024 * 1024;
@@ -307,8 +308,8 @@ export class Sequencer {
   }
 
   /** Clients' writes that a shard sent on its link: each has an idempotency key and one message. */
-  #publishUpstream(writes: readonly UpstreamWrite[]): Promise<UpstreamResult[]> {
-    return Promise.all(
+  async #publishUpstream(writes: readonly UpstreamWrite[]): Promise<ResultsByLife> {
+    const made = await Promise.all(
       writes.map(async ({ id, message, key, series, topic }) => {
         const result = await this.#publish({
           ...({ type: "publish", messages: [message], volatile: false } as const),
@@ -317,10 +318,11 @@ export class Sequencer {
           ...(topic === undefined ? {} : { topic }),
           ...(series === undefined ? {} : { series }),
         });
-        if (result.ok) return { id, seq: result.value.seq };
-        return { id, code: result.code, detail: result.detail };
+        if (result.ok) return [result.value.epoch, { id, seq: result.value.seq }] as const;
+        return [this.#epoch, { id, code: result.code, detail: result.detail }] as const;
       }),
     );
+    return byLife(made);
   }
 
   #handleAcknowledged(before: number, acked: number): void {

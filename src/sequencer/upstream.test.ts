@@ -68,6 +68,21 @@ test("PR8, DL1 writes from a link and over HTTP share one order", async () => {
   ]);
 });
 
+test("PR8, SE9 a write of a life that is over is answered with the epoch of that life", async () => {
+  const { room, dial, epoch } = await linked();
+  dial.say({ type: "publish", writes: [{ id: 0, key: "a", message: "x" }] });
+  await room.ask({ type: "dispose" });
+  dial.say({ type: "publish", writes: [{ id: 1, key: "b", message: "y" }] });
+  await turns();
+  const results = dial.frames.filter((frame) => frame["type"] === "results");
+  const next = (await room.status()).epoch;
+  expect(next).not.toBe(epoch);
+  expect(results).toEqual([
+    { type: "results", epoch, results: [{ id: 0, seq: 2 }] },
+    { type: "results", epoch: next, results: [{ id: 1, seq: 1 }] },
+  ]);
+});
+
 test("PR8, DL4 one key has one effect, whichever way it came, and with another body none", async () => {
   const { room, dial, epoch } = await linked();
   const { seq } = await room.publish("x", { key: "k" });

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { fakePorts } from "../../test/support/fake-ports.ts";
 import { roomType } from "../../test/support/sequencer-rig.ts";
-import type { ShardId } from "../protocol/names.ts";
+import { shardId, type RoomId } from "../protocol/names.ts";
 import { Admission, noSeat } from "./admission.ts";
 import { Seating } from "./seating.ts";
 
@@ -13,7 +13,7 @@ function admissionOf(capacity: number, clients: () => number) {
   const { storage, entropy } = fakePorts();
   const type = roomType({ capacity });
   const seating = new Seating({
-    shard: "lobby-1" as ShardId,
+    shard: shardId("lobby" as RoomId, 1),
     type,
     storage,
     entropy,

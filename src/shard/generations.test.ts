@@ -274,7 +274,7 @@ test("GD5, GD8 a shard that drains and is fenced is over", async () => {
 });
 
 test("GD10 a player of a former generation comes as a new one, and of the first is refused", async () => {
-  const session = "of another life";
+  const session = "1.secret";
   const former = await ShardRig.start({ maxPlayers: 2 });
   const asked = { speaksProtocol: true, resume: null, topics: [], session };
   expect(await former.shard.admit("c1", asked)).toMatchObject({ code: "ticket-expired" });

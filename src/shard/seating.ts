@@ -10,8 +10,9 @@ import type { Entropy, Socket, Storage } from "../core/ports.ts";
 import type { RoomType } from "../core/rooms.ts";
 import { Seats, type Seat, type TicketRefusal } from "../core/seats.ts";
 import type { SeatClaim } from "../protocol/calls.ts";
-import { generationOf, type ShardId } from "../protocol/names.ts";
+import { roomOfShard, type ShardId } from "../protocol/names.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
+import { newSession, shardOfSession } from "../protocol/session.ts";
 
 const rowSchema = v.object({
   player: v.string(),
@@ -94,12 +95,10 @@ export class Seating {
     const { connection, session, claim } = applicant;
     this.expire(now);
     const former = session === null ? null : this.#seats.ofSession(session, now);
-    if (former !== null) return success(former);
+    if (former !== null && (claim === null || claim.id === former.id)) return success(former);
     if (claim !== null) return this.#seats.find(claim, connection, now);
-    // Another shard may have the seat, or a former generation of this one. Where there is none, a
-    // session that is not known opens nothing.
-    const isOnlyOne = this.#owner.type.shards.max === 1 && generationOf(this.#owner.shard) === 1;
-    if (session !== null && isOnlyOne) {
+    // Another shard may have the seat. Where none can, a session that is not known opens nothing.
+    if (session !== null && this.#isOwn(session)) {
       return failure("ticket-expired", "no seat is kept for this session");
     }
     return success(this.isLimited ? this.#seats.ofConnection(connection, now) : null);
@@ -132,7 +131,8 @@ export class Seating {
 
   /** The connection is open and sits down; `null` when the seat is no more. */
   take(seat: Seat, socket: Socket, connection: string, speaksProtocol: boolean): Seated | null {
-    const session = speaksProtocol ? this.#owner.entropy.id() : null;
+    const { shard, entropy } = this.#owner;
+    const session = speaksProtocol ? newSession(shard, entropy.id()) : null;
     if (!this.#seats.take(seat, connection, session)) return null;
     const former = this.#socketOf.get(seat) ?? null;
     if (former !== null) this.#seatOf.delete(former);
@@ -235,6 +235,13 @@ export class Seating {
     this.#ownLimit = null;
     this.#owner.storage.delete(["limit"]);
     this.#store();
+  }
+
+  /** Whether no other shard can have given it. */
+  #isOwn(session: string): boolean {
+    const { shard, type } = this.#owner;
+    const giver = shardOfSession(session, roomOfShard(shard));
+    return giver === shard || (giver === null && type.shards.max === 1);
   }
 
   /** Clients that were there before the room had a limit get a seat now. */

@@ -144,6 +144,16 @@ test("SE5 a session beside a ticket need not be known, nor one that another shar
   expect(wide.load.connections).toBe(1);
 });
 
+test("SE5 a shard of several knows which sessions it gave", async () => {
+  const table = await SeatTable.start({ shards: 2 });
+  table.reserve("a");
+  const session = sessionOf(await table.join("1", table.ticket("a"), speaker));
+  expect(session).toMatch(/^1\.[!-~]{1,60}$/);
+  const admit = (guess: string) => table.rig.shard.admit("2", { ...speaker, session: guess });
+  expect(await admit("1.guess")).toMatchObject({ code: "ticket-expired" });
+  expect(await admit("2.guess")).toMatchObject({ ok: true });
+});
+
 test("SE6 players whose sockets outlived the object stay where they are", async () => {
   const table = await SeatTable.start();
   table.reserve("a");
@@ -191,6 +201,28 @@ test("SE7 a room's own limit holds instead of its type's, also in its next life"
   await table.restart([before, second]);
   expect([await table.refusal("3"), table.load.players]).toEqual(["full", ["2", "1"]]);
 });
+
+test.each([{}, { maxPlayers: 3 }])(
+  "SE7 a limit that is taken back leaves a room of %j as its type says, also in its next life",
+  async (type) => {
+    const table = await SeatTable.start({ capacity: 10, ...type });
+    const before = { players: type.maxPlayers === undefined ? null : ["1", "2"] };
+    table.rig.shard.handle({ type: "limit", maxPlayers: 2 });
+    const clients = [await table.join("1"), await table.join("2")];
+    table.rig.shard.handle({ type: "limit", maxPlayers: null });
+    expect(table.load).toMatchObject(before);
+    clients.push(await table.join("3"));
+    expect([...table.rig.ports.storage.rows.keys()]).not.toContain("limit");
+    await table.restart(clients);
+    expect(table.load).toMatchObject({
+      connections: 3,
+      players: type.maxPlayers === undefined ? null : ["1", "2", "3"],
+    });
+    const free = type.maxPlayers === undefined ? 7 : 0;
+    for (let number = 0; number < free; number += 1) await table.join(`more-${number}`);
+    expect(await table.refusal("x")).toBe("full");
+  },
+);
 
 test("SE7 a limit that was overtaken changes nothing, and one that is taken back leaves no row", async () => {
   const table = await SeatTable.start();

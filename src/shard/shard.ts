@@ -131,7 +131,7 @@ export class Shard {
     links: Iterable<IncomingLink>,
   ): Promise<Shard> {
     const shard = new Shard(id, type, ports);
-    await shard.#restore(clients, links);
+    await shard.#revive(clients, links);
     return shard;
   }
 
@@ -294,7 +294,7 @@ export class Shard {
     return new Stay({ ...parts, shard, isOver, ...told });
   }
 
-  async #restore(clients: Iterable<ClientSocket>, links: Iterable<IncomingLink>): Promise<void> {
+  async #revive(clients: Iterable<ClientSocket>, links: Iterable<IncomingLink>): Promise<void> {
     await revive(this.#parts, clients, links);
     // Without a subscription nobody is to be waited for.
     if (!this.#stay.subscription.isNone) this.#stay.lingerIfEmpty();

@@ -114,11 +114,23 @@ export function describeRegistryRooms(host: RoomsHost): void {
     });
 
     test("RA3 what the API cannot read is refused, and nothing changes", async () => {
+      const tooMuch = { text: "x".repeat(16 * 1024) };
+      const ann = { roomType: "game", playerId: "ann" };
       const cases: readonly (readonly [string, string, unknown, number, string])[] = [
         ["POST", "rooms", { type: "chess" }, 404, "unknown-room-type"],
         ["POST", "rooms", { type: "game", maxPlayers: -1 }, 400, "malformed-body"],
         ["POST", "rooms", { type: "game", keepMs: "long" }, 400, "malformed-body"],
         ["POST", "rooms", { type: "game", roomId: "lobby" }, 400, "malformed-body"],
+        ["POST", "rooms", { type: "game", maxPlayers: 1e300 }, 400, "malformed-body"],
+        ["POST", "rooms", { type: "game", keepMs: -1 }, 400, "malformed-body"],
+        ["POST", "rooms", { type: "game", placement: "luck" }, 400, "malformed-body"],
+        ["POST", "rooms", { type: "game", metadata: tooMuch }, 400, "malformed-body"],
+        ["PATCH", "rooms/game:nosuchroom", { metadata: tooMuch }, 400, "malformed-body"],
+        ["POST", "reserve", { roomType: "chess", playerId: "a" }, 404, "unknown-room-type"],
+        ["POST", "reserve", { ...ann, ttlMs: -5 }, 400, "malformed-body"],
+        ["POST", "reserve", { ...ann, ttlMs: 1e300 }, 400, "malformed-body"],
+        ["POST", "route", { roomType: "chess", playerId: "a" }, 404, "unknown-room-type"],
+        ["PUT", "locks/a", { token: -1, ttlMs: 1_000 }, 400, "malformed-body"],
         ["POST", "rooms", { filler: "x".repeat(70_000) }, 413, "payload-too-large"],
         ["POST", "reserve", { roomType: "game" }, 400, "malformed-body"],
         ["POST", "route", { roomType: "game", playerId: "" }, 400, "malformed-body"],

@@ -75,6 +75,27 @@ export function describeRegistrySeats(host: RoomsHost): void {
       expectProblem(await api.ask("reserve", { method: "POST", body: full }), 503, "room-full");
     });
 
+    test("RA11, SE2, SE3 a ticket that was used, or not in time, is good no more", async () => {
+      const { roomId } = await api.create({ type: "game", maxPlayers: 1 });
+      const path = `/parties/router/${roomId}`;
+      const body = { roomType: "game", roomId, playerId: "ann", ttlMs: 1_000 };
+      const late = await api.reserve(body);
+      expectProblem(await api.ask("reserve", { method: "POST", body }), 503, "room-full");
+      // The only seat is free again when its time is over.
+      await expect
+        .poll(
+          async () => {
+            const answer = await api.ask("reserve", { method: "POST", body });
+            if (answer.status !== 200) return null;
+            const { ticket } = JSON.parse(answer.text) as { ticket: string };
+            return (await knock(path, ticket, "&_pk=a")).socket;
+          },
+          { timeout: 20_000, interval: 200 },
+        )
+        .not.toBeNull();
+      expectProblem(await refusalOf(path, late.ticket, "&_pk=b"), 403, "ticket-expired");
+    });
+
     test("RA12 a ticket from before opens a room that was locked since", async () => {
       const { roomId } = await api.create({ type: "game" });
       const { ticket } = await api.reserve({ roomType: "game", roomId, playerId: "ann" });

@@ -12,6 +12,7 @@ import { describeProtocol, describeProtocolClasses } from "./protocol-contract.t
 import { describePublishing } from "./publishing-contract.ts";
 import { describeRegistryRooms } from "./registry-rooms-contract.ts";
 import { describeRegistrySeats } from "./registry-seats-contract.ts";
+import { describeRegistryServers } from "./registry-servers-contract.ts";
 import { describeRefusals } from "./refusals-contract.ts";
 import { describeHooks } from "./room-class-contract.ts";
 import { describeSeats } from "./seats-contract.ts";
@@ -27,6 +28,7 @@ export function describeRooms(host: RoomsHost): void {
     describeRegistryRooms(host);
     describeRegistrySeats(host);
     describeLayout(host);
+    describeRegistryServers(host);
   });
 }
 

@@ -36,7 +36,11 @@ async function startServer(): Promise<{ server: GameServer; address: string }> {
 
 function ticketFor(player: string): Promise<string> {
   const claims = { room: "game:1", server: "s", seat: player, player };
-  return signTicket(secret, { ...claims, expiresAt: 1_800_000_010_000 });
+  return signTicket(secret, {
+    ...claims,
+    issuedAt: 1_800_000_000_000,
+    expiresAt: 1_800_000_010_000,
+  });
 }
 
 async function refusalOf(address: string): Promise<[number | undefined, unknown]> {

@@ -48,7 +48,8 @@ export class DeliveryRig {
       },
       onPublish: (writes) => {
         this.published.push(...writes);
-        return Promise.resolve(writes.map(({ id }) => ({ id, seq: 1_000 + id })));
+        const results = writes.map(({ id }) => ({ id, seq: 1_000 + id }));
+        return Promise.resolve(new Map([[epoch, results]]));
       },
       count: (what) => this.counted.push(what),
       onOver: () => (this.goneBecauseEmpty += 1),

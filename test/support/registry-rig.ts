@@ -1,7 +1,7 @@
 /** One partition of the registry on fake ports; the test stands for shards and other partitions. */
 import { hub } from "../../src/core/partitions.ts";
 import { defineRooms, type Rooms } from "../../src/core/rooms.ts";
-import type { ReplyTo, RequestTo } from "../../src/protocol/calls.ts";
+import type { LoadReply, ReplyTo, RequestTo } from "../../src/protocol/calls.ts";
 import type { RoomId, ShardId } from "../../src/protocol/names.ts";
 import type { HeldSeats } from "../../src/protocol/registry-calls.ts";
 import { Registry } from "../../src/registry/registry.ts";
@@ -128,6 +128,8 @@ export class FakeShards {
   readonly seats = new Map<string, string[]>();
   readonly limits = new Map<string, number | null>();
   readonly players = new Map<string, string[]>();
+  /** What a shard says of itself; the seats it holds, when that is not said here. */
+  readonly loads = new Map<string, LoadReply>();
   /** Shards that do not answer. */
   readonly down = new Set<string>();
   readonly #limit: number;
@@ -143,8 +145,8 @@ export class FakeShards {
     const held = this.seats.get(shard) ?? [];
     if (request.type === "load") {
       const players = this.players.get(shard) ?? [];
-      const load = { connections: players.length, players, reserved: held.length };
-      return { ok: true, value: load };
+      const plain = { connections: players.length, players, reserved: held.length };
+      return { ok: true, value: this.loads.get(shard) ?? plain };
     }
     if (request.type === "limit") this.limits.set(shard, request.maxPlayers);
     if (request.type !== "reserve" || !("seats" in request)) return { ok: true, value: null };

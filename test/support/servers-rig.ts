@@ -1,4 +1,5 @@
 /** The hub's servers outside on fake ports; partitions answer as the test says. */
+import { preferLocal, strategies } from "../../src/core/placement.ts";
 import { defineRooms } from "../../src/core/rooms.ts";
 import type { RequestTo } from "../../src/protocol/calls.ts";
 import type { RoomId } from "../../src/protocol/names.ts";
@@ -9,6 +10,7 @@ import {
   type RegistryEventBody,
 } from "../../src/protocol/registry.ts";
 import { failure, success, type Result } from "../../src/protocol/result.ts";
+import { Patience } from "../../src/registry/patience.ts";
 import { Servers } from "../../src/registry/servers.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { FakeEntropy } from "./fake-entropy.ts";
@@ -30,6 +32,7 @@ const rooms = defineRooms(
     sticky: { placement: "sticky" },
     filled: { placement: "fill-first" },
     quiet: { placement: "least-players" },
+    loyal: { placement: preferLocal(strategies["least-rooms"]) },
   },
   { partitions: 3 },
 );
@@ -43,6 +46,7 @@ export class ServersRig {
   /** What a partition answers. */
   answer: (call: PartitionCall) => Answer | Promise<Answer> = () => success({ unknown: [] });
   #servers: Servers | undefined;
+  readonly #patience = new Patience(this.clock, () => {});
 
   /** A first life, or the next one on the rows of the last. */
   async start(): Promise<this> {
@@ -56,6 +60,7 @@ export class ServersRig {
       wakeAt: (at) => {
         this.wakeAt = at;
       },
+      within: (ms, work) => this.#patience.within(ms, work),
       emit: (event) => this.events.push(event),
       toPartition: async (partition, request) => {
         if (request.type !== "hosted" && request.type !== "gone") {
@@ -80,6 +85,7 @@ export class ServersRig {
     for (let next = this.#due(end); next !== null; next = this.#due(end)) {
       this.clock.advance(Math.max(0, next - this.clock.now()));
       this.servers.wake(this.clock.now());
+      this.#patience.wake(this.clock.now());
       await turns();
     }
     this.clock.advance(end - this.clock.now());
@@ -107,9 +113,12 @@ export class ServersRig {
   }
 
   /** The server that a new room goes to, `null` for shards, or the code of the failure. */
-  allocate(room: string, options: { key?: string; region?: "weur" | "oc" } = {}): string | null {
-    const { key = "ann", region = null } = options;
-    const request = { type: "allocate", room: room as RoomId, key, region } as const;
+  allocate(
+    room: string,
+    options: { key?: string; region?: "weur" | "oc"; local?: string } = {},
+  ): string | null {
+    const { key = "ann", region = null, local = null } = options;
+    const request = { type: "allocate", room: room as RoomId, key, region, local } as const;
     const reply = this.servers.allocate(request);
     return reply.ok ? (reply.value?.server ?? null) : reply.code;
   }
@@ -146,7 +155,8 @@ export class ServersRig {
   }
 
   #due(end: number): number | null {
-    const next = this.servers.nextDeadline();
-    return next !== null && next <= end ? next : null;
+    const [next, wait] = [this.servers.nextDeadline(), this.#patience.nextDeadline()];
+    const first = Math.min(next ?? Infinity, wait ?? Infinity);
+    return first <= end ? first : null;
   }
 }

@@ -29,7 +29,11 @@ const createdBy = ({ request }: Call): RoomId | null =>
 const reserve = (rig: GateRig, body: object) => rig.admin("reserve", { method: "POST", body });
 
 test("RA9 a seat comes with a ticket that says room, server, seat, player and expiry", async () => {
-  const rig = rigOf(() => held("game:1", ["ann"]));
+  const rig = rigOf(() => {
+    rig.clock.advance(7);
+    return held("game:1", ["ann"]);
+  });
+  const answeredAt = rig.clock.now() + 7;
   const answer = await reserve(rig, { ...player, roomId: "game:1", ttlMs: 2_000 });
   expect(answer.status).toBe(200);
   const { ticket, ...reservation } = (await answer.json()) as { ticket: string };
@@ -42,9 +46,9 @@ test("RA9 a seat comes with a ticket that says room, server, seat, player and ex
     connect: { party: "router", room: "game:1", query: { ticket } },
   });
   const claims = { room: "game:1", server: "game:1-1", seat: "seat-0", player: "ann" };
-  expect(await verifyTicket(secret, ticket)).toMatchObject({
+  expect(await verifyTicket(secret, ticket)).toEqual({
     ok: true,
-    value: { ...claims, expiresAt: 5_000 },
+    value: { ...claims, issuedAt: answeredAt, expiresAt: 5_000 },
   });
   expect(reserves(rig)).toEqual([
     {
@@ -55,6 +59,7 @@ test("RA9 a seat comes with a ticket that says room, server, seat, player and ex
       query: {},
       ttlMs: 2_000,
       region: null,
+      server: null,
       create: null,
     },
   ]);
@@ -173,6 +178,15 @@ test.each([
   expect(rig.calls.made).toEqual([]);
 });
 
+test("RA18 the server that asks for a seat, a room or a route is known to the type's strategy", async () => {
+  const rig = new GateRig();
+  await reserve(rig, { ...player, serverId: "s" });
+  await reserve(rig, { ...player, roomId: "game:1", serverId: "s" });
+  await rig.admin("rooms", { method: "POST", body: { type: "game", serverId: "s" } });
+  const asked = [...reserves(rig), ...rig.calls.of("create")];
+  expect(asked.map(({ server }) => server)).toEqual(["s", "s", "s"]);
+});
+
 test("RA8 the request's region is passed on unless the body names one", async () => {
   const rig = new GateRig({}, { region: () => "oc" });
   rig.calls.answer = () => held("game:1", ["ann"]);
@@ -200,7 +214,6 @@ test("RA7, RA16 a room on shards is told with where to connect", async () => {
       player: "ann",
       server: "s",
       query: {},
-      region: null,
     },
   ]);
 });
@@ -237,10 +250,10 @@ test("RA16 where a new room would live outside, its server is named", async () =
     serverId: "s",
     serverAddress: "wss://s",
   });
-  await route(rig, { ...player, roomId: "game:1", region: "weur" });
+  await route(rig, { ...player, roomId: "game:1", region: "weur", serverId: "s" });
   expect(rig.calls.of("offer")).toEqual([
-    { type: "offer", roomType: "game", key: "ann", region: "oc" },
-    { type: "offer", roomType: "game", key: "game:1", region: "weur" },
+    { type: "offer", roomType: "game", key: "ann", region: "oc", local: null },
+    { type: "offer", roomType: "game", key: "game:1", region: "weur", local: "s" },
   ]);
   expect(rig.calls.made.at(-1)?.id).toBe("default");
   offer = { ok: false, code: "no-server", detail: "no server takes a room" };

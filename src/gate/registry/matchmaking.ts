@@ -40,8 +40,8 @@ export async function routePlayer(ask: Ask, body: BodyOf<"route">): Promise<Resp
     player: body.playerId,
     server: body.serverId ?? null,
     query: body.query,
-    region: body.region ?? ports.region(request),
   } as const;
+  const region = body.region ?? ports.region(request);
   const names = room.value === null ? shuffled(ask) : [rooms.partitionOf(room.value)];
   const answers = await Promise.all(names.map((name) => askPartition(ports, name, question)));
   const routes = answers.flatMap((answer) => (answer.ok ? [answer.value] : []));
@@ -52,7 +52,10 @@ export async function routePlayer(ask: Ask, body: BodyOf<"route">): Promise<Resp
   if (failed !== undefined && !isFound) return failed;
   if (best === undefined) return refusal("unavailable", "the registry gave no answer");
   const key = room.value ?? body.playerId;
-  const answer = best.type === "create" ? await newRoom(ask, type, key, question.region) : null;
+  const answer =
+    best.type === "create"
+      ? await newRoom(ask, type, { key, region, local: question.server })
+      : null;
   if (answer?.ok === false) return answer;
   return jsonResponse(answer?.value ?? withAddress(best, ask.url));
 }
@@ -61,11 +64,10 @@ export async function routePlayer(ask: Ask, body: BodyOf<"route">): Promise<Resp
 async function newRoom(
   { ports }: Ask,
   { name, hostedBy }: RoomType,
-  key: string,
-  region: Region | null,
+  asked: { readonly key: string; readonly region: Region | null; readonly local: string | null },
 ): Promise<Success<RouteAnswer> | Refusal> {
   if (hostedBy === "shards") return success({ type: "create" });
-  const question = { type: "offer", roomType: name, key, region } as const;
+  const question = { type: "offer", roomType: name, ...asked } as const;
   const offered = await askPartition(ports, hub, question);
   if (!offered.ok) {
     if (offered.code !== "no-server") return offered;
@@ -103,13 +105,14 @@ export async function reserveSeats(ask: Ask, body: BodyOf<"reserve">): Promise<R
     query: body.query,
     ttlMs: body.ttlMs ?? null,
     region: body.region ?? ask.ports.region(ask.request),
+    server: body.serverId ?? null,
   };
   const held =
     room.value === null
       ? await joinOrCreate(ask, type, wanted)
       : await reserveIn(ask, room.value, wanted);
   if (!held.ok) return held;
-  return jsonResponse(await reservationOf(held.value, secret.value));
+  return jsonResponse(await reservationOf(held.value, ask.ports.clock.now(), secret.value));
 }
 
 type Wanted = {
@@ -119,6 +122,7 @@ type Wanted = {
   readonly query: BodyOf<"reserve">["query"];
   readonly ttlMs: number | null;
   readonly region: Region | null;
+  readonly server: string | null;
 };
 
 type Held = Promise<Success<HeldSeats> | Refusal>;
@@ -178,11 +182,15 @@ function playersOf({ playerId, playerIds }: BodyOf<"reserve">): Success<string[]
   return refusal("malformed-body", "playerIds must not name a player twice");
 }
 
-async function reservationOf(held: HeldSeats, secret: string): Promise<Reservation> {
+async function reservationOf(
+  held: HeldSeats,
+  issuedAt: number,
+  secret: string,
+): Promise<Reservation> {
   const { room, server, expiresAt, redirect } = held;
   const seats = await Promise.all(
     held.seats.map(async ({ id, player }): Promise<ReservedSeat> => {
-      const claims = { room, server, seat: id, player, expiresAt };
+      const claims = { room, server, seat: id, player, issuedAt, expiresAt };
       return { id, playerId: player, expiresAt, ticket: await signTicket(secret, claims) };
     }),
   );

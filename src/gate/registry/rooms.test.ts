@@ -156,7 +156,7 @@ test("RA6 a room is created with what is asked for, and 201", async () => {
   expect(await answer.json()).toEqual({ ...listing("game:mine"), address });
   const { type: _type, roomId, ...asked } = body;
   expect(rig.calls.of("create")).toEqual([
-    { type: "create", room: roomId, ...asked, region: null },
+    { type: "create", room: roomId, ...asked, region: null, server: null },
   ]);
 });
 

@@ -45,6 +45,7 @@ export async function createRoom(
     isLocked: body.isLocked,
     keepMs: body.keepMs,
     region: ports.region(request),
+    server: body.serverId ?? null,
   });
   return answer.ok ? jsonResponse(registrationOf(answer.value, url), 201) : answer;
 }

@@ -76,6 +76,7 @@ export class GameServer {
       rooms: () => this.#rooms.report(),
       ...(heartbeatIntervalMs === undefined ? {} : { heartbeatIntervalMs }),
       onAnswer: (answer) => this.#handleAnswer(answer),
+      onForgotten: () => this.#rooms.closeAll("the registry has forgotten this server's rooms"),
       onProblem: settings.onProblem,
     });
     this.#upgrades = new UpgradeServer((target) => this.admit(target), onError);
@@ -94,10 +95,14 @@ export class GameServer {
     return this.#lease.start();
   }
 
-  /** Takes the WebSockets of this HTTP server's `/parties/router/ROOM`. */
+  /**
+   * Takes the WebSockets of this HTTP server's `/parties/router/ROOM`. Others are left to whoever else
+   * listens; where nobody does, they are refused.
+   */
   attach(server: HttpServer): void {
     server.on("upgrade", (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-      this.handleUpgrade(request, socket, head);
+      const isOwn = request.url?.startsWith("/parties/router/") === true;
+      if (isOwn || server.listenerCount("upgrade") === 1) this.handleUpgrade(request, socket, head);
     });
   }
 
@@ -122,6 +127,10 @@ export class GameServer {
     if (claims === null) {
       const known = this.#rooms.get(room);
       return known?.admitBack(connection, request) ?? noSeat;
+    }
+    if (claims.issuedAt < this.#lease.registeredAt) {
+      // Its seat was of a former start, and may have been promised to somebody else since.
+      return failure("ticket-expired", "the ticket is older than this server's registration");
     }
     const hosted = await this.#rooms.open(room);
     if (!hosted.ok) return hosted;

@@ -115,12 +115,17 @@ export class HostedRoom {
     const { shard } = roles;
     // The shard knows seats, not players: a seat is its own player there.
     const seats = [{ id: seat, player: seat }];
-    if (!isHere) shard.handle({ type: "reserve", seats, ttlMs: enteringMs });
+    const reserve = { type: "reserve", seats, ttlMs: enteringMs } as const;
+    const hasPlace = isHere || shard.handle(reserve).ok;
     const claim = { id: seat, player: seat, expiresAt: Date.now() + enteringMs };
     const admitted = await shard.admit(connection, request, claim);
     if (!admitted.ok || this.#roles === null) {
       this.#entered(seat, false);
       if (admitted.ok) return failure("unavailable", "the room is over");
+      // Without a place for it the shard does not know the seat.
+      if (!hasPlace && admitted.code === "ticket-expired") {
+        return failure("room-full", "every place is taken");
+      }
       return failure(refusalOf(admitted.code), admitted.detail);
     }
     return success(this.#admission(roles, admitted.value, claims, connection, request));

@@ -24,14 +24,18 @@ function answer(more: Partial<HeartbeatAnswer> = {}): Said {
 }
 
 /** A lease whose heartbeats `say` answers, and when each was sent. */
-function leaseOf(say: (asOf: number) => Said | Promise<Said>, options: Partial<LeaseOptions> = {}) {
+function leaseOf(
+  say: (asOf: number) => Said | Promise<Said>,
+  options: Partial<LeaseOptions> = {},
+  register: () => Said = answer,
+) {
   const sent: number[] = [];
   let registrations = 0;
   const lease = new Lease({
     registry: {
       registerServer: async () => {
         registrations += 1;
-        return answer();
+        return register();
       },
       heartbeat: async (_, { asOf }) => {
         sent.push(Date.now());
@@ -41,6 +45,7 @@ function leaseOf(say: (asOf: number) => Said | Promise<Said>, options: Partial<L
     registration,
     rooms: () => [],
     onAnswer: () => {},
+    onForgotten: () => {},
     onProblem: () => {},
     ...options,
   });
@@ -142,6 +147,23 @@ test("GS7 after a lease that ran out the server registers anew, as often as it m
   await pass(20_000);
   expect(registrations()).toBe(3);
   expect(lease.isHeld).toBe(true);
+});
+
+test("GS9 the time of the registration is the registry's, and another's when it has forgotten the first", async () => {
+  const unknown = { ok: false, problem: problemDocument("unknown-server", "") } as const;
+  const answers: Said[] = [answer({ now: 9_000 }), unknown];
+  const registered = [unavailable, answer({ now: 2_000 }), answer({ now: 7_000 })];
+  const seen: number[] = [];
+  const onForgotten = (): void => void seen.push(lease.registeredAt);
+  const { lease } = leaseOf(
+    () => answers.shift() ?? answer({ now: 9_500 }),
+    { onAnswer: () => seen.push(lease.registeredAt), onForgotten },
+    () => registered.shift() ?? answer(),
+  );
+  expect(lease.registeredAt).toBe(Infinity);
+  void lease.start();
+  await pass(7_000);
+  expect(seen).toEqual([2_000, 2_000, 2_000, 7_000, 7_000]);
 });
 
 test("GS11 a lease that was stopped sends nothing more", async () => {

@@ -22,6 +22,8 @@ export type LeaseOptions = {
   /** In place of what the registry answers, ms. */
   readonly heartbeatIntervalMs?: number;
   readonly onAnswer: (answer: HeartbeatAnswer) => void;
+  /** The registry knows this server and its rooms no more; it registers anew. */
+  readonly onForgotten: () => void;
   /** Why the lease cannot be had or renewed at the moment; it is tried again. */
   readonly onProblem: (problem: RegistryProblem) => void;
 };
@@ -37,6 +39,7 @@ export class Lease {
   #failures = 0;
   /** The registry's time of the newest answer: the true time is never before it. */
   #registryTime = 0;
+  #registeredAt = Infinity;
   #heldUntil = -Infinity;
   #intervalMs: number;
   readonly #started = Promise.withResolvers<RegistryResult<null>>();
@@ -49,6 +52,11 @@ export class Lease {
   /** Epoch milliseconds by the registry's clock, never later than it is; 0 before the first answer. */
   get registryTime(): number {
     return this.#registryTime;
+  }
+
+  /** When the registry took this server in, by its clock: what it promised before that is forgotten. */
+  get registeredAt(): number {
+    return this.#registeredAt;
   }
 
   /** Whether the registry certainly takes this server for alive. */
@@ -122,6 +130,7 @@ export class Lease {
     this.#heldUntil = sentAt + answer.leaseMs;
     this.#intervalMs = this.#options.heartbeatIntervalMs ?? answer.heartbeatIntervalMs;
     const wasRegistered = this.#isRegistered;
+    if (!wasRegistered) this.#registeredAt = answer.now;
     this.#isRegistered = true;
     this.#options.onAnswer(answer);
     this.#started.resolve({ ok: true, value: null });
@@ -136,6 +145,7 @@ export class Lease {
       // The lease ran out, or the registry lost its memory of it.
       this.#isRegistered = false;
       this.#heldUntil = -Infinity;
+      this.#options.onForgotten();
       this.#arm(0);
       return;
     }

@@ -6,6 +6,7 @@ import { ServerSideSocket } from "../../../test/support/server-side-socket.ts";
 import { defineRooms } from "../../core/rooms.ts";
 import { GameServer } from "./game-server.ts";
 import { createLocalRegistry } from "./local-registry.ts";
+import { MemoryStorage } from "./memory-storage.ts";
 
 // Leases and seats run out in it, by the clock.
 vi.setConfig({ testTimeout: 30_000 });
@@ -108,6 +109,17 @@ test("GS13 a player whose room is on another server is told where, with the tick
   });
 });
 
+test("GS13, RA14 a room is disposed of as often as asked", async () => {
+  const { client, startServer } = deployment();
+  const server = await startServer("one");
+  const created = await server.createRoom("game");
+  if (!created.ok) throw new Error(created.problem.detail);
+  const { roomId } = created.value.registration;
+  expect(await client.disposeRoom(roomId)).toMatchObject({ ok: true });
+  expect(await client.getRoom(roomId)).toMatchObject({ problem: { status: 404 } });
+  expect(await client.disposeRoom(roomId)).toMatchObject({ ok: true });
+});
+
 test("GS13 a server that falls silent is offline within its lease, and its rooms are gone", async () => {
   const { client, startServer } = deployment();
   const heard = await listen(client, "server:offline,room:disposed");
@@ -145,4 +157,30 @@ test("GS13 without the token nothing is told", async () => {
   const events = client.events();
   for await (const event of events) expect(event).toBeNull();
   expect(events.problem).toMatchObject({ status: 401 });
+});
+
+test("GS13, DI15 a registry that starts with fewer partitions has the rooms of all the former ones", async () => {
+  const storages = new Map<string, MemoryStorage>();
+  const storage = (partition: string): MemoryStorage => {
+    const known = storages.get(partition) ?? new MemoryStorage();
+    storages.set(partition, known);
+    return known;
+  };
+  const start = (partitions: number): RegistryClient => {
+    const rooms = defineRooms({ game: { hostedBy: "shards" } }, { partitions });
+    const registry = createLocalRegistry({ rooms, token, secret, storage });
+    onTestFinished(() => registry.close());
+    return new RegistryClient({ fetch: registry.fetch, token });
+  };
+  const before = start(4);
+  const names = Array.from({ length: 8 }, (_, index) => `game:${index}`);
+  for (const roomId of names) {
+    expect(await before.createRoom("game", { roomId })).toMatchObject({ ok: true });
+  }
+  expect(storages.size).toBe(4);
+  const after = start(1);
+  for (const roomId of names) {
+    const found = vi.waitUntil(async () => (await after.getRoom(roomId)).ok, 20_000);
+    expect(await found).toBe(true);
+  }
 });

@@ -3,7 +3,7 @@
  * whose rooms are all on game servers. It has no shards: rooms of types that no server offers cannot
  * be reached. Translates, and decides nothing.
  */
-import { hub, partitionNames } from "../../core/partitions.ts";
+import { hub, isPartitionName } from "../../core/partitions.ts";
 import type { Caller, ObjectPorts, Storage } from "../../core/ports.ts";
 import type { Rooms } from "../../core/rooms.ts";
 import { Gate } from "../../gate/gate.ts";
@@ -47,14 +47,12 @@ export function createLocalRegistry(options: LocalRegistryOptions): LocalRegistr
 
 class Partitions {
   readonly #options: LocalRegistryOptions;
-  readonly #names: readonly string[];
   readonly #registries = new Map<string, Promise<Registry>>();
   readonly #timers: WakeTimer[] = [];
   #isClosed = false;
 
   constructor(options: LocalRegistryOptions) {
     this.#options = options;
-    this.#names = partitionNames(options.rooms.deployment.partitions);
   }
 
   readonly calls: Caller = {
@@ -62,6 +60,10 @@ class Partitions {
       to: { readonly role: R; readonly id: string },
       request: Request,
     ): Promise<Result<ReplyTo<R, Request>>> => {
+      // What was never there is disposed of already.
+      if (to.role !== "registry" && request.type === "dispose") {
+        return { ok: true, value: null as ReplyTo<R, Request> };
+      }
       if (to.role !== "registry" || this.#isClosed) {
         return failure("unreachable", `a local registry has no ${to.role} "${to.id}"`);
       }
@@ -77,7 +79,7 @@ class Partitions {
   };
 
   get(name: string): Promise<Registry> {
-    if (!this.#names.includes(name)) return Promise.reject(new Error(`no partition "${name}"`));
+    if (!isPartitionName(name)) return Promise.reject(new Error(`no partition "${name}"`));
     const known = this.#registries.get(name);
     if (known !== undefined) return known;
     const starting = this.#start(name);

@@ -88,11 +88,13 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
       const admission = await this.#role.admit(connection, client, claim.value);
       if (!admission.ok) return refuse(admission.code);
       this.#admitted.set(request, { client, entry: admission.value });
-      const response = await super.fetch(request);
-      if (!this.#admitted.delete(request)) return response;
-      // The class failed before its socket was accepted.
-      this.#role.release(admission.value);
-      return refuse("unavailable");
+      try {
+        const response = await super.fetch(request);
+        return this.#admitted.has(request) ? refuse("unavailable") : response;
+      } finally {
+        // The class failed before its socket was accepted. The framework throws on what is no error.
+        if (this.#admitted.delete(request)) this.#role.release(admission.value);
+      }
     }
 
     override async getConnectionTags(

@@ -14,6 +14,8 @@ export type Ticket = {
   readonly player: string;
   readonly room: RoomId;
   readonly server: string;
+  /** When it was promised. */
+  readonly issuedAt: number;
   readonly expiresAt: number;
 };
 
@@ -38,6 +40,8 @@ export class GameServer {
   /** By how much it takes the registry's time for later than it was told, ms. */
   readonly #aheadMs: number;
   #asOf = 0;
+  /** What was promised before that is forgotten. */
+  #registeredAt = Infinity;
   /** Until then the registry takes this process for alive. */
   #heldUntil = 0;
 
@@ -76,14 +80,14 @@ export class GameServer {
   take(ticket: Ticket): boolean {
     if (!this.isInService || ticket.server !== this.id) return false;
     this.#expire();
-    const { id, room, expiresAt } = ticket;
+    const { id, room } = ticket;
     const known = this.seated.get(id);
     if (known !== undefined) {
       const isBack = known.graceUntil !== null;
       known.graceUntil = null;
       return isBack;
     }
-    if (this.#used.has(id) || expiresAt <= this.#asOf) return false;
+    if (!this.wouldTake(ticket)) return false;
     this.#used.add(id);
     this.rooms.add(room);
     this.seated.set(id, { ticket, graceUntil: null });
@@ -91,9 +95,9 @@ export class GameServer {
   }
 
   /** Whether the bearer would get in now. */
-  wouldTake({ id, server, expiresAt }: Ticket): boolean {
+  wouldTake({ id, server, issuedAt, expiresAt }: Ticket): boolean {
     const isFor = this.isInService && server === this.id && !this.#used.has(id);
-    return isFor && expiresAt > this.#asOf;
+    return isFor && issuedAt >= this.#registeredAt && expiresAt > this.#asOf;
   }
 
   drop(number: number): void {
@@ -143,6 +147,7 @@ export class GameServer {
     const reply = await this.#calls.call(to, { type: "register", server });
     if (reply.ok && this.isAlive) {
       this.isRegistered = true;
+      this.#registeredAt = reply.value.now;
       this.#heard(reply.value, askedAt);
     }
     return false;
@@ -196,6 +201,9 @@ export class GameServer {
   }
 }
 
-export function ticketsOf({ seats, server, room, expiresAt }: HeldSeats): Ticket[] {
-  return seats.map(({ id, player }) => ({ id, player, room, server, expiresAt }));
+export function ticketsOf(
+  { seats, server, room, expiresAt }: HeldSeats,
+  issuedAt: number,
+): Ticket[] {
+  return seats.map(({ id, player }) => ({ id, player, room, server, issuedAt, expiresAt }));
 }

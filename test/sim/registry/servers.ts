@@ -78,10 +78,11 @@ export class Servers {
     const request = { ...wanted, room, create: to, ttlMs, region: null };
     const held: Result<HeldSeats> = await this.#calls.call(partition, request);
     if (!held.ok) return;
-    for (const ticket of ticketsOf(held.value)) {
+    for (const ticket of ticketsOf(held.value, timeline.now)) {
       this.#tickets.add(ticket);
       this.promises += 1;
       timeline.after(comeAfter, () => {
+        if (!this.#tickets.has(ticket)) return;
         if (this.#running.get(ticket.server)?.take(ticket) === true) this.#tickets.delete(ticket);
       });
     }

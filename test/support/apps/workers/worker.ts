@@ -40,6 +40,13 @@ class TestRoom extends Server {
     this.#behaviour.onConnect(connection, new URL(request.url));
   }
 
+  override getConnectionTags(_: Connection, { request }: ConnectionContext): string[] {
+    const thrown = new URL(request.url).searchParams.get("throw");
+    // Throws the words themselves, which are no error.
+    if (thrown !== null) AbortSignal.abort(thrown).throwIfAborted();
+    return [];
+  }
+
   override onMessage(sender: Connection, message: WSMessage): void {
     this.#behaviour.onMessage(message, sender);
   }
