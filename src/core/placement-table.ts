@@ -39,8 +39,13 @@ export class PlacementTable {
    */
   startRefresh(now: number): boolean {
     if (now < this.#freshUntil || now < this.#refreshingUntil) return false;
-    this.#refreshingUntil = now + refreshTimeoutMs;
+    this.beginRefresh(now);
     return true;
+  }
+
+  /** The registry is being asked, whether it was time to or not. */
+  beginRefresh(now: number): void {
+    this.#refreshingUntil = now + refreshTimeoutMs;
   }
 
   update(shards: readonly ShardLoad[], now: number): void {

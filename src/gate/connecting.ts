@@ -130,16 +130,21 @@ export class Connecting {
   ): Promise<Response | Refusal> {
     const { room, type } = comer;
     const excluded = new Set<ShardId>(former === undefined ? [] : [former]);
-    const first = await this.#tryShards(known, until, comer, excluded, ports);
-    if (first instanceof Response) return first;
-    if (first !== "full") return refusalOf(room, first);
-    // A room that follows its audience may have a place then.
-    const mayHavePlace = await this.#tables.afterRefusal(room, type, ports);
-    if (!mayHavePlace) return refusalOf(room, first);
-    if (excluded.size === attempts) excluded.clear();
-    const second = await this.#tryShards(known, until, comer, excluded, ports);
-    if (second instanceof Response) return second;
-    return refusalOf(room, isFinal(second) ? second : "full");
+    for (let questions = 0; ; questions += 1) {
+      const why = await this.#tryShards(known, until, comer, excluded, ports);
+      if (why instanceof Response) return why;
+      if (questions === 2 || !(await this.#mayBePlace(why, room, type, ports))) {
+        return refusalOf(room, why);
+      }
+      if (excluded.size >= attempts) excluded.clear();
+    }
+  }
+
+  /** Asks the registry about a room in which no shard took a socket. */
+  async #mayBePlace(why: string, room: RoomId, type: RoomType, ports: GatePorts): Promise<boolean> {
+    // A room that follows its audience may have a shard more then.
+    if (why === "full") return this.#tables.afterRefusal(room, type, ports);
+    return why === "moved" && this.#tables.afterMove(room, type, ports);
   }
 
   /** A response, or why there is none. */
@@ -151,7 +156,7 @@ export class Connecting {
     ports: GatePorts,
   ): Promise<Response | string> {
     const { clock, entropy } = ports;
-    let isFull = false;
+    let why = "unreachable";
     while (excluded.size < attempts) {
       const left = Math.min(stepMs(type), until - clock.now());
       if (left <= 0) break;
@@ -174,9 +179,10 @@ export class Connecting {
       excluded.add(shard.id);
       const code = result?.code ?? "unreachable";
       if (isFinal(code)) return code;
-      if (code === "full") isFull = true;
+      if (code === "full") why = "full";
+      else if (why !== "full" && (code === "draining" || code === "fenced")) why = "moved";
     }
-    return isFull ? "full" : "unreachable";
+    return why;
   }
 
   /** Whether the shard can be reached. */

@@ -62,9 +62,24 @@ export class Tables {
     if (known === undefined || type.shards.min === type.shards.max) return false;
     if (known.refusing === null) {
       if (ports.clock.now() < known.refusedUntil) return false;
+      known.placement.beginRefresh(ports.clock.now());
       known.refusing = this.#refresh(room, type, known, ports, true).finally(() => {
         known.refusing = null;
         known.refusedUntil = ports.clock.now() + refusalLifetimeMs;
+      });
+    }
+    await known.refusing;
+    return true;
+  }
+
+  /** Has the table be what it is now: shards that it names serve the room no more. */
+  async afterMove(room: RoomId, type: RoomType, ports: GatePorts): Promise<boolean> {
+    const known = this.#known.get(room);
+    if (known === undefined) return false;
+    if (known.refusing === null) {
+      known.placement.beginRefresh(ports.clock.now());
+      known.refusing = this.#refresh(room, type, known, ports).finally(() => {
+        known.refusing = null;
       });
     }
     await known.refusing;

@@ -55,7 +55,8 @@ export class Generations {
 
   /** Where a gate hands over what it means for a slot: some know less than others. */
   route(shard: ShardId): ShardId {
-    const newest = this.#newest.get(slotOf(shard)) ?? shard;
+    const known = this.#newest.get(slotOf(shard)) ?? shard;
+    const newest = generationOf(known) > generationOf(shard) ? known : shard;
     const generation = generationOf(newest);
     const { random, network } = this.#world;
     if (generation === 1 || network.isHealed || !random.chance(0.15)) return newest;

@@ -212,10 +212,17 @@ export class Outside {
   #isolate(name: string): Isolate {
     const world = this.#world;
     const outlet: Outlet = { busy: 0, isOver: false, output: (run) => run() };
+    const calls = world.callerOf(name, outlet);
     const ports: GatePorts = {
       clock: world.clock,
       entropy: world.entropy,
-      calls: world.callerOf(name, outlet),
+      calls: {
+        call: async (to, request) => {
+          const reply = await calls.call(to, request);
+          if (!reply.ok && to.role === "shard") this.#refused(outlet, reply.code);
+          return reply;
+        },
+      },
       adminToken: undefined,
       secret: undefined,
       region: () => null,
@@ -228,7 +235,10 @@ export class Outside {
         const visitor = { connection, request: request.value };
         const upgraded = await world.upgrade(name, shard, visitor);
         if (upgraded === null) return { ok: false, code: "unreachable" };
-        if ("code" in upgraded) return { ok: false, code: upgraded.code };
+        if ("code" in upgraded) {
+          this.#refused(outlet, upgraded.code);
+          return { ok: false, code: upgraded.code };
+        }
         if (!signal.aborted) return new UpgradeResponse(upgraded.client);
         upgraded.client.break();
         return { ok: false, code: "unreachable" };
@@ -238,6 +248,11 @@ export class Outside {
       onError: (error) => world.fail(error),
     };
     return { gate: new Gate(world.rooms), ports };
+  }
+
+  /** A gate that was sent on may ask where to. */
+  #refused(gate: Outlet, code: string): void {
+    if (code === "draining" || code === "fenced") this.#world.invariants.misled(gate);
   }
 
   #start(work: Promise<void>): void {

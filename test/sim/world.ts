@@ -123,7 +123,7 @@ export class World implements Environment {
     return {
       call: <R extends Role, Request extends RequestTo<R>>(to: Address<R>, request: Request) =>
         new Promise<Result<ReplyTo<R, Request>>>((resolve) => {
-          if (to.role === "registry") this.invariants.registryCalled(outlet, request.type);
+          if (to.role === "registry") this.invariants.registryCalled(outlet, request);
           if (request.type === "report") this.#count(request.counters);
           outlet.busy += 1;
           const done = (reply: Result<unknown> | null): void => {
