@@ -80,6 +80,8 @@ export class SeatJudge {
     const { session } = request;
     const promise = claim === null || claim === undefined ? undefined : this.#seats.get(claim.id);
     if (admitted.ok || admitted.code === "unavailable") return;
+    // Seats end with the shard that gave them.
+    if (admitted.code === "fenced" || admitted.code === "draining") return;
     const ticketed = promise !== undefined && this.#mustTake(promise, connection, at);
     const isTheirs = (seat: Known): boolean => {
       if (session !== undefined) return seat.session === session;
