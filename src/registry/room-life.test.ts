@@ -225,6 +225,22 @@ test("DI5 a room's own limit ends with the room", async () => {
   expect(shards.limits.get("game:a-1")).toBe(null);
 });
 
+test.each(["empty", "disposed"])(
+  "DI5 the shard of a room that is %s soon is told again when its limit can come no more",
+  async (how) => {
+    const { rig, shards } = await start();
+    await rig.create("game:a", { maxPlayers: 2, keepMs: 0 });
+    if (how === "disposed") await rig.ask({ type: "dispose", room: id("game:a") });
+    await rig.passInSteps(10_000);
+    expect(await rig.list()).toEqual([]);
+    expect(shards.limits.get("game:a-1")).toBe(null);
+    shards.limits.set("game:a-1", 2);
+    await rig.passInSteps(30_000);
+    expect(shards.limits.get("game:a-1")).toBe(null);
+    expect([...rig.ports.storage.rows.keys()].filter((key) => key.startsWith("owed/"))).toEqual([]);
+  },
+);
+
 test("DI16 a room that is disposed of ends at its shards, its sequencer, and then here", async () => {
   const { rig, shards } = await start();
   await rig.report("wide:a", { number: 2, connections: 3 });
