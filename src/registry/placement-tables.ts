@@ -50,6 +50,8 @@ export class PlacementTables {
     const room = this.#life.useOnShards(id, type);
     // Sockets that were there before the room went to a server outside.
     if (room.host !== null) return success(null);
+    // Whoever came since it ended is told of again when it has left, and brings it in anew.
+    if (room.isClosing && !isIdle) return failure("unavailable", `"${id}" is being disposed of`);
     this.#learning.takeReport(room, index, { connections, players, reserved, at });
     // It may be of a time before the room was given up, and nothing newer may follow it. Answers of
     // shards that tell no time cannot be told from older ones.

@@ -308,6 +308,29 @@ test("DI16 nobody is sent to a room that is being disposed of", async () => {
   expect(await disposed).toBe(null);
 });
 
+test("DI16 who comes while the room is being disposed of is in the new room", async () => {
+  const { rig, shards } = await start();
+  await rig.create("game:a", { metadata: { mode: "duel" } });
+  const sequencer = Promise.withResolvers<void>();
+  rig.ports.calls.answer = async (call) => {
+    if (call.role === "sequencer") await sequencer.promise;
+    return shards.answer(call);
+  };
+  const disposed = rig.failed({ type: "dispose", room: id("game:a") });
+  await turns();
+  const load = { connections: 0, players: [] as string[], reserved: 0, counters: {} };
+  const report = { type: "report", shard: "game:a-1" as ShardId, ...load } as const;
+  expect(await rig.failed(report)).toBe(null);
+  const here = { ...report, players: ["ann"], connections: 1 };
+  expect(await rig.failed(here)).toBe("unavailable");
+  sequencer.resolve();
+  expect(await disposed).toBe(null);
+  expect(await rig.list()).toEqual([]);
+  expect(await rig.failed(here)).toBe(null);
+  const room = await rig.ask({ type: "room", room: id("game:a") });
+  expect(room).toMatchObject({ metadata: {}, playerCount: 1 });
+});
+
 test("DI12 after a restart loads are asked for a few at a time, and rooms that emptied are forgotten", async () => {
   const { rig, shards } = await start();
   for (let number = 0; number < 30; number += 1)

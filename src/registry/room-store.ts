@@ -104,6 +104,8 @@ export class RoomStore {
       this.load(id, row);
       return false;
     }
+    // Whoever has been there since before it was entered here may never have told this partition.
+    if (known.host === null) known.isKnown = false;
     const isUntouched = known.keepMs === null && known.updatedAt === known.createdAt;
     if (!isUntouched || known.host?.server !== row.host?.server) {
       return row.maxPlayers !== null && known.maxPlayers === null && known.host === null;
