@@ -8,7 +8,7 @@
 import { isRoomId, type RoomId } from "../protocol/names.ts";
 import type { Metadata } from "../protocol/registry.ts";
 import type { RoomType } from "../core/rooms.ts";
-import { Deadlines } from "./deadlines.ts";
+import { Deadlines } from "../core/deadlines.ts";
 import { partPrefix } from "./snapshots.ts";
 import { Directory } from "./directory.ts";
 import type { RegistryOwner } from "./part.ts";
@@ -50,8 +50,8 @@ export class RoomStore {
   readonly directory: Directory;
   readonly #owner: RegistryOwner;
   /** Rooms that were created by hand, whose end must come even if this object dies. */
-  readonly #kept = new Deadlines();
-  readonly #used = new Deadlines();
+  readonly #kept = new Deadlines<Room>();
+  readonly #used = new Deadlines<Room>();
   #occupied = 0;
   #connections = 0;
 

@@ -9,7 +9,8 @@
 import * as v from "valibot";
 import type { Entropy, Socket, Storage } from "../core/ports.ts";
 import type { RoomType } from "../core/rooms.ts";
-import { Seats, type Seat, type TicketRefusal } from "../core/seats.ts";
+import { Seats, type Seat } from "../core/seats.ts";
+import type { TicketRefusal } from "../core/used-seats.ts";
 import type { SeatClaim } from "../protocol/calls.ts";
 import { roomOfShard, type ShardId } from "../protocol/names.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
