@@ -55,7 +55,7 @@ export class PlacementTables {
     this.#learning.takeReport(room, index, { connections, players, reserved, at });
     // It may be of a time before the room was given up, and nothing newer may follow it. Answers of
     // shards that tell no time cannot be told from older ones.
-    if (isUnknown && at !== undefined) void this.#learning.confirm(room, index);
+    if (at !== undefined && (isUnknown || at < room.createdAt)) void this.#learning.confirm(room, index);
     if (!room.isKnown) void this.#learning.ask(room, true);
     return success(null);
   }

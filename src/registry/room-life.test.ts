@@ -461,6 +461,23 @@ test("DI17 a report that was overtaken by a newer one changes nothing", async ()
   expect(await rig.ask({ type: "room", room: id("game:a") })).toMatchObject({ playerCount: 2 });
 });
 
+test("DI17 a report that is older than the room does not count for good", async () => {
+  const { rig } = await start();
+  const late = { connections: 3, players: null, reserved: 0, at: rig.ports.clock.now() };
+  await rig.pass(1_000);
+  await rig.table("wide:a");
+  const shard = "wide:a-2" as ShardId;
+  await rig.ask({ type: "report", shard, ...late, counters: {} });
+  await turns();
+  expect(await rig.ask({ type: "room", room: id("wide:a") })).toMatchObject({ playerCount: 0 });
+  // What is newer than the room is believed, and nobody is asked.
+  const asked = rig.ports.calls.of("load").length;
+  await rig.ask({ type: "report", shard, ...late, at: rig.ports.clock.now(), counters: {} });
+  await turns();
+  expect(await rig.ask({ type: "room", room: id("wide:a") })).toMatchObject({ playerCount: 3 });
+  expect([asked, rig.ports.calls.of("load").length]).toEqual([1, 1]);
+});
+
 test("DI17 a report of before the room was given up, which comes after, keeps no empty room", async () => {
   const { rig, shards } = await start();
   const shard = "game:a-1" as ShardId;

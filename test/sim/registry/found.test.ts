@@ -151,6 +151,25 @@ test("DI16 a client that came while its room was being disposed of is listed", a
   ).resolves.toBeDefined();
 });
 
+test("DI17 a report that comes again to a later room of the same name does not count for good", async () => {
+  const join = { type: "join", room: largeRoom, speaksProtocol: false } as const;
+  const never = { ...reserve, roomType: "large", room: largeRoom, ttlMs: 1_000, mode: null };
+  const wait = { type: "wait", forMs: 1_500 } as const;
+  await expect(
+    run(
+      [
+        [join, 0],
+        [wait, 0],
+        [{ type: "dispose", room: largeRoom }, 300],
+        [{ ...never, coming: "never" }, 0],
+        [{ ...never, coming: "never" }, 0],
+        [wait, 0],
+      ],
+      { ...repeating, seed: 54 },
+    ),
+  ).resolves.toBeDefined();
+});
+
 test("DI15 a room that moved while its shard slept is not taken for an empty one", async () => {
   await expect(
     run(
