@@ -5,11 +5,8 @@
  */
 import type { SeatClaim } from "../protocol/calls.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
-
-/** How long after its ticket's expiry a seat that was used is remembered: clocks differ. */
-const usedSlackMs = 60_000;
-/** Used seats that are remembered; of one that is forgotten the ticket is refused as expired. */
-const maxUsed = 10_000;
+import { Deadlines } from "./deadlines.ts";
+import { UsedSeats, type TicketRefusal } from "./used-seats.ts";
 
 type Phase =
   /** Nobody has taken it yet. */
@@ -42,9 +39,8 @@ export type Seat = {
   readonly entering: number;
 };
 
-type MutableSeat = { -readonly [Field in keyof Seat]: Seat[Field] };
-
-export type TicketRefusal = "ticket-used" | "ticket-expired";
+/** `dueAt`: when it is looked at, by then or before its time is over; `null` when it cannot be over. */
+type MutableSeat = { -readonly [Field in keyof Seat]: Seat[Field] } & { dueAt: number | null };
 
 export type SeatChanges = {
   readonly put: Readonly<Record<string, SeatRow>>;
@@ -57,11 +53,9 @@ export class Seats {
   readonly #bySession = new Map<string, MutableSeat>();
   /** Seats without a ticket, whose player is known by its connection alone. */
   readonly #byConnection = new Map<string, MutableSeat>();
-  /** Seats that were taken and are free again: their tickets are good no more. */
-  readonly #used = new Map<string, { readonly connection: string; readonly until: number }>();
+  readonly #used = new UsedSeats();
   readonly #changed = new Set<string>();
-  /** No seat's time is over before this. */
-  #nextAt = Infinity;
+  readonly #deadlines = new Deadlines<MutableSeat>();
 
   /** `graceMs`: how long a seat is kept for a player whose connection dropped. */
   constructor(graceMs: number) {
@@ -109,7 +103,9 @@ export class Seats {
     const expiresAt = now + ttlMs;
     for (const [id, player] of wanted) {
       const seat = { id, player, expiresAt, connection: null, session: null, entering: 0 };
-      this.#add({ ...seat, phase: { name: "held", until: expiresAt } });
+      const known = this.#seats.get(id);
+      if (known !== undefined) known.dueAt = null;
+      this.#add({ ...seat, dueAt: null, phase: { name: "held", until: expiresAt } });
     }
     return success(expiresAt);
   }
@@ -118,7 +114,7 @@ export class Seats {
   find(claim: SeatClaim, connection: string, now: number): Result<Seat, TicketRefusal> {
     this.expire(now);
     const seat = this.#seats.get(claim.id);
-    if (seat === undefined) return this.#refuse(claim, connection, now);
+    if (seat === undefined) return this.#used.refuse(claim, connection, now);
     const isTheirs = seat.connection === null || seat.connection === connection;
     if (isTheirs && seat.player === claim.player && seat.expiresAt !== null) return success(seat);
     return failure("ticket-used", "another connection has taken the seat");
@@ -141,6 +137,7 @@ export class Seats {
     const own = this.#own(seat);
     if (own === undefined) return;
     own.entering += 1;
+    own.dueAt = null;
     if (own.phase.name === "held") own.connection = connection;
   }
 
@@ -149,7 +146,8 @@ export class Seats {
     this.expire(now);
     if (this.size >= places) return null;
     const who = { player: connection, connection, session: null, expiresAt: null };
-    return this.#add({ id, ...who, entering: 1, phase: { name: "held", until: now } });
+    const phase = { name: "held", until: now } as const;
+    return this.#add({ id, ...who, entering: 1, dueAt: null, phase });
   }
 
   /**
@@ -161,6 +159,7 @@ export class Seats {
     if (own === undefined) return false;
     own.entering -= 1;
     own.phase = { name: "taken" };
+    own.dueAt = null;
     own.connection = connection;
     own.session ??= session;
     this.#changed.add(own.id);
@@ -175,7 +174,7 @@ export class Seats {
     own.entering -= 1;
     if (own.entering > 0) return;
     if (own.phase.name === "held" && own.expiresAt !== null) own.connection = null;
-    this.#expect(own.phase);
+    this.#expect(own);
     this.expire(now);
   }
 
@@ -184,7 +183,7 @@ export class Seats {
     const own = this.#own(seat);
     if (own?.phase.name !== "taken") return;
     own.phase = { name: "grace", until: now + this.#graceMs };
-    this.#expect(own.phase);
+    this.#expect(own);
     this.#changed.add(own.id);
   }
 
@@ -209,19 +208,18 @@ export class Seats {
 
   /** Frees the seats whose time is over; how many. */
   expire(now: number): number {
-    if (this.#nextAt > now) return 0;
-    this.#nextAt = Infinity;
     const before = this.size;
-    for (const seat of this.#seats.values()) {
-      if (seat.phase.name === "taken" || seat.entering > 0) continue;
-      if (seat.phase.until <= now) this.#free(seat, now);
-      else this.#expect(seat.phase);
+    for (;;) {
+      const seat = this.#deadlines.take(now);
+      if (seat === undefined) return before - this.size;
+      // A held one may have got more time.
+      if (seat.phase.name !== "taken" && seat.phase.until <= now) this.#free(seat, now);
+      else this.#expect(seat);
     }
-    return before - this.size;
   }
 
   nextDeadline(): number | null {
-    return this.#nextAt === Infinity ? null : this.#nextAt;
+    return this.#deadlines.next();
   }
 
   /** Takes a row of a former life. A taken seat is dropped unless `isThere` says that its client lives. */
@@ -236,6 +234,7 @@ export class Seats {
       session,
       phase: held,
       entering: 0,
+      dueAt: null,
     };
     if (connection !== null) {
       // One whose grace had begun is there again when the end of its socket was not final.
@@ -245,18 +244,20 @@ export class Seats {
     }
     this.#seats.set(id, seat);
     this.#index(seat);
-    this.#expect(seat.phase);
+    this.#expect(seat);
     if (!isThere) this.drop(seat, now);
     return seat;
   }
 
   /** The room is disposed. */
   clear(): void {
-    for (const id of this.#seats.keys()) this.#changed.add(id);
+    for (const seat of this.#seats.values()) {
+      seat.dueAt = null;
+      this.#changed.add(seat.id);
+    }
     this.#seats.clear();
     this.#bySession.clear();
     this.#byConnection.clear();
-    this.#nextAt = Infinity;
   }
 
   /** What has changed since the last call, to be written at once. */
@@ -288,7 +289,7 @@ export class Seats {
     // Without a ticket nothing is promised before it is taken.
     if (seat.expiresAt !== null) this.#changed.add(seat.id);
     this.#index(seat);
-    if (seat.entering === 0) this.#expect(seat.phase);
+    this.#expect(seat);
     return seat;
   }
 
@@ -308,33 +309,18 @@ export class Seats {
     }
   }
 
-  #expect(phase: Phase): void {
-    if (phase.name !== "taken") this.#nextAt = Math.min(this.#nextAt, phase.until);
+  #expect(seat: MutableSeat): void {
+    if (seat.phase.name === "taken" || seat.entering > 0) return;
+    this.#deadlines.set(seat, seat.phase.until);
   }
 
   #free(seat: MutableSeat, now: number): void {
     this.#seats.delete(seat.id);
+    seat.dueAt = null;
     this.#changed.add(seat.id);
     if (seat.session !== null) this.#bySession.delete(seat.session);
     this.#dropConnection(seat);
-    const { connection, expiresAt } = seat;
-    if (connection === null || expiresAt === null || expiresAt + usedSlackMs <= now) return;
-    this.#used.set(seat.id, { connection, until: expiresAt + usedSlackMs });
-    for (const [id, { until }] of this.#used) {
-      if (until > now && this.#used.size <= maxUsed) break;
-      this.#used.delete(id);
-    }
-  }
-
-  #refuse(claim: SeatClaim, connection: string, now: number): Result<never, TicketRefusal> {
-    const used = this.#used.get(claim.id);
-    if (used !== undefined && used.connection !== connection) {
-      return failure("ticket-used", "another connection has taken the seat, and has left");
-    }
-    if (used !== undefined) return failure("ticket-expired", "the seat's grace is over");
-    const isLate = claim.expiresAt <= now;
-    const detail = isLate ? "the seat was not taken in time" : "the seat is no longer held here";
-    return failure("ticket-expired", detail);
+    this.#used.add(seat, now);
   }
 }
 

@@ -115,6 +115,26 @@ test("DI15 seats that were on their way when a room's row came are not counted f
   expect(await rig.list()).toEqual([]);
 });
 
+test.each(["used", "changed"])(
+  "DI15 a room that was %s here before its row came is not taken for an empty one",
+  async (how) => {
+    const rig = await new RegistryRig().start();
+    const shards = new FakeShards();
+    rig.ports.calls.answer = shards.answer;
+    await rig.table("game:1");
+    await rig.pass(1_000);
+    if (how === "changed") await rig.ask({ type: "change", room: id("game:1"), isLocked: true });
+    shards.seats.set("game:1-1", ["ann"]);
+    await rig.ask({ type: "adopt", rows: { "room/game:1": { keepMs: null, createdAt: 1 } } });
+    await rig.passInSteps(120_000);
+    expect(await rig.list()).toEqual(["game:1"]);
+    shards.seats.clear();
+    await rig.report("game:1", { players: [] });
+    await rig.passInSteps(120_000);
+    expect(await rig.list()).toEqual([]);
+  },
+);
+
 test("DI15 when there are more partitions, every room comes to its own with all that is known of it", async () => {
   const deployment = await new Deployment().deploy(1);
   for (const [index, name] of names.entries()) {

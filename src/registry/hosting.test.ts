@@ -50,6 +50,21 @@ test("SV9 an offer says what a new room would be given, and gives nothing", asyn
   expect([rig.roomCount("a"), rig.roomCount("b")]).toEqual([1, 0]);
 });
 
+test("SV6 a room that is asked for again is not given up by who gave it up before that", async () => {
+  const rig = await new ServersRig().start();
+  rig.register("a");
+  expect(rig.allocate("game:1")).toBe("a");
+  await rig.pass(1_000);
+  const givenUpAt = rig.clock.now();
+  await rig.pass(1);
+  expect(rig.allocate("game:1")).toBe("a");
+  const late = { type: "vacate", room: "game:1" as RoomId, server: "a" } as const;
+  expect(rig.servers.vacate({ ...late, at: givenUpAt })).toEqual(done);
+  expect(rig.roomCount("a")).toBe(1);
+  expect(rig.servers.vacate({ ...late, at: rig.clock.now() })).toEqual(done);
+  expect(rig.roomCount("a")).toBe(0);
+});
+
 test("SV6 a type that no server offers is for the shards, unless it is for servers alone", async () => {
   const rig = await new ServersRig().start();
   expect(rig.allocate("game:1")).toBeNull();

@@ -97,6 +97,13 @@ export class Hosting {
     this.#owner.storage.put({ [rowPrefix + room]: { server, instance } });
   }
 
+  /** Its partition was told once more where the room is: one that gave it up did not know. */
+  renew(room: RoomId): void {
+    const assignment = this.#assignments.get(room);
+    if (assignment === undefined) return;
+    this.#assignments.set(room, { ...assignment, at: this.#owner.clock.now() });
+  }
+
   /** The room was given up at that time; one that was given out since stays. */
   vacate(room: RoomId, server: string, decidedAt: number): void {
     const assignment = this.#assignments.get(room);

@@ -27,7 +27,13 @@ const owedSchema = v.variant("type", [
 ]);
 export type OwedCall = v.InferOutput<typeof owedSchema>;
 
-type Debt = { readonly call: OwedCall; failures: number; at: number };
+type Debt = {
+  readonly call: OwedCall;
+  failures: number;
+  at: number;
+  /** It is paid then, and not before, for the last time. */
+  readonly lastAt: number;
+};
 
 export class OwedCalls {
   readonly #owner: RegistryOwner;
@@ -63,10 +69,13 @@ export class OwedCalls {
     await this.#underWay.get(room);
   }
 
-  /** Owed from `at` on; takes the place of what was owed for the room before. */
-  owe(room: RoomId, call: OwedCall, at: number): void {
+  /**
+   * Owed from `at` on, and once more at `lastAt` if that is later; takes the place of what was owed for
+   * the room before.
+   */
+  owe(room: RoomId, call: OwedCall, at: number, lastAt = at): void {
     this.#owner.ports.storage.put({ [prefix + room]: call });
-    this.#add(room, call, at);
+    this.#add(room, call, at, lastAt);
   }
 
   /** It is owed no longer. */
@@ -88,8 +97,8 @@ export class OwedCalls {
     }
   }
 
-  #add(room: RoomId, call: OwedCall, at: number): void {
-    this.#debts.set(room, { call, failures: 0, at });
+  #add(room: RoomId, call: OwedCall, at: number, lastAt = at): void {
+    this.#debts.set(room, { call, failures: 0, at, lastAt });
     this.#wakeAt(at);
   }
 
@@ -98,9 +107,13 @@ export class OwedCalls {
     this.#underWay.delete(room);
     const owed = this.#debts.get(room);
     if (owed !== debt) return owed === undefined ? undefined : this.#wakeAt(owed.at);
-    if (reply.ok || !isWorthAnotherTry(reply.code)) return this.cancel(room);
-    debt.failures += 1;
     const { clock, entropy } = this.#owner.ports;
+    if (reply.ok || !isWorthAnotherTry(reply.code)) {
+      if (debt.at >= debt.lastAt) return this.cancel(room);
+      debt.at = debt.lastAt;
+      return this.#wakeAt(debt.at);
+    }
+    debt.failures += 1;
     debt.at = clock.now() + 1_000 + backoffMs(debt.failures, entropy.random(), retryBounds);
     this.#wakeAt(debt.at);
   }

@@ -73,12 +73,14 @@ export class PlacementTables {
     const room = life.useOnShards(id, type);
     // Sockets that were there before the room went to a server outside.
     if (room.host !== null) return success(null);
+    // Whoever came since it ended is told of again when it has left, and brings it in anew.
+    if (room.isClosing && !isIdle) return failure("unavailable", `"${id}" is being disposed of`);
     const slot = this.#present(room, shard);
     failover.heard(room, slot, connections);
     learning.takeReport(room, slot, { connections, players, reserved, at });
     // It may be of a time before the room was given up, and nothing newer may follow it. Answers of
     // shards that tell no time cannot be told from older ones.
-    if (isUnknown && at !== undefined) void learning.confirm(room, slot);
+    if (at !== undefined && (isUnknown || at < room.createdAt)) void learning.confirm(room, slot);
     if (!room.isKnown) void learning.ask(room, true);
     if (slot.status === "draining" && status === "draining" && connections === 0) {
       scaling.emptied(room, slot);

@@ -225,6 +225,22 @@ test("DI5 a room's own limit ends with the room", async () => {
   expect(shards.limits.get("game:a-1")).toBe(null);
 });
 
+test.each(["empty", "disposed"])(
+  "DI5 the shard of a room that is %s soon is told again when its limit can come no more",
+  async (how) => {
+    const { rig, shards } = await start();
+    await rig.create("game:a", { maxPlayers: 2, keepMs: 0 });
+    if (how === "disposed") await rig.ask({ type: "dispose", room: id("game:a") });
+    await rig.passInSteps(10_000);
+    expect(await rig.list()).toEqual([]);
+    expect(shards.limits.get("game:a-1")).toBe(null);
+    shards.limits.set("game:a-1", 2);
+    await rig.passInSteps(30_000);
+    expect(shards.limits.get("game:a-1")).toBe(null);
+    expect([...rig.ports.storage.rows.keys()].filter((key) => key.startsWith("owed/"))).toEqual([]);
+  },
+);
+
 test("DI16 a room that is disposed of ends at its shards, its sequencer, and then here", async () => {
   const { rig, shards } = await start();
   await rig.report("wide:a", { number: 2, connections: 3 });
@@ -290,6 +306,29 @@ test("DI16 nobody is sent to a room that is being disposed of", async () => {
   expect(await rig.failed(reserveRequest())).toBe("room-full");
   sequencer.resolve();
   expect(await disposed).toBe(null);
+});
+
+test("DI16 who comes while the room is being disposed of is in the new room", async () => {
+  const { rig, shards } = await start();
+  await rig.create("game:a", { metadata: { mode: "duel" } });
+  const sequencer = Promise.withResolvers<void>();
+  rig.ports.calls.answer = async (call) => {
+    if (call.role === "sequencer") await sequencer.promise;
+    return shards.answer(call);
+  };
+  const disposed = rig.failed({ type: "dispose", room: id("game:a") });
+  await turns();
+  const load = { connections: 0, players: [] as string[], reserved: 0, counters: {} };
+  const report = { type: "report", shard: "game:a-1" as ShardId, ...load } as const;
+  expect(await rig.failed(report)).toBe(null);
+  const here = { ...report, players: ["ann"], connections: 1 };
+  expect(await rig.failed(here)).toBe("unavailable");
+  sequencer.resolve();
+  expect(await disposed).toBe(null);
+  expect(await rig.list()).toEqual([]);
+  expect(await rig.failed(here)).toBe(null);
+  const room = await rig.ask({ type: "room", room: id("game:a") });
+  expect(room).toMatchObject({ metadata: {}, playerCount: 1 });
 });
 
 test("DI12 after a restart loads are asked for a few at a time, and rooms that emptied are forgotten", async () => {
@@ -420,6 +459,23 @@ test("DI17 a report that was overtaken by a newer one changes nothing", async ()
   await rig.ask({ ...report, ...load });
   await rig.ask({ ...report, connections: 1, players: ["a"], at: now - 1_000 });
   expect(await rig.ask({ type: "room", room: id("game:a") })).toMatchObject({ playerCount: 2 });
+});
+
+test("DI17 a report that is older than the room does not count for good", async () => {
+  const { rig } = await start();
+  const late = { connections: 3, players: null, reserved: 0, at: rig.ports.clock.now() };
+  await rig.pass(1_000);
+  await rig.table("wide:a");
+  const shard = "wide:a-2" as ShardId;
+  await rig.ask({ type: "report", shard, ...late, counters: {} });
+  await turns();
+  expect(await rig.ask({ type: "room", room: id("wide:a") })).toMatchObject({ playerCount: 0 });
+  // What is newer than the room is believed, and nobody is asked.
+  const asked = rig.ports.calls.of("load").length;
+  await rig.ask({ type: "report", shard, ...late, at: rig.ports.clock.now(), counters: {} });
+  await turns();
+  expect(await rig.ask({ type: "room", room: id("wide:a") })).toMatchObject({ playerCount: 3 });
+  expect([asked, rig.ports.calls.of("load").length]).toEqual([1, 1]);
 });
 
 test("DI17 a report of before the room was given up, which comes after, keeps no empty room", async () => {

@@ -231,8 +231,11 @@ export class RoomLife {
     if (!this.#store.has(room)) return;
     this.#store.forget(room, reason);
     if (room.host !== null) this.#oweVacating(room.id, room.host);
-    else if (room.maxPlayers !== null && reason !== "disposed") {
-      this.#oweOldLimit(room.id, room.type, 0);
+    else if (room.maxPlayers !== null) {
+      const lastAt = room.createdAt + underWayMs;
+      if (reason !== "disposed" || lastAt > this.#now) {
+        this.#oweOldLimit(room.id, room.type, 0, lastAt);
+      }
     }
   }
 
@@ -247,11 +250,19 @@ export class RoomLife {
     this.#owed.owe(room, { type: "vacate", server, at: now }, now);
   }
 
-  /** A limit that is decided on later holds, whichever the shard is told first. */
-  #oweOldLimit(room: RoomId, type: RoomType, delayMs: number): void {
+  /**
+   * A limit that is decided on later holds, whichever the shard is told first. The former one may come
+   * once more until `lastAt`, to a shard that died and remembers neither: it is told again then.
+   */
+  #oweOldLimit(
+    room: RoomId,
+    type: RoomType,
+    delayMs: number,
+    lastAt = this.#now + underWayMs,
+  ): void {
     const now = this.#now;
     const limit = { type: "limit", maxPlayers: null, at: now + 1 } as const;
-    this.#owed.owe(room, { ...limit, shard: this.#firstShard(room, type) }, now + delayMs);
+    this.#owed.owe(room, { ...limit, shard: this.#firstShard(room, type) }, now + delayMs, lastAt);
   }
 
   #firstShard(id: RoomId, type: RoomType): ShardId {

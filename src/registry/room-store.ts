@@ -8,7 +8,7 @@
 import { isRoomId, type RoomId } from "../protocol/names.ts";
 import type { Metadata } from "../protocol/registry.ts";
 import type { RoomType } from "../core/rooms.ts";
-import { Deadlines } from "./deadlines.ts";
+import { Deadlines } from "../core/deadlines.ts";
 import { partPrefix } from "./snapshots.ts";
 import { Directory } from "./directory.ts";
 import { Layouts } from "./layouts.ts";
@@ -52,8 +52,8 @@ export class RoomStore {
   readonly layouts: Layouts;
   readonly #owner: RegistryOwner;
   /** Rooms that were created by hand, whose end must come even if this object dies. */
-  readonly #kept = new Deadlines();
-  readonly #used = new Deadlines();
+  readonly #kept = new Deadlines<Room>();
+  readonly #used = new Deadlines<Room>();
   #occupied = 0;
   #connections = 0;
 
@@ -107,6 +107,8 @@ export class RoomStore {
       this.load(id, row);
       return false;
     }
+    // Whoever has been there since before it was entered here may never have told this partition.
+    if (known.host === null) known.isKnown = false;
     const isUntouched = known.keepMs === null && known.updatedAt === known.createdAt;
     if (!isUntouched || known.host?.server !== row.host?.server) {
       return row.maxPlayers !== null && known.maxPlayers === null && known.host === null;

@@ -173,7 +173,10 @@ export class Servers {
     if (type === undefined) return failure("unknown-room-type", `no room type for "${room}"`);
     const tenant = this.#hosting.tenantOf(room);
     const present = tenant === null ? undefined : this.#servers.get(tenant.server);
-    if (present !== undefined) return success({ ...present.placeOf(room), isOld: true });
+    if (present !== undefined) {
+      this.#hosting.renew(room);
+      return success({ ...present.placeOf(room), isOld: true });
+    }
     const chosen = this.#choose(type, { key, region, local });
     if (!chosen.ok) return chosen;
     if (chosen.value === null) return success(null);

@@ -2,7 +2,8 @@
  * The places of one shard: taken by clients, by sockets on their way in, by seats, and held for
  * connections that were told to come. Knows nothing of sockets.
  */
-import type { Seat, TicketRefusal } from "../core/seats.ts";
+import type { Seat } from "../core/seats.ts";
+import type { TicketRefusal } from "../core/used-seats.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
 import type { Applicant, Seating } from "./seating.ts";
 

@@ -144,6 +144,30 @@ test("PR7 the time of who lags runs from when lagging begins until it ends", () 
   expect(world.audience.nextDeadline()).toBeNull();
 });
 
+test("PR7 each of those who lag has its own time", () => {
+  const { world, members } = filled(3);
+  const [slow, slower, fast] = members;
+  if (slow === undefined || slower === undefined || fast === undefined) {
+    throw new Error("nobody is there");
+  }
+  const burst = (keepUp: ProtocolMember[]): void => {
+    for (let n = 0; n < 20; n += 1) {
+      world.publish([draft(6_000)]);
+      for (const member of keepUp) world.acknowledge(member, 4);
+    }
+  };
+  burst([slow, fast]);
+  world.pass(10_000);
+  burst([fast]);
+  const due = world.now + behindMs;
+  world.pass(behindMs - 10_000);
+  expect([world.late, world.audience.nextDeadline()]).toEqual([[slower.client.id], due]);
+  world.pass(9_999);
+  expect(world.late).toHaveLength(1);
+  world.pass(1);
+  expect([world.late[1], world.audience.nextDeadline()]).toEqual([slow.client.id, null]);
+});
+
 test("PR12 volatile messages that a client has no room for are lost to it, and count until it acknowledges", () => {
   const { world, members } = filled(2);
   const [slow, fast] = members;

@@ -204,7 +204,8 @@ export class Audience {
 
   /** Closes those who have not kept up for too long. */
   expire(now: number): void {
-    for (const client of this.#behind.overdue(now)) this.#lose(client, "stalled_clients_closed");
+    for (const client of this.#behind.takeOverdue(now))
+      this.#lose(client, "stalled_clients_closed");
   }
 
   nextDeadline(): number | null {

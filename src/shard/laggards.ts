@@ -9,6 +9,8 @@ export const behindMs = 30_000;
 
 export class Laggards {
   readonly #clients = new Set<ProtocolClient>();
+  /** Nobody has lagged for longer: looked up anew only when that would be too long. */
+  #since = Infinity;
 
   has(client: ProtocolClient): boolean {
     return this.#clients.has(client);
@@ -18,29 +20,38 @@ export class Laggards {
   add(client: ProtocolClient, now: number): boolean {
     if (this.#clients.has(client)) return false;
     client.behindSince ??= now;
+    this.#since = Math.min(this.#since, client.behindSince);
     this.#clients.add(client);
     return true;
   }
 
   delete(client: ProtocolClient): void {
     this.#clients.delete(client);
+    if (this.#clients.size === 0) this.#since = Infinity;
   }
 
   clear(): void {
     this.#clients.clear();
+    this.#since = Infinity;
   }
 
-  /** Who has lagged for too long. */
-  overdue(now: number): ProtocolClient[] {
-    return [...this.#clients].filter(({ behindSince }) => (behindSince ?? now) + behindMs <= now);
-  }
-
-  nextDeadline(): number | null {
-    let earliest = Infinity;
-    for (const { behindSince } of this.#clients) {
-      if (behindSince !== null) earliest = Math.min(earliest, behindSince);
+  /** Takes out who has lagged for too long. */
+  takeOverdue(now: number): ProtocolClient[] {
+    if (this.#since + behindMs > now) return [];
+    const overdue: ProtocolClient[] = [];
+    this.#since = Infinity;
+    for (const client of this.#clients) {
+      const since = client.behindSince ?? now;
+      if (since + behindMs <= now) overdue.push(client);
+      else this.#since = Math.min(this.#since, since);
     }
-    return earliest === Infinity ? null : earliest + behindMs;
+    for (const client of overdue) this.#clients.delete(client);
+    return overdue;
+  }
+
+  /** By then somebody may have lagged for too long; not before. */
+  nextDeadline(): number | null {
+    return this.#clients.size === 0 ? null : this.#since + behindMs;
   }
 
   /** Everything after this is lacked by one of them; `Infinity` when there are none. */

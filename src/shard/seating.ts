@@ -3,12 +3,14 @@
  * Knows nothing of who else takes a place, or of messages.
  *
  *   seat/ID    a seat that is held, taken, or kept for its player
- *   limit      the players that this room takes, when that is not its type's number
+ *   limit      the players that this room takes, when that is not its type's number, and when that
+ *              was decided
  */
 import * as v from "valibot";
 import type { Entropy, Socket, Storage } from "../core/ports.ts";
 import type { RoomType } from "../core/rooms.ts";
-import { Seats, type Seat, type TicketRefusal } from "../core/seats.ts";
+import { Seats, type Seat } from "../core/seats.ts";
+import type { TicketRefusal } from "../core/used-seats.ts";
 import type { SeatClaim } from "../protocol/calls.ts";
 import { roomOfShard, type ShardId } from "../protocol/names.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
@@ -21,7 +23,7 @@ const rowSchema = v.object({
   session: v.nullable(v.string()),
   graceUntil: v.nullable(v.number()),
 });
-const limitSchema = v.object({ maxPlayers: v.number() });
+const limitSchema = v.object({ maxPlayers: v.number(), at: v.optional(v.number(), 0) });
 
 export type SeatingOwner = {
   readonly shard: ShardId;
@@ -56,7 +58,7 @@ export class Seating {
   readonly #seatOf = new Map<Socket, Seat>();
   readonly #socketOf = new Map<Seat, Socket>();
   #ownLimit: number | null = null;
-  /** When the newest limit was decided that this life was told of. */
+  /** When the newest limit was decided that this life was told of, or has from a former one. */
   #limitedAt = 0;
 
   constructor(owner: SeatingOwner) {
@@ -191,7 +193,7 @@ export class Seating {
     this.#limitedAt = decidedAt;
     this.#ownLimit = maxPlayers;
     if (maxPlayers === null) this.#owner.storage.delete(["limit"]);
-    else this.#owner.storage.put({ limit: { maxPlayers } });
+    else this.#owner.storage.put({ limit: { maxPlayers, at: decidedAt } });
     this.#owner.onChange();
   }
 
@@ -204,7 +206,10 @@ export class Seating {
     const { storage } = this.#owner;
     const [rows, limits] = [await storage.list("seat/"), await storage.list("limit")];
     const limit = v.safeParse(limitSchema, limits.get("limit"));
-    if (limit.success) this.#ownLimit = limit.output.maxPlayers;
+    if (limit.success) {
+      this.#ownLimit = limit.output.maxPlayers;
+      this.#limitedAt = limit.output.at;
+    }
     const refused = new Set<Socket>();
     if (rows.size === 0 && !this.isLimited) return refused;
     const unseated = byConnection(survivors);

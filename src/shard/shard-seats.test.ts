@@ -237,6 +237,21 @@ test("SE7 a limit that was overtaken changes nothing, and one that is taken back
   expect(await table.refusal("3")).toBe("full");
 });
 
+test("SE7 a limit that was overtaken changes nothing in the shard's next life either", async () => {
+  const table = await SeatTable.start({ capacity: 10 });
+  table.rig.shard.handle({ type: "limit", maxPlayers: 2, at: 20 });
+  await table.restart();
+  table.rig.shard.handle({ type: "limit", maxPlayers: null, at: 10 });
+  table.rig.shard.handle({ type: "limit", maxPlayers: 1, at: 19 });
+  expect([table.reserve("a", "b"), table.reserve("c")]).toEqual([null, "full"]);
+  table.rig.ports.storage.put({ limit: { maxPlayers: 3 } });
+  await table.restart();
+  expect([table.reserve("c"), table.reserve("d")]).toEqual([null, "full"]);
+  table.rig.shard.handle({ type: "limit", maxPlayers: null, at: 30 });
+  await table.restart();
+  expect(table.reserve("d")).toBe(null);
+});
+
 test("SE8 a disposed room closes everybody for good and keeps nothing", async () => {
   const table = await SeatTable.start();
   table.reserve("a");

@@ -167,6 +167,8 @@ export class World {
     this.audience.expire(this.now);
     for (const { model } of late) assert.equal(model.socket.closedWith, closeCodes.tooSlow);
     this.members = this.members.filter((member) => !late.includes(member));
+    const next = Math.min(...this.members.map(({ client }) => client.behindSince ?? Infinity));
+    assert.isAtMost(this.audience.nextDeadline() ?? Infinity, next + behindMs);
   }
 
   reset(): void {

@@ -21,9 +21,11 @@ type Known = {
   session: string | null;
   /** The last socket that the shard welcomed to it. */
   client: Client | null;
-  /** Whether a client saw that it was welcomed. */
+  /** Whether that client saw that it was welcomed: until it did, a crash may take the welcome back. */
   wasOpen: boolean;
   droppedAt: number | null;
+  /** Until when it is kept for a client before that one, which saw that it was welcomed. */
+  keptBefore: number;
   /** Connections that tried the ticket. */
   readonly tried: Set<string>;
 };
@@ -108,7 +110,11 @@ export class SeatJudge {
     const known = this.#seats.get(seat.id) ?? this.#add(seat.id, shard, seat.expiresAt);
     this.#activate(known);
     this.#seatOf.set(client, known);
+    if (known.client !== null && known.wasOpen) {
+      known.keptBefore = (known.droppedAt ?? this.#scene.now()) + this.#scene.graceMs;
+    }
     known.client = client;
+    known.wasOpen = false;
     known.droppedAt = null;
     if (visitor.request.session !== undefined) known.connection = visitor.connection;
   }
@@ -172,6 +178,7 @@ export class SeatJudge {
       client: null,
       wasOpen: false,
       droppedAt: null,
+      keptBefore: 0,
       tried: new Set(),
     };
     this.#seats.set(id, known);
@@ -194,7 +201,7 @@ export class SeatJudge {
 
   /** Whether it is a client's still, or kept for one that was seen to be in. */
   #isKept(seat: Known, at: number): boolean {
-    if (seat.client === null || !seat.wasOpen) return false;
+    if (!seat.wasOpen) return at < seat.keptBefore;
     return seat.droppedAt === null || at < seat.droppedAt + this.#scene.graceMs;
   }
 
@@ -203,7 +210,7 @@ export class SeatJudge {
     if (client === null) return now < (seat.expiresAt ?? 0);
     if (isLive(client)) return true;
     if (!client.isOpenAtShard) seat.droppedAt ??= now;
-    return seat.droppedAt !== null && this.#isKept(seat, now);
+    return (!seat.wasOpen || seat.droppedAt !== null) && this.#isKept(seat, now);
   }
 
   #isOver(seat: Known, now: number): boolean {

@@ -1,22 +1,23 @@
-/** Rooms by when something is due, the earliest first: a binary heap with one entry a room. */
-import type { Room } from "./room-record.ts";
+/** Things by when they are due, the earliest first: a binary heap. */
 
-type Entry = { readonly at: number; readonly room: Room };
+/** `dueAt`: when it is taken; whoever sets it to `null` has it taken no more. */
+type Due = { dueAt: number | null };
+type Entry<Item> = { readonly at: number; readonly item: Item };
 
-export class Deadlines {
-  readonly #heap: Entry[] = [];
+export class Deadlines<Item extends Due> {
+  readonly #heap: Entry<Item>[] = [];
 
   next(): number | null {
-    return this.#heap[0]?.at ?? null;
+    return this.#first()?.at ?? null;
   }
 
-  /** The room is looked at by then, if it is not sooner already. */
-  set(room: Room, at: number): void {
-    if (room.dueAt !== null && room.dueAt <= at) return;
-    room.dueAt = at;
+  /** It is taken by then, if it is not sooner already. */
+  set(item: Item, at: number): void {
+    if (item.dueAt !== null && item.dueAt <= at) return;
+    item.dueAt = at;
     const heap = this.#heap;
     let child = heap.length;
-    heap.push({ at, room });
+    heap.push({ at, item });
     while (child > 0) {
       const parent = (child - 1) >> 1;
       if (!this.#isLater(parent, child)) return;
@@ -25,16 +26,21 @@ export class Deadlines {
     }
   }
 
-  /** The next room that is due; `undefined` when none is. */
-  take(now: number): Room | undefined {
+  /** The next that is due; `undefined` when none is. */
+  take(now: number): Item | undefined {
+    const first = this.#first();
+    if (first === undefined || first.at > now) return undefined;
+    this.#removeFirst();
+    first.item.dueAt = null;
+    return first.item;
+  }
+
+  #first(): Entry<Item> | undefined {
     for (;;) {
       const first = this.#heap[0];
-      if (first === undefined || first.at > now) return undefined;
+      // An earlier deadline may have been set after this one, or none holds any more.
+      if (first === undefined || first.item.dueAt === first.at) return first;
       this.#removeFirst();
-      // An earlier deadline was set after this one, and has been taken.
-      if (first.room.dueAt !== first.at) continue;
-      first.room.dueAt = null;
-      return first.room;
     }
   }
 
