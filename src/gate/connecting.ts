@@ -130,9 +130,11 @@ export class Connecting {
   ): Promise<Response | Refusal> {
     const { room, type } = comer;
     const excluded = new Set<ShardId>(former === undefined ? [] : [former]);
+    let why = "unreachable";
     for (let questions = 0; ; questions += 1) {
-      const why = await this.#tryShards(known, until, comer, excluded, ports);
-      if (why instanceof Response) return why;
+      const answer = await this.#tryShards(known, until, comer, excluded, ports);
+      if (answer instanceof Response) return answer;
+      if (answer !== "unreachable") why = answer;
       if (questions === 2 || !(await this.#mayBePlace(why, room, type, ports))) {
         return refusalOf(room, why);
       }
