@@ -73,8 +73,8 @@ function enqueue(turn: Turn, event: ConnectionEvent & { type: "publish" | "send"
   if (event.type === "send") {
     if (isTaken) turn.sends = [...turn.sends, { data, bytes }];
   } else if (isTaken) {
-    const unsent = { attempts: 0, leaveAt: 0, expiresAt: Infinity };
-    turn.publishes = [...turn.publishes, { ...event, bytes, ...unsent }];
+    const publish = { ...event, bytes, attempts: 0, leaveAt: 0, expiresAt: Infinity };
+    turn.publishes = [...turn.publishes, publish];
   } else {
     settle(turn, event.id, { ok: false, code: isStopped ? "closed" : "buffer-full" });
   }

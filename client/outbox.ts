@@ -2,6 +2,7 @@
  * What the application has handed over and the room has not yet taken, in that order: publishes
  * until they have an answer, and sends until they have left. Knows nothing of connections.
  */
+import { fromPayload } from "./payload-data.ts";
 import type { Payload } from "../src/protocol/payload.ts";
 import type { ProblemDocument } from "../src/protocol/problems.ts";
 import type { Settings } from "./settings.ts";
@@ -50,7 +51,7 @@ export type Outcome =
 
 /** Bytes of the message itself. */
 export function byteLength(data: Payload): number {
-  return typeof data === "string" ? new Blob([data]).size : data.base64.length * 0.75;
+  return new Blob([fromPayload(data)]).size;
 }
 
 export function outboxBytes({ sends, publishes }: Outbox): number {

@@ -78,7 +78,7 @@ export class RoomSocket extends RoomEventTarget {
   /** Publishes so far, for their ids. */
   #count = 0;
   /** Known to this client alone: who knows the next key could use it first. */
-  readonly #series = crypto.getRandomValues(new Uint32Array(4)).join("");
+  readonly #series = crypto.getRandomValues(new Uint8Array(16)).join("");
   #delivered: Position | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #clock = 0;
@@ -91,7 +91,7 @@ export class RoomSocket extends RoomEventTarget {
     if (!options.room && !options.basePath) throw new TypeError("no room");
     const topics = checkTopics(options.topics ?? []);
     this.#state = initialState(settingsFrom(options), topics, options.position ?? null);
-    if (options.startClosed !== true) this.reconnect();
+    if (!options.startClosed) this.reconnect();
   }
 
   /** The id of this client's connections. */
@@ -224,21 +224,22 @@ export class RoomSocket extends RoomEventTarget {
     this.#effects.push(...effects);
     if (this.#isBusy) return;
     this.#isBusy = true;
-    try {
-      for (let effect; (effect = this.#effects.shift());) this.#perform(effect);
-    } finally {
-      this.#isBusy = false;
-    }
+    for (let effect; (effect = this.#effects.shift());) void this.#perform(effect);
+    this.#isBusy = false;
     this.#setTimer();
-    if (this.status !== before) this.dispatchEvent(new Event("statuschange"));
+    if (this.status !== before) void this.#tell(new Event("statuschange"));
   }
 
-  #perform(effect: Effect): void {
+  async #perform(effect: Effect): Promise<void> {
     switch (effect.type) {
       case "connect":
         return this.#connect(effect.address, effect.query);
-      case "disconnect":
-        return this.#disconnect(effect.code, effect.reason);
+      case "disconnect": {
+        const socket = this.#socket;
+        this.#socket = undefined;
+        socket?.close(effect.code, effect.reason);
+        return;
+      }
       case "transmit":
         this.#socket?.send(effect.text);
         return;
@@ -246,7 +247,7 @@ export class RoomSocket extends RoomEventTarget {
         void this.#post(effect.id, effect.data, effect.topic);
         return;
       case "closed":
-        this.dispatchEvent(new CloseEvent(effect.code, effect.reason, {}));
+        void this.#tell(new CloseEvent(effect.code, effect.reason, {}));
         return;
       case "deliver":
         this.#delivered = effect.position;
@@ -255,7 +256,7 @@ export class RoomSocket extends RoomEventTarget {
         this.#delivered = null;
         return;
       case "tell":
-        this.dispatchEvent(new CustomEvent(effect.what, { detail: effect.detail }));
+        void this.#tell(new CustomEvent(effect.what, { detail: effect.detail }));
         return;
       case "settle":
         this.#publishes.get(effect.id)?.(effect.outcome);
@@ -287,16 +288,10 @@ export class RoomSocket extends RoomEventTarget {
     });
     socket.addEventListener("error", ({ error }) => {
       const cause = error?.message ? error : new Error("connection failed");
-      if (this.#socket === socket) this.dispatchEvent(new ErrorEvent(cause, {}));
+      if (this.#socket === socket) void this.#tell(new ErrorEvent(cause, {}));
       // No close event comes when the address or the query could not be made.
       end(1006, "");
     });
-  }
-
-  #disconnect(code: number, reason: string): void {
-    const socket = this.#socket;
-    this.#socket = undefined;
-    socket?.close(code, reason);
   }
 
   async #post(id: string, payload: Payload, topic: string | undefined): Promise<void> {
@@ -311,7 +306,12 @@ export class RoomSocket extends RoomEventTarget {
     const isBlob = this.binaryType === "blob";
     const data =
       typeof content === "string" ? content : isBlob ? new Blob([content]) : content.buffer;
-    this.dispatchEvent(new MessageEvent(type, { data }));
+    void this.#tell(new MessageEvent(type, { data }));
+  }
+
+  /** Async, so that what a listener throws stops nothing: workerd's `dispatchEvent` throws it on (2026-11). */
+  async #tell(event: Event): Promise<void> {
+    this.dispatchEvent(event);
   }
 
   #setTimer(): void {

@@ -65,7 +65,7 @@ export function halt(turn: Turn): void {
  * The socket is gone: the client comes back after a pause, unless it has failed too often. One that
  * was moved comes back at once the first time, so that it is not felt.
  */
-export function lose(turn: Turn, isMoved = false): void {
+export function lose(turn: Turn, isMoved?: boolean): void {
   const { link, settings, now, random } = turn;
   if (link.phase === "open" && now - link.since >= settings.minUptime) {
     turn.failures = turn.strikes = 0;

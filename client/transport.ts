@@ -2,11 +2,11 @@
  * The sockets and addresses under a `RoomSocket`. Every connection is a socket of its own, made by
  * `partysocket` with its reconnecting turned off; the connection's state machine decides.
  */
-import { PartySocket, WebSocket as Socket, type PartySocketOptions } from "partysocket";
+import { PartySocket, WebSocket as ReconnectingSocket, type PartySocketOptions } from "partysocket";
 
 export type Query = Readonly<Record<string, string | null | undefined>>;
 
-export { Socket };
+export type { Socket };
 
 /** Not connected: it knows the room's address, and an id that no other has. */
 export function addressOf(options: PartySocketOptions): PartySocket {
@@ -31,6 +31,16 @@ export async function addQuery(
     if (value !== null && value !== undefined) url.searchParams.set(name, value);
   }
   return url.href;
+}
+
+class Socket extends ReconnectingSocket {
+  /**
+   * Called with each event before partysocket copies it: workerd makes no `MessageEvent` with the
+   * `source` of `null` that its own ones have (2026-11).
+   */
+  override onmessage = (event: MessageEvent): void => {
+    Object.defineProperty(event, "source", { value: undefined });
+  };
 }
 
 /** Connects at once, and once. */

@@ -128,6 +128,25 @@ test("DL6, SU4, DL3 a sequencer that is reset goes on with what it owes, once", 
   expect(client.opens).toBe(1);
 });
 
+test("PR7, PR2 a client that takes nothing for 30 seconds is closed with 4005, alone, and resumes", async () => {
+  const room = new TestRoom(host, "game");
+  const slow = await room.speak();
+  const diligent = await room.speak();
+  const texts = numbers(24).map((text) => `${text} ${"x".repeat(60_000)}`);
+  const numbered = texts.map((text, index) => [index + 1, text]);
+  const taking = diligent.takeThrough(24);
+  for (const text of texts) await room.deliver(text);
+  expect(await taking).toEqual(numbered);
+  // No message is on its way any more: what wakes the shard is its own timer.
+  expect(await slow.closed(60_000)).toMatchObject({ code: 4005 });
+  expect(slow.position).toBeLessThan(24);
+  await room.deliver("after");
+  expect((await diligent.messagesThrough(25)).at(-1)).toEqual([25, "after"]);
+  const back = await room.speak(slow.resume);
+  const rest = [...numbered, [25, "after"]].slice(slow.position);
+  expect(await back.takeThrough(25)).toEqual(rest);
+});
+
 test("AD3, HT5 a client that vanishes without a word gives its place back", async () => {
   const room = new TestRoom(host, "single");
   const vanishing = new WebSocket(`ws://127.0.0.1:${running().port}${room.path}?_pk=vanishing`);

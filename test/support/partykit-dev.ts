@@ -69,7 +69,8 @@ export async function startPartykitDev(options: PartykitDevOptions): Promise<Par
   return { port, printed, timesPrinted, kill, stop };
 }
 
-async function freePort(): Promise<number> {
+/** One that nobody listens on. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const address = server.address();
@@ -90,7 +91,7 @@ export async function isPortFree(port: number): Promise<boolean> {
   return isFree;
 }
 
-/** Asks until there is an answer: partykit tells nobody but its log when it listens. */
+/** Asks until there is an answer: a dev server tells nobody but its log when it listens. */
 export async function untilReady(child: ChildProcess, port: number): Promise<void> {
   const deadline = Date.now() + startLimitMs;
   while (!(await answers(port))) {
@@ -115,7 +116,8 @@ async function answers(port: number): Promise<boolean> {
   return promise;
 }
 
-async function endGroup(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+/** Signals every process of the child's group, in the end by force, and waits for the child's end. */
+export async function endGroup(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (child.pid === undefined) return;
   const isOver = child.exitCode !== null || child.signalCode !== null;
   const exited = isOver ? Promise.resolve() : once(child, "exit");

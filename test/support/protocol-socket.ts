@@ -82,8 +82,8 @@ export class ProtocolSocket {
     this.#socket.close();
   }
 
-  closed(): Promise<Closing> {
-    return this.#socket.closed();
+  closed(ms?: number): Promise<Closing> {
+    return this.#socket.closed(ms);
   }
 
   async welcome(): Promise<FrameOf<"welcome">> {

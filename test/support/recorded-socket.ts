@@ -2,6 +2,7 @@
  * A client's socket that keeps every frame it got, and lets a test wait for frames and for its end.
  * Knows nothing of where the socket comes from: a host records into it.
  */
+import { patienceMs } from "./deadline.ts";
 import { Recording } from "./recording.ts";
 
 export type Frame = string | Uint8Array;
@@ -65,8 +66,8 @@ export class RecordedSocket {
     return this.frames[length] ?? "";
   }
 
-  async closed(): Promise<Closing> {
-    await this.#closing.until(() => this.#closing.items.length > 0, "the socket's end");
+  async closed(ms = patienceMs): Promise<Closing> {
+    await this.#closing.until(() => this.#closing.items.length > 0, "the socket's end", ms);
     return this.#closing.items[0] ?? { code: 1006, reason: "" };
   }
 }
