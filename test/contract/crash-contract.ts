@@ -64,9 +64,12 @@ export function describeCrashes(name: string, prepare: () => Promise<StartProces
       await crowd.welcomes(listeners);
       const publishers = new PersistentPublishers(place, kinds);
       onTestFinished(() => publishers.leave());
-      const goOn = (): Promise<void> => crowd.hears(crowd.most.length + stretch);
+      const goOn = async (): Promise<void> => {
+        await crowd.hears(crowd.most + stretch);
+        // On the way to all others, and its publisher may not know yet.
+        await crowd.hearsNews();
+      };
       await goOn();
-      // In the middle of everything.
       await restart(() => crowd.forgetWelcomes());
       await crowd.welcomes(listeners / 2);
       // While half of the clients are on their way back.
@@ -99,7 +102,6 @@ function expectAnswersHold(
   );
   expect(broken).toEqual([]);
   const answered = new Set(answers.map(({ text }) => text));
-  expect(answered.size).toBe(answers.length);
   const others = order.filter((text) => !answered.has(text));
   expect(others.filter((text) => !lost.includes(text))).toEqual([]);
   // Each crash met them while they waited for an answer.

@@ -32,6 +32,12 @@ export function openRoomSocket({ port, room }: Place, id: string): RoomSocket {
   });
 }
 
+type Happenings = {
+  readonly onOpen: () => void;
+  /** It has heard so many messages now. */
+  readonly onHeard: (count: number) => void;
+};
+
 class Listener {
   readonly #id: string;
   readonly #socket: RoomSocket;
@@ -39,10 +45,13 @@ class Listener {
   readonly #answers = new Recording<string>(String);
   readonly #faults: string[] = [];
 
-  constructor(place: Place, id: string, onOpen: () => void) {
+  readonly #onHeard: (count: number) => void;
+
+  constructor(place: Place, id: string, { onOpen, onHeard }: Happenings) {
     const socket = openRoomSocket(place, id);
     this.#id = id;
     this.#socket = socket;
+    this.#onHeard = onHeard;
     socket.addEventListener("open", onOpen);
     socket.addEventListener("message", ({ data }) => this.#hear(String(data)));
     socket.addEventListener("local", ({ data }) => this.#answers.add(String(data)));
@@ -85,8 +94,10 @@ class Listener {
     if (!/^\d+$/u.test(text)) return;
     this.#heard.add(text);
     const { seq } = this.#socket.position ?? {};
-    if (seq === this.heard.length) return;
-    this.#faults.push(`${this.#id} heard message ${seq} as its number ${this.heard.length}`);
+    if (seq !== this.heard.length) {
+      this.#faults.push(`${this.#id} heard message ${seq} as its number ${this.heard.length}`);
+    }
+    this.#onHeard(this.heard.length);
   }
 }
 
@@ -94,20 +105,21 @@ export class Crowd {
   readonly #listeners: readonly Listener[];
   #welcomed = new Set<string>();
   readonly #welcomes = new Recording<string>(String);
+  readonly #most = new Recording<number>(String);
 
   constructor(place: Place, size: number) {
     const ids = Array.from({ length: size }, (_, index) => `listener-${index + 1}`);
-    this.#listeners = ids.map((id) => new Listener(place, id, () => this.#onWelcome(id)));
+    const onHeard = (count: number): void => {
+      if (count > this.most) this.#most.add(count);
+    };
+    this.#listeners = ids.map(
+      (id) => new Listener(place, id, { onOpen: () => this.#onWelcome(id), onHeard }),
+    );
   }
 
-  /** What the one has heard that has heard the most. */
-  get most(): readonly string[] {
-    const [first, ...others] = this.#listeners;
-    const heard = others.map((listener) => listener.heard);
-    return heard.reduce(
-      (most, each) => (each.length > most.length ? each : most),
-      first?.heard ?? [],
-    );
+  /** How many messages someone has heard. */
+  get most(): number {
+    return this.#most.items.length;
   }
 
   /** Resolves once so many are welcomed, or have been since they were forgotten. */
@@ -118,6 +130,12 @@ export class Crowd {
   /** The connections so far do not count any more. */
   forgetWelcomes(): void {
     this.#welcomed = new Set();
+  }
+
+  /** Resolves as soon as someone hears one that nobody else has heard. */
+  async hearsNews(): Promise<void> {
+    const goal = this.most + 1;
+    await this.#most.until(() => this.most >= goal, `message ${goal}`, crowdMs);
   }
 
   /** Resolves once everyone has heard so many messages in all. */

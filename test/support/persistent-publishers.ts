@@ -20,7 +20,7 @@ export type Answer = v.InferOutput<typeof receiptSchema> & { readonly text: stri
 
 /** How many publishers there are of each kind. */
 export type Kinds = {
-  /** POST one number after the other, with a key, until each has its answer. */
+  /** POST one number after the other with a key until it has its answer, and then until it has it again. */
   readonly overHttp: number;
   /** Publish with a `RoomSocket`, several at a time. */
   readonly overSocket: number;
@@ -43,7 +43,12 @@ export class PersistentPublishers {
 
   constructor(place: Place, { overHttp, overSocket, careless }: Kinds) {
     this.#place = place;
-    for (let index = 0; index < overHttp; index += 1) this.#start((text) => this.#insist(text));
+    for (let index = 0; index < overHttp; index += 1) {
+      this.#start(async (text) => {
+        await this.#insist(text);
+        await this.#insist(text);
+      });
+    }
     for (let index = 0; index < careless; index += 1) this.#start((text) => this.#tryOnce(text));
     for (let index = 0; index < overSocket; index += 1) this.#startOverSocket();
   }
