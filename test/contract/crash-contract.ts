@@ -16,7 +16,7 @@ type RunningProcess = {
 };
 
 /** Starts the test app on this port with the storage below `directory`, whoever wrote it. */
-export type StartProcess = (port: number, directory: string) => Promise<RunningProcess>;
+type StartProcess = (port: number, directory: string) => Promise<RunningProcess>;
 
 const listeners = 300;
 const kinds = { overHttp: 5, overSocket: 3, careless: 2 };

@@ -43,8 +43,8 @@ class Listener {
   readonly #socket: RoomSocket;
   readonly #heard = new Recording<string>(String);
   readonly #answers = new Recording<string>(String);
-  readonly #faults: string[] = [];
-
+  /** The first message that came with another number than it has here. */
+  #misplaced: string | null = null;
   readonly #onHeard: (count: number) => void;
 
   constructor(place: Place, id: string, { onOpen, onHeard }: Happenings) {
@@ -56,7 +56,8 @@ class Listener {
     socket.addEventListener("message", ({ data }) => this.#hear(String(data)));
     socket.addEventListener("local", ({ data }) => this.#answers.add(String(data)));
     socket.addEventListener("reset", ({ detail }) => {
-      this.#faults.push(`${id} was told that it missed something: ${JSON.stringify(detail)}`);
+      // In place of what it misses, so that whoever waits is told.
+      this.#heard.add(`a reset ${JSON.stringify(detail)}`);
     });
   }
 
@@ -64,13 +65,13 @@ class Listener {
     return this.#heard.items;
   }
 
-  /** A sentence for everything that went wrong. */
-  faults(order: readonly string[]): readonly string[] {
+  /** What is wrong first, if anything is: it is to have heard this, in this order. */
+  fault(order: readonly string[]): string | null {
     const different = order.findIndex((text, index) => this.heard[index] !== text);
-    if (different === -1 && this.heard.length === order.length) return this.#faults;
+    if (different === -1 && this.heard.length === order.length) return this.#misplaced;
     const at = different === -1 ? order.length : different;
     const there = `${this.heard[at] ?? "nothing"} and not ${order[at] ?? "nothing"}`;
-    return [...this.#faults, `${this.#id} heard ${there} as message ${at + 1}`];
+    return `${this.#id} heard ${there} as message ${at + 1}`;
   }
 
   hears(count: number): Promise<void> {
@@ -95,7 +96,7 @@ class Listener {
     this.#heard.add(text);
     const { seq } = this.#socket.position ?? {};
     if (seq !== this.heard.length) {
-      this.#faults.push(`${this.#id} heard message ${seq} as its number ${this.heard.length}`);
+      this.#misplaced ??= `${this.#id} heard message ${seq} as its number ${this.heard.length}`;
     }
     this.#onHeard(this.heard.length);
   }
@@ -143,9 +144,9 @@ export class Crowd {
     await Promise.all(this.#listeners.map((listener) => listener.hears(count)));
   }
 
-  /** A sentence for everything that anyone heard otherwise than in this order, once each. */
+  /** A sentence for everyone who has not heard exactly this, in this order. */
   faults(order: readonly string[]): readonly string[] {
-    return this.#listeners.flatMap((listener) => listener.faults(order));
+    return this.#listeners.flatMap((listener) => listener.fault(order) ?? []);
   }
 
   /** What the room class makes of the messages, each answer once: all shards agree on one. */

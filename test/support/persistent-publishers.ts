@@ -16,10 +16,10 @@ const numbersEach = 1_000_000;
 const receiptSchema = v.object({ epoch: v.string(), seq: v.number() });
 
 /** What the room said of a number: its place in the order. */
-export type Answer = v.InferOutput<typeof receiptSchema> & { readonly text: string };
+type Answer = v.InferOutput<typeof receiptSchema> & { readonly text: string };
 
 /** How many publishers there are of each kind. */
-export type Kinds = {
+type Kinds = {
   /** POST one number after the other with a key until it has its answer, and then until it has it again. */
   readonly overHttp: number;
   /** Publish with a `RoomSocket`, several at a time. */
@@ -68,7 +68,8 @@ export class PersistentPublishers {
   }
 
   #start(publish: (text: string) => Promise<void>): void {
-    this.#add(publishInTurn(this.#numbers(), publish));
+    this.#publishers += 1;
+    this.#add(publishInTurn(this.#numbersOf(this.#publishers), publish));
   }
 
   #add(lane: Promise<void>): void {
@@ -78,20 +79,18 @@ export class PersistentPublishers {
   }
 
   #startOverSocket(): void {
-    const numbers = this.#numbers();
+    this.#publishers += 1;
+    const numbers = this.#numbersOf(this.#publishers);
     const socket = openRoomSocket(this.#place, `publisher-${this.#publishers}`);
     const publish = (text: string): Promise<void> => this.#publishBy(socket, text);
     this.#sockets.push(socket);
     for (let lane = 0; lane < inFlight; lane += 1) this.#add(publishInTurn(numbers, publish));
   }
 
-  /** Texts of the next publisher's numbers, until they are stopped. */
-  *#numbers(): Generator<string, undefined> {
-    this.#publishers += 1;
-    let number = this.#publishers * numbersEach;
-    while (!this.#isStopped) {
-      number += 1;
-      yield String(number);
+  /** Texts of its numbers, until publishers are stopped. */
+  *#numbersOf(publisher: number): Generator<string, undefined> {
+    for (let number = 1; !this.#isStopped; number += 1) {
+      yield String(publisher * numbersEach + number);
     }
   }
 
