@@ -85,6 +85,16 @@ export default defineConfig({
       },
       {
         test: {
+          name: "crash",
+          include: ["test/crash/*.test.ts"],
+          // Each file starts a server of its own, for a crowd of clients.
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
           name: "browser",
           include: ["test/browser/*.test.ts"],
           testTimeout: 60_000,

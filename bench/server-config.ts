@@ -7,11 +7,17 @@ import type { Bundle } from "./bundle.ts";
 /** The name of the listening socket, as workerd reports it on its control descriptor. */
 export const socketName = "http";
 
-/**
- * One Worker with its Durable Objects, SQLite-backed, stored on disk, listening on a loopback port
- * that the system chooses. `bundlePath` is relative to the configuration file, `storagePath` absolute.
- */
-export function workerdConfig(bundle: Bundle, bundlePath: string, storagePath: string): string {
+type Places = {
+  /** Relative to the configuration file. */
+  readonly bundlePath: string;
+  /** Absolute. */
+  readonly storagePath: string;
+  /** On the loopback; 0 is one that the system chooses. */
+  readonly port: number;
+};
+
+/** One Worker with its Durable Objects, SQLite-backed, stored on disk. */
+export function workerdConfig(bundle: Bundle, { bundlePath, storagePath, port }: Places): string {
   const modules = bundle.modules.map(
     (name) => `(name = ${text(name)}, esModule = embed ${text(`${bundlePath}/${name}`)})`,
   );
@@ -36,7 +42,7 @@ const config :Workerd.Config = (
     (name = "worker", worker = .worker),
   ],
   sockets = [
-    (name = ${text(socketName)}, address = "127.0.0.1:0", http = (), service = "worker"),
+    (name = ${text(socketName)}, address = "127.0.0.1:${port}", http = (), service = "worker"),
   ],
 );
 

@@ -22,6 +22,8 @@ export interface Server {
   readonly inspectorPort: number | null;
   /** The end of what workerd wrote to its error stream. */
   readonly errors: () => string;
+  /** Ends the process at once, as a crash would, and leaves its storage to the next one. */
+  readonly kill: () => Promise<void>;
   /** Ends the process and deletes its storage. Safe to call twice. */
   readonly stop: () => Promise<void>;
 }
@@ -30,18 +32,19 @@ export interface ServerOptions {
   readonly bundle: Bundle;
   readonly directory: string;
   readonly isInspected: boolean;
+  /** One that the system chooses when left out. */
+  readonly port?: number;
 }
 
-/** Starts `workerd serve` with a new empty storage below `directory`. */
+/** Starts `workerd serve` on the storage below `directory`, which is new and empty the first time. */
 export async function startServer(options: ServerOptions): Promise<Server> {
-  const { bundle, directory, isInspected } = options;
+  const { bundle, directory, isInspected, port: wantedPort = 0 } = options;
   const storagePath = join(directory, "storage");
   mkdirSync(storagePath, { recursive: true });
   const configPath = join(directory, "config.capnp");
-  writeFileSync(
-    configPath,
-    workerdConfig(bundle, relative(directory, bundle.directory), storagePath),
-  );
+  const bundlePath = relative(directory, bundle.directory);
+  const places = { bundlePath, storagePath, port: wantedPort };
+  writeFileSync(configPath, workerdConfig(bundle, places));
 
   const inspection = isInspected ? ["--inspector-addr=127.0.0.1:0"] : [];
   const child = spawn(workerdBinary(), ["serve", "--control-fd=3", ...inspection, configPath], {
@@ -55,9 +58,13 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   // For the ways out that run no `finally`, e.g. an uncaught exception.
   const killNow = (): boolean => child.kill("SIGKILL");
   process.once("exit", killNow);
-  const stop = async (): Promise<void> => {
-    await endProcess(child);
+  const end = async (signal: NodeJS.Signals): Promise<void> => {
+    await endProcess(child, signal);
     process.off("exit", killNow);
+  };
+  const kill = (): Promise<void> => end("SIGKILL");
+  const stop = async (): Promise<void> => {
+    await end("SIGTERM");
     rmSync(directory, { recursive: true, force: true });
   };
   try {
@@ -65,7 +72,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     if (child.pid === undefined) {
       throw new Error("workerd did not start");
     }
-    return { port, inspectorPort, pid: child.pid, errors: () => errors, stop };
+    return { port, inspectorPort, pid: child.pid, errors: () => errors, kill, stop };
   } catch (error) {
     await stop();
     throw new Error(`workerd did not start: ${errors}`, { cause: error });
@@ -124,12 +131,12 @@ function portAfter(received: string, name: string): number | null {
   return port === undefined ? null : Number(port);
 }
 
-async function endProcess(child: ChildProcess): Promise<void> {
+async function endProcess(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) {
     return;
   }
   const exited = once(child, "exit");
-  child.kill("SIGTERM");
+  child.kill(signal);
   const force = setTimeout(() => child.kill("SIGKILL"), stopLimitMs);
   await exited;
   clearTimeout(force);

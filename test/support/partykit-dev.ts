@@ -91,6 +91,16 @@ export async function isPortFree(port: number): Promise<boolean> {
   return isFree;
 }
 
+/**
+ * A free port that no outgoing connection is given (by default Linux takes those from 32768 up). While
+ * nobody listens on it, clients that try it again and again could else take it themselves.
+ */
+export async function lastingPort(): Promise<number> {
+  let port = 20_000 + (process.pid % 10_000);
+  while (!(await isPortFree(port))) port += 1;
+  return port;
+}
+
 /** Asks until there is an answer: a dev server tells nobody but its log when it listens. */
 export async function untilReady(child: ChildProcess, port: number): Promise<void> {
   const deadline = Date.now() + startLimitMs;

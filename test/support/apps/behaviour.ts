@@ -29,6 +29,9 @@ type Hook = (message: BroadcastMessage) => Data | null | Promise<Data | null>;
 /** Shards that were told to stick, which outlives them, until another one frees them. */
 const stuck = new Map<string, PromiseWithResolvers<undefined>>();
 
+/** Types whose clients are not told who has left. */
+const quiet: ReadonlySet<string> = new Set(["default", "crowd"]);
+
 export class Behaviour {
   readonly #platform: Platform;
   readonly #type: string;
@@ -56,6 +59,7 @@ export class Behaviour {
         return (message) => fail(message);
       case "adding":
       case "solo":
+      case "crowd":
         return (message) => this.#add(message);
       case "forgetful":
         return ({ data }) => {
@@ -74,6 +78,7 @@ export class Behaviour {
     switch (this.#type) {
       case "adding":
       case "solo":
+      case "crowd":
         return () => ({ ...this.#sum });
       case "forgetful":
         return () => this.#fail();
@@ -151,7 +156,7 @@ export class Behaviour {
   }
 
   onClose(id: string): void {
-    if (this.#type !== "default") this.#platform.broadcast(`left ${id}`, [id]);
+    if (!quiet.has(this.#type)) this.#platform.broadcast(`left ${id}`, [id]);
   }
 
   /** A class of the PartyKit sharding example: a write arrives as a request. */

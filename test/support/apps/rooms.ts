@@ -27,6 +27,13 @@ export const rooms = defineRooms({
   adding: { shards: 2, snapshotIntervalMs: 0, history: { messages: 5 } },
   /** The same, on one shard. */
   solo: { shards: 1, snapshotIntervalMs: 0, history: { messages: 5 } },
+  /** The same, for a crowd that publishes over its sockets too; remembers a whole test. */
+  crowd: {
+    shards: 10,
+    publishOverSocket: true,
+    snapshotIntervalMs: 1_000,
+    history: { messages: 100_000 },
+  },
   /** Gives no state: see `behaviour.ts`. */
   forgetful: { shards: 1, snapshotIntervalMs: 0 },
   /** Does not end its `onStart` again once it was told to `stick`, until it is freed. */
