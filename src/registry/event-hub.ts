@@ -7,6 +7,7 @@
  */
 import type { Clock, Storage } from "../core/ports.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
+import { streamPingMs } from "../protocol/event-bounds.ts";
 import { maxPatternLength } from "../protocol/event-frames.ts";
 import { isEventPattern, matchesPattern, type RegistryEvent } from "../protocol/registry.ts";
 import type { TimedEvent } from "../protocol/registry-calls.ts";
@@ -23,7 +24,6 @@ const seqKey = "event-seq";
 const reserve = 10_000;
 /** The row is made exact after so long without events; before the object may sleep. */
 const settleMs = 2_000;
-const pingIntervalMs = 25_000;
 /** Batches that may be sent again are remembered; a partition has one under way. */
 const rememberedBatches = 1_000;
 
@@ -95,7 +95,7 @@ export class EventHub {
     const leave = (gone: StreamSubscriber): void => void this.#streams.delete(gone);
     const subscriber = new StreamSubscriber(pattern, this.#seq, leave);
     this.#streams.add(subscriber);
-    this.#pingAt ??= this.#owner.clock.now() + pingIntervalMs;
+    this.#pingAt ??= this.#owner.clock.now() + streamPingMs;
     this.#arm();
     return success(subscriber.body);
   }
@@ -125,7 +125,7 @@ export class EventHub {
     }
     if (this.#pingAt === null || this.#pingAt > now) return;
     for (const stream of this.#streams) if (!stream.ping()) this.#streams.delete(stream);
-    this.#pingAt = this.#streams.size > 0 ? now + pingIntervalMs : null;
+    this.#pingAt = this.#streams.size > 0 ? now + streamPingMs : null;
     this.#arm();
   }
 

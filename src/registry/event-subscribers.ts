@@ -4,12 +4,8 @@
  */
 import type { Socket } from "../core/ports.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
-import {
-  acknowledgeEvery,
-  encodeSubscribed,
-  maxUnacknowledged,
-  parseAcknowledgement,
-} from "../protocol/event-frames.ts";
+import { acknowledgeEvery, maxUnacknowledged } from "../protocol/event-bounds.ts";
+import { encodeSubscribed, parseAcknowledgement } from "../protocol/event-frames.ts";
 
 export type Subscriber = {
   readonly pattern: string;
