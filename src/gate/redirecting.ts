@@ -10,7 +10,7 @@ import type { RoomId } from "../protocol/names.ts";
 import { isRegistryId, type Region } from "../protocol/registry.ts";
 import type { HeldSeats } from "../protocol/registry-calls.ts";
 import { success, type Failure, type Success } from "../protocol/result.ts";
-import { signTicket } from "../protocol/ticket.ts";
+import { signSeat } from "../protocol/ticket.ts";
 import { usableSecret, type Arrival } from "./arrival.ts";
 import { refusal, type Refusal } from "./http.ts";
 import type { GatePorts } from "./ports.ts";
@@ -71,14 +71,12 @@ async function placeOf(
     if (isShut && arrival.session !== null && address !== null) return success(address);
     return refusalOf(room, held);
   }
-  const { server, redirect: url, seats, expiresAt } = held.value;
+  const { redirect: url, seats } = held.value;
   const [seat] = seats;
   // The room has come to shards meanwhile, which this gate learns within a second.
   if (url === null || seat === undefined) return refusalOf(room, null);
-  const issuedAt = ports.clock.now();
-  const claims = { room, server, seat: seat.id, player: seat.player, issuedAt, expiresAt };
   const place = new URL(url);
-  place.searchParams.set("ticket", await signTicket(secret.value, claims));
+  place.searchParams.set("ticket", await signSeat(secret.value, held.value, seat));
   return success(place.href);
 }
 

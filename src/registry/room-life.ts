@@ -267,7 +267,9 @@ export class RoomLife {
 }
 
 function hostOf(place: RegistryReplies["allocate"]): RoomHost | null {
-  return place === null ? null : { server: place.server, url: place.url };
+  if (place === null) return null;
+  const { server, instance, url } = place;
+  return { server, instance, url };
 }
 
 /** What is wrong with a room's own limit, if anything is. */

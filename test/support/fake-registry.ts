@@ -26,6 +26,8 @@ export class FakeRegistry {
   dispose: readonly string[] = [];
   leaseMs = 15_000;
   heartbeatIntervalMs = 5_000;
+  /** Whether every request is lost. */
+  isSilent = false;
   /** Answers in place of its own, in order; `drop` loses the request. */
   readonly next: (ProblemCode | "drop" | object)[] = [];
 
@@ -36,6 +38,12 @@ export class FakeRegistry {
     return this.requests.items
       .filter(({ path }) => path.endsWith("/heartbeat"))
       .map(({ body }) => body as Report);
+  }
+
+  /** Of the newest registration. */
+  get instance(): string {
+    const registration = this.requests.items.findLast(({ path }) => path === "servers");
+    return (registration?.body as { instance?: string } | undefined)?.instance ?? "";
   }
 
   /** Resolves with the newest report that this holds for. */
@@ -62,7 +70,7 @@ export class FakeRegistry {
     const body: unknown = text === "" ? null : JSON.parse(text);
     const said = this.next.shift();
     this.requests.add({ method: request.method, path, body, at: performance.now() });
-    if (said === "drop") throw new TypeError("fetch failed");
+    if (said === "drop" || this.isSilent) throw new TypeError("fetch failed");
     if (typeof said === "string") {
       const problem = problemDocument(said, "so said the test");
       return Response.json(problem, { status: problem.status });

@@ -142,7 +142,8 @@ test("LO3, SV3 locks and servers outlive the hub", async () => {
   };
   expect(await hub().partyshardCall({ type: "register", server })).toMatchObject({ ok: true });
   const allocate = { type: "allocate", room: "game:1", key: "ann", region: null };
-  const place = { ok: true, value: { server: "a", url: "ws://game.test/parties/router/game:1" } };
+  const at = { server: "a", url: "ws://game.test/parties/router/game:1" };
+  const place = { ok: true, value: { ...at, instance: "first" } };
   expect(await hub().partyshardCall(allocate)).toEqual(place);
   await kill(hub());
   expect(await hub().partyshardCall(allocate)).toMatchObject(place);

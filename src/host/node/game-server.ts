@@ -68,15 +68,15 @@ export class GameServer {
         address,
         capacity,
         roomTypes: [...types.keys()],
-        instance: entropy.id(),
         ...(port === undefined ? {} : { port }),
         ...(metadata === undefined ? {} : { metadata }),
         ...(region === undefined ? {} : { region }),
       },
+      newInstance: () => entropy.id(),
       rooms: () => this.#rooms.report(),
       ...(heartbeatIntervalMs === undefined ? {} : { heartbeatIntervalMs }),
       onAnswer: (answer) => this.#handleAnswer(answer),
-      onForgotten: () => this.#rooms.closeAll("the registry has forgotten this server's rooms"),
+      onLost: (reason) => this.#rooms.closeAll(reason),
       onProblem: settings.onProblem,
     });
     this.#upgrades = new UpgradeServer((target) => this.admit(target), onError);
@@ -128,9 +128,9 @@ export class GameServer {
       const known = this.#rooms.get(room);
       return known?.admitBack(connection, request) ?? noSeat;
     }
-    if (claims.issuedAt < this.#lease.registeredAt) {
+    if (claims.instance !== this.#lease.instance) {
       // Its seat was of a former start, and may have been promised to somebody else since.
-      return failure("ticket-expired", "the ticket is older than this server's registration");
+      return failure("ticket-expired", "the ticket is for a former start of this server");
     }
     const hosted = await this.#rooms.open(room);
     if (!hosted.ok) return hosted;
@@ -238,6 +238,8 @@ export class GameServer {
 
   #handleAnswer({ status, dispose }: HeartbeatAnswer): void {
     if (status === "draining") this.#rooms.isClosed = true;
+    // It was told of another start of this server, or never.
+    else if (this.#rooms.isClosed) void this.#settings.client.drainServer(this.serverId);
     for (const id of dispose) {
       if (isRoomId(id)) this.#rooms.close(id, "the room is elsewhere");
     }
