@@ -28,6 +28,8 @@ export class FakeRegistry {
   heartbeatIntervalMs = 5_000;
   /** Whether every request is lost. */
   isSilent = false;
+  /** What it answers each time, by method and path. */
+  readonly answers = new Map<string, object>();
   /** Answers in place of its own, in order; `drop` loses the request. */
   readonly next: (ProblemCode | "drop" | object)[] = [];
 
@@ -54,6 +56,12 @@ export class FakeRegistry {
     return report;
   }
 
+  /** Resolves after so many more heartbeats. */
+  async hears(count: number): Promise<void> {
+    const end = this.reports.length + count;
+    await this.requests.until(() => this.reports.length >= end, `${count} heartbeats`);
+  }
+
   /** Resolves once so many requests of this method and path have come. */
   async asked(what: string, times = 1): Promise<void> {
     const count = (): number => this.times(what);
@@ -77,6 +85,6 @@ export class FakeRegistry {
     }
     const { now, status, dispose, leaseMs, heartbeatIntervalMs } = this;
     const answer = { now, status, dispose, leaseMs, heartbeatIntervalMs, serverId: "s" };
-    return Response.json(said ?? answer);
+    return Response.json(said ?? this.answers.get(`${request.method} ${path}`) ?? answer);
   }
 }

@@ -174,6 +174,28 @@ test("GS8 a room begins with its first player and ends when it has been empty fo
   await registry.reported(({ rooms }) => rooms.length === 0);
 });
 
+test("GS8 a room that the server joined for a player stays while the seat is held", async () => {
+  const { registry, server, happened, heard } = await startServer({ heartbeatIntervalMs: 1 });
+  const seat = { id: "seat of ann", expiresAt: registry.now + 100 };
+  registry.answers.set("POST route", { type: "create" });
+  registry.answers.set("POST reserve", { roomId: room, serverId, ticket: "t", seat });
+  expect(await server.joinOrCreate("game", "ann")).toMatchObject({ value: { room: { id: room } } });
+  await registry.hears(10);
+  expect(happened.items).toEqual([`begin ${room}`]);
+  registry.now += 100;
+  await heard(`end ${room}`);
+  await registry.reported(({ rooms }) => rooms.length === 0);
+});
+
+test("GS8 a room that the server created stays until it was empty for as long as asked", async () => {
+  const { registry, server, happened, heard } = await startServer({ heartbeatIntervalMs: 1 });
+  registry.answers.set("POST rooms", { roomId: room, serverId, address: "a" });
+  expect(await server.createRoom("game", { keepMs: 1_000 })).toMatchObject({ ok: true });
+  await registry.hears(10);
+  expect(happened.items).toEqual([`begin ${room}`]);
+  await heard(`end ${room}`);
+});
+
 test("GS8 plain sockets get payloads, clients of protocol 1 numbered messages, and come back to what they missed", async () => {
   let game: GameRoom | undefined;
   const started = await startServer({}, (made) => {
@@ -297,16 +319,12 @@ test("GS16 a server whose lease has been out for as long as it ran closes its ro
 
 test("GS16 a server that drains when it is forgotten drains as another start too", async () => {
   const { registry, server } = await startServer({ heartbeatIntervalMs: 1 });
-  const beats = async (count: number): Promise<void> => {
-    const end = registry.reports.length + count;
-    await registry.requests.until(() => registry.reports.length >= end, `${count} heartbeats`);
-  };
   const drain = "POST servers/server-1/drain";
   registry.status = "draining";
   await server.drain();
-  await beats(2);
+  await registry.hears(2);
   const drained = registry.times(drain);
-  await beats(3);
+  await registry.hears(3);
   expect(registry.times(drain)).toBe(drained);
   registry.status = "online";
   registry.next.push("unknown-server");
