@@ -5,9 +5,6 @@
 import * as v from "valibot";
 import { failure, success, type Result } from "./result.ts";
 
-/** Longest list of patterns, in characters. */
-export const maxPatternLength = 256;
-
 /** The first frame; every later event that fits the pattern has a larger `seq`. */
 type SubscribedFrame = {
   readonly type: "subscribed";

@@ -296,17 +296,3 @@ export type RegistryEventBody =
 
 /** `seq` counts up without gaps for all subscribers; a gap tells of events that were lost. */
 export type RegistryEvent = RegistryEventBody & { readonly seq: number; readonly at: number };
-
-/** `*`, an exact type, or a prefix such as `room:*`; several are separated by commas. */
-export function isEventPattern(text: string): boolean {
-  return /^(?:\*|[a-z]+:(?:\*|[a-z]+))(?:,(?:\*|[a-z]+:(?:\*|[a-z]+)))*$/.test(text);
-}
-
-export function matchesPattern(pattern: string, type: string): boolean {
-  return pattern
-    .split(",")
-    .some(
-      (one) =>
-        one === "*" || one === type || (one.endsWith("*") && type.startsWith(one.slice(0, -1))),
-    );
-}
