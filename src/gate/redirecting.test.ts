@@ -90,6 +90,28 @@ test("RA13 where the room is not there yet, a client of protocol 1 makes it with
   expect(await problemOf(await join(crowded, "&session=s1"))).toBe("503 room-full");
 });
 
+test("RA20 a gate lets rooms come about by connects no faster than is good for their servers", async () => {
+  const rig = rigOf();
+  const { answer } = rig.calls;
+  const unknown: Answer = { ok: false, code: "unknown-room", detail: "" };
+  rig.calls.answer = (call) => (call.request.type === "table" ? unknown : answer(call));
+  const joinMany = async (count: number, first: number) => {
+    const names = Array.from({ length: count }, (_, index) => `abroad:${first + index}`);
+    return Promise.all(names.map((name) => rig.upgrade("?protocol=1", name)));
+  };
+  const made = await joinMany(130, 0);
+  expect(rig.calls.of("reserve")).toHaveLength(100);
+  const [refused] = made.slice(-1);
+  expect([refused?.status, refused?.headers.get("retry-after")]).toEqual([503, "2"]);
+  rig.clock.advance(1_000);
+  await joinMany(30, 200);
+  expect(rig.calls.of("reserve")).toHaveLength(120);
+  rig.calls.answer = answer;
+  rig.clock.advance(1);
+  expect((await rig.upgrade("?protocol=1", "abroad:1000")).status).toBe(200);
+  expect(rig.calls.of("reserve")).toHaveLength(121);
+});
+
 test("RA13 without a secret there are no tickets, and the frame leads there all the same", async () => {
   const rig = rigOf(held, { secret: undefined });
   expect((await leadsTo(await join(rig))).href).toBe(address);

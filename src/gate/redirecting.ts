@@ -3,6 +3,7 @@
  * that brings no ticket is given a seat on the way, since a server outside takes nobody without one;
  * with its seat a room that is not there yet comes about.
  */
+import type { Allowance } from "../core/allowance.ts";
 import type { RoomType } from "../core/rooms.ts";
 import { encodeServerFrame } from "../protocol/client.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
@@ -21,6 +22,8 @@ type Guest = {
   readonly type: RoomType;
   readonly arrival: Arrival;
   readonly known: KnownRoom;
+  /** How many rooms this gate lets come about by those who merely come. */
+  readonly newRooms: Allowance;
   /** Of the registry, which keeps the room. */
   readonly partition: string;
   readonly region: Region | null;
@@ -64,6 +67,9 @@ async function placeOf(
   const { room, arrival } = guest;
   const secret = usableSecret(ports);
   if (!secret.ok) return address === null ? refusal(secret.code, secret.detail) : success(address);
+  if (guest.known.isAbsent && !guest.newRooms.take(ports.clock.now())) {
+    return refusal("unavailable", "too many rooms are being made at the moment; try again");
+  }
   const held = await holdSeat(guest, ports);
   if (held?.ok !== true) {
     // Its own seat may be what is in the way: its server knows.
