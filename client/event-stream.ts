@@ -1,6 +1,10 @@
 /** `text/event-stream` (HTML Living Standard, 9.2.6), as far as the registry writes it. */
+import { maxSilenceMs } from "../src/protocol/event-bounds.ts";
 
-/** The data of each event as it comes; ends with the stream, however that ends, or by the signal. */
+/**
+ * The data of each event as it comes; ends with the stream, however that ends, by the signal, or when
+ * who reads has waited for anything at all, comments too, for `maxSilenceMs`.
+ */
 export async function* eventTexts(
   response: Response,
   signal: AbortSignal,
@@ -15,7 +19,8 @@ export async function* eventTexts(
   let data: string[] = [];
   try {
     for (;;) {
-      const { done, value } = await reader.read();
+      const silence = setTimeout(stop, maxSilenceMs);
+      const { done, value } = await reader.read().finally(() => clearTimeout(silence));
       if (done) return;
       const lines = (rest + value).split(/\r\n|\n|\r/);
       rest = lines.pop() ?? "";

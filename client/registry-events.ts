@@ -1,8 +1,10 @@
 /**
  * The registry's events as an async iterable: over a WebSocket, with acknowledgements of what was
- * taken, or as `text/event-stream`; connects again after every break. Knows nothing of what the events
- * mean. Events of the time between two connections are lost, which a gap in `seq` tells.
+ * taken, or as `text/event-stream`; connects again after every break, and after a silence in which the
+ * registry would have said something. Knows nothing of what the events mean. Events of the time between
+ * two connections are lost, which a gap in `seq` tells.
  */
+import { acknowledgeEvery } from "../src/protocol/event-bounds.ts";
 import type { RegistryEvent } from "../src/protocol/registry.ts";
 import { mayRetry, type RegistryHttp } from "./registry-http.ts";
 import type { RegistryProblem } from "./registry-result.ts";
@@ -10,8 +12,6 @@ import { eventTexts } from "./event-stream.ts";
 import { isObject } from "./server-frame.ts";
 import { socketTexts, type OpenWebSocket } from "./socket-texts.ts";
 
-/** The registry cuts off who lags by 1,000. */
-const ackEvery = 100;
 const pauses = { firstMs: 500, maxMs: 30_000 };
 const path = "events";
 
@@ -102,7 +102,8 @@ export class RegistryEvents implements AsyncIterable<RegistryEvent> {
       if (event === null) continue;
       yield event;
       taken += 1;
-      if (taken % ackEvery === 0) socket.send(JSON.stringify({ type: "ack", seq: event.seq }));
+      if (taken % acknowledgeEvery === 0)
+        socket.send(JSON.stringify({ type: "ack", seq: event.seq }));
     }
     // A refused upgrade looks like any other failure; the stream of the same address tells why.
     if (!hasOpened && !signal.aborted) await this.#askWhy(signal);

@@ -78,7 +78,7 @@ export async function holding<Value>(
   try {
     return await work(lock, lost.signal);
   } finally {
-    clearTimeout(timer);
+    if (timer !== undefined) clearTimeout(timer);
     timer = undefined;
     await lock.release();
   }

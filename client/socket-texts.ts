@@ -1,4 +1,8 @@
-/** The texts of a WebSocket as an async iterable. Knows nothing of what they say. */
+/**
+ * The texts of a WebSocket as an async iterable, and whether there is still somebody at its other end.
+ * Knows nothing of what they say, but for `pong`.
+ */
+import { SilenceWatch } from "./silence-watch.ts";
 
 /** As much of a `WebSocket` as is needed; the one of the `ws` package fits. */
 export type TextSocket = {
@@ -11,7 +15,10 @@ export type TextSocket = {
 /** Opens a WebSocket with these headers, which browsers and Workers cannot. */
 export type OpenWebSocket = (url: string, headers: Readonly<Record<string, string>>) => TextSocket;
 
-/** Texts in order; ends when the socket has closed, which the signal makes it do. */
+/**
+ * Texts in order, without answers to `ping`; ends when the socket has closed, which the signal makes it
+ * do, or when nothing has come for `maxSilenceMs`. It is asked often enough that something would have.
+ */
 export async function* socketTexts(
   socket: TextSocket,
   signal: AbortSignal,
@@ -21,10 +28,15 @@ export async function* socketTexts(
   let wake: (() => void) | null = null;
   const end = (): void => {
     isOver = true;
+    watch.stop();
     wake?.();
   };
+  const watch = new SilenceWatch(() => socket.send("ping"), end);
   socket.addEventListener("message", ({ data }) => {
-    if (typeof data === "string") texts.push(data);
+    if (isOver) return;
+    watch.heard();
+    if (typeof data !== "string" || data === "pong") return;
+    texts.push(data);
     wake?.();
   });
   socket.addEventListener("close", end);
@@ -46,6 +58,7 @@ export async function* socketTexts(
     }
   } finally {
     signal.removeEventListener("abort", end);
+    end();
     socket.close(1000);
   }
 }

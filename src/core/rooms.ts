@@ -273,3 +273,13 @@ export function defineRooms(
 export function shardsOf(room: RoomId, type: RoomType): ShardId[] {
   return Array.from({ length: type.shards.min }, (_, index) => shardId(room, index + 1));
 }
+
+/** What is wrong with a room's own limit, if anything is: one shard counts its players. */
+export function wrongLimit(type: RoomType, maxPlayers: number | null): string | null {
+  if (maxPlayers === null) return null;
+  if (type.shards.max > 1)
+    return `rooms of type "${type.name}" have several shards and no maxPlayers`;
+  const most = type.maxPlayers ?? type.capacity;
+  if (maxPlayers >= 1 && maxPlayers <= most) return null;
+  return `maxPlayers must be from 1 to ${most} in rooms of type "${type.name}"`;
+}

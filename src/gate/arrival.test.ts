@@ -9,7 +9,6 @@ const seat = {
   server: "game:1-1",
   seat: "seat-1",
   player: "ann",
-  issuedAt: 1_000,
   expiresAt: 5_000,
 };
 const claim = { id: "seat-1", player: "ann", expiresAt: 5_000 };

@@ -2,6 +2,7 @@
  * A WebSocket upgrade at the router: which shard takes it, and handing it over. Knows nothing of what
  * the socket will carry, nor whether a seat is free: that the shard says.
  */
+import { Allowance } from "../core/allowance.ts";
 import type { ShardCandidate } from "../core/placement-table.ts";
 import type { Counters } from "../core/counters.ts";
 import type { Rooms, RoomType } from "../core/rooms.ts";
@@ -19,6 +20,9 @@ const attempts = 3;
 /** A shard is nearly full with a tenth, or so few places, left. */
 const fewPlaces = 16;
 
+/** Anybody can make up names of rooms on servers outside, whose capacity is for all. */
+const newRoomsByGuests = { atOnce: 100, perSecond: 20 };
+
 /** Who comes, and where to. */
 type Comer = {
   readonly room: RoomId;
@@ -34,6 +38,7 @@ export class Connecting {
   readonly #rooms: Rooms;
   readonly #tables: Tables;
   readonly #suspects: Suspects;
+  readonly #newRooms = new Allowance(newRoomsByGuests);
 
   constructor(rooms: Rooms, counters: Counters) {
     this.#rooms = rooms;
@@ -62,7 +67,8 @@ export class Connecting {
     if (isOutside(type, known)) {
       const partition = this.#rooms.partitionOf(room);
       const region = ports.region(request);
-      return redirect({ room, type, arrival, known, partition, region }, ports);
+      const newRooms = this.#newRooms;
+      return redirect({ room, type, arrival, known, newRooms, partition, region }, ports);
     }
     if (arrival.ticket !== null) {
       return refusal("ticket-invalid", `the ticket is for no shard of "${room}"`);

@@ -23,8 +23,8 @@ function rigOf(
 
 function held(players: readonly string[], redirect: string | null = address): Answer {
   const seats = players.map((player) => ({ id: "seat-1", player }));
-  const value = { room: "abroad:1", server: "eu-1", redirect, expiresAt: 5_000, seats };
-  return { ok: true, value };
+  const place = { room: "abroad:1", server: "eu-1", instance: "i1", redirect };
+  return { ok: true, value: { ...place, expiresAt: 5_000, seats } };
 }
 
 function join(rig: GateRig, query = ""): Promise<Response> {
@@ -40,12 +40,7 @@ async function leadsTo(response: Response): Promise<URL> {
 }
 
 test("RA13 a client of protocol 1 is sent to the room's server with a seat in hand", async () => {
-  const rig = rigOf((players) => {
-    // What the registry takes for its answer does not make the promise older.
-    rig.clock.advance(7);
-    return held(players);
-  });
-  const answeredAt = rig.clock.now() + 7;
+  const rig = rigOf();
   const url = await leadsTo(await join(rig, "&_pk=me"));
   expect(url.origin + url.pathname).toBe(address);
   expect([...url.searchParams.keys()]).toEqual(["ticket"]);
@@ -56,7 +51,7 @@ test("RA13 a client of protocol 1 is sent to the room's server with a seat in ha
       server: "eu-1",
       seat: "seat-1",
       player: "me",
-      issuedAt: answeredAt,
+      instance: "i1",
       expiresAt: 5_000,
     },
   });
@@ -70,7 +65,7 @@ test("RA13 a client of protocol 1 is sent to the room's server with a seat in ha
 
 test("RA13 who has a ticket is sent there with no other", async () => {
   const place = { room: "abroad:1", server: "eu-1", seat: "s", player: "ann" };
-  const claims = { ...place, issuedAt: 0, expiresAt: 5_000 };
+  const claims = { ...place, instance: "i1", expiresAt: 5_000 };
   const rig = rigOf();
   const ticket = await signTicket(secret, claims);
   expect((await leadsTo(await join(rig, `&ticket=${ticket}`))).href).toBe(address);
@@ -93,6 +88,28 @@ test("RA13 where the room is not there yet, a client of protocol 1 makes it with
   const crowded = rigOf(() => full);
   crowded.calls.answer = (call) => (call.request.type === "table" ? unknown : full);
   expect(await problemOf(await join(crowded, "&session=s1"))).toBe("503 room-full");
+});
+
+test("RA20 a gate lets rooms come about by connects no faster than is good for their servers", async () => {
+  const rig = rigOf();
+  const { answer } = rig.calls;
+  const unknown: Answer = { ok: false, code: "unknown-room", detail: "" };
+  rig.calls.answer = (call) => (call.request.type === "table" ? unknown : answer(call));
+  const joinMany = async (count: number, first: number) => {
+    const names = Array.from({ length: count }, (_, index) => `abroad:${first + index}`);
+    return Promise.all(names.map((name) => rig.upgrade("?protocol=1", name)));
+  };
+  const made = await joinMany(130, 0);
+  expect(rig.calls.of("reserve")).toHaveLength(100);
+  const [refused] = made.slice(-1);
+  expect([refused?.status, refused?.headers.get("retry-after")]).toEqual([503, "2"]);
+  rig.clock.advance(1_000);
+  await joinMany(30, 200);
+  expect(rig.calls.of("reserve")).toHaveLength(120);
+  rig.calls.answer = answer;
+  rig.clock.advance(1);
+  expect((await rig.upgrade("?protocol=1", "abroad:1000")).status).toBe(200);
+  expect(rig.calls.of("reserve")).toHaveLength(121);
 });
 
 test("RA13 without a secret there are no tickets, and the frame leads there all the same", async () => {

@@ -3,6 +3,7 @@
  * that brings no ticket is given a seat on the way, since a server outside takes nobody without one;
  * with its seat a room that is not there yet comes about.
  */
+import type { Allowance } from "../core/allowance.ts";
 import type { RoomType } from "../core/rooms.ts";
 import { encodeServerFrame } from "../protocol/client.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
@@ -10,7 +11,7 @@ import type { RoomId } from "../protocol/names.ts";
 import { isRegistryId, type Region } from "../protocol/registry.ts";
 import type { HeldSeats } from "../protocol/registry-calls.ts";
 import { success, type Failure, type Success } from "../protocol/result.ts";
-import { signTicket } from "../protocol/ticket.ts";
+import { signSeat } from "../protocol/ticket.ts";
 import { usableSecret, type Arrival } from "./arrival.ts";
 import { refusal, type Refusal } from "./http.ts";
 import type { GatePorts } from "./ports.ts";
@@ -21,6 +22,8 @@ type Guest = {
   readonly type: RoomType;
   readonly arrival: Arrival;
   readonly known: KnownRoom;
+  /** How many rooms this gate lets come about by those who merely come. */
+  readonly newRooms: Allowance;
   /** Of the registry, which keeps the room. */
   readonly partition: string;
   readonly region: Region | null;
@@ -64,6 +67,9 @@ async function placeOf(
   const { room, arrival } = guest;
   const secret = usableSecret(ports);
   if (!secret.ok) return address === null ? refusal(secret.code, secret.detail) : success(address);
+  if (guest.known.isAbsent && !guest.newRooms.take(ports.clock.now())) {
+    return refusal("unavailable", "too many rooms are being made at the moment; try again");
+  }
   const held = await holdSeat(guest, ports);
   if (held?.ok !== true) {
     // Its own seat may be what is in the way: its server knows.
@@ -71,14 +77,12 @@ async function placeOf(
     if (isShut && arrival.session !== null && address !== null) return success(address);
     return refusalOf(room, held);
   }
-  const { server, redirect: url, seats, expiresAt } = held.value;
+  const { redirect: url, seats } = held.value;
   const [seat] = seats;
   // The room has come to shards meanwhile, which this gate learns within a second.
   if (url === null || seat === undefined) return refusalOf(room, null);
-  const issuedAt = ports.clock.now();
-  const claims = { room, server, seat: seat.id, player: seat.player, issuedAt, expiresAt };
   const place = new URL(url);
-  place.searchParams.set("ticket", await signTicket(secret.value, claims));
+  place.searchParams.set("ticket", await signSeat(secret.value, held.value, seat));
   return success(place.href);
 }
 

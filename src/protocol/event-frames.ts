@@ -5,13 +5,6 @@
 import * as v from "valibot";
 import { failure, success, type Result } from "./result.ts";
 
-/** A subscriber acknowledges at the latest after so many events. */
-export const acknowledgeEvery = 100;
-/** A subscriber with so many events that it has not acknowledged, or not read, is cut off. */
-export const maxUnacknowledged = 1_000;
-/** Longest list of patterns, in characters. */
-export const maxPatternLength = 256;
-
 /** The first frame; every later event that fits the pattern has a larger `seq`. */
 type SubscribedFrame = {
   readonly type: "subscribed";

@@ -181,6 +181,7 @@ export const registryRequestSchema = v.variant("type", [
   v.strictObject({
     type: v.literal("hosted"),
     server: v.string(),
+    instance: v.string(),
     asOf: countSchema,
     rooms: v.array(
       v.strictObject({
@@ -190,8 +191,13 @@ export const registryRequestSchema = v.variant("type", [
       }),
     ),
   }),
-  /** From the hub to a partition: the server is gone, and these rooms with it. */
-  v.strictObject({ type: v.literal("gone"), server: v.string(), rooms: v.array(roomSchema) }),
+  /** From the hub to a partition: this start of the server is gone, and these rooms with it. */
+  v.strictObject({
+    type: v.literal("gone"),
+    server: v.string(),
+    instance: v.string(),
+    rooms: v.array(roomSchema),
+  }),
 
   v.strictObject({ type: v.literal("lock"), key: v.string(), ttlMs: countSchema }),
   v.strictObject({
@@ -240,6 +246,8 @@ export type HeldSeats = {
   readonly room: RoomId;
   /** A shard, or a server outside. */
   readonly server: string;
+  /** Of a server outside: the start of it that has the room. */
+  readonly instance?: string;
   /** Address of the room on a server outside; `null` on shards. */
   readonly redirect: string | null;
   readonly expiresAt: number;
@@ -288,7 +296,12 @@ export type RegistryReplies = SnapshotReplies & {
   drain: ServerRegistration;
   unregister: null;
   /** `isOld`: the server has had the room for longer, and players may be there. */
-  allocate: { readonly server: string; readonly url: string; readonly isOld?: boolean } | null;
+  allocate: {
+    readonly server: string;
+    readonly instance: string;
+    readonly url: string;
+    readonly isOld?: boolean;
+  } | null;
   /** `url`: the server's address. */
   offer: { readonly server: string; readonly url: string } | null;
   vacate: null;

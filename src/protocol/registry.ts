@@ -64,6 +64,8 @@ export type RoomQuery = v.InferOutput<typeof roomQuerySchema>;
 const roomIdSchema = v.string();
 const roomTypeSchema = v.string();
 
+export const defaultKeepMs = 300_000;
+
 const bodies = {
   /** `POST rooms`. */
   createRoom: v.strictObject({
@@ -77,7 +79,7 @@ const bodies = {
     /** The server that asks, for strategies that prefer it. */
     serverId: v.optional(idSchema),
     /** How long the entry stays while nobody is in the room, ms. Default 300,000. */
-    keepMs: v.optional(wholeNumber(0, 31_536_000_000), 300_000),
+    keepMs: v.optional(wholeNumber(0, 31_536_000_000), defaultKeepMs),
   }),
   /** `PATCH rooms/:id`. */
   changeRoom: v.strictObject({
@@ -298,17 +300,3 @@ export type RegistryEventBody =
 
 /** `seq` counts up without gaps for all subscribers; a gap tells of events that were lost. */
 export type RegistryEvent = RegistryEventBody & { readonly seq: number; readonly at: number };
-
-/** `*`, an exact type, or a prefix such as `room:*`; several are separated by commas. */
-export function isEventPattern(text: string): boolean {
-  return /^(?:\*|[a-z]+:(?:\*|[a-z]+))(?:,(?:\*|[a-z]+:(?:\*|[a-z]+)))*$/.test(text);
-}
-
-export function matchesPattern(pattern: string, type: string): boolean {
-  return pattern
-    .split(",")
-    .some(
-      (one) =>
-        one === "*" || one === type || (one.endsWith("*") && type.startsWith(one.slice(0, -1))),
-    );
-}

@@ -7,7 +7,7 @@ const claims = {
   server: "game:1-1",
   seat: "seat",
   player: "ann",
-  issuedAt: 1_700_000_000_000,
+  instance: "i1",
   expiresAt: 1_700_000_000_500,
 };
 

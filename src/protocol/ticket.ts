@@ -4,6 +4,7 @@
  */
 import { errors, jwtVerify, SignJWT } from "jose";
 import * as v from "valibot";
+import type { HeldSeats } from "./registry-calls.ts";
 import { failure, success, type Result } from "./result.ts";
 
 /** Environment variable of the key that signs tickets. */
@@ -19,8 +20,8 @@ const claimsSchema = v.object({
   server: v.string(),
   seat: v.string(),
   player: v.string(),
-  /** When the registry had promised the seat: epoch milliseconds, by the gate's clock. */
-  issuedAt: v.number(),
+  /** Of a server outside: the start of it that has the seat. Another start knows nothing of it. */
+  instance: v.optional(v.string()),
   /** Epoch milliseconds, by the clock of the room's server. */
   expiresAt: v.number(),
 });
@@ -32,6 +33,16 @@ export async function signTicket(secret: string, claims: TicketClaims): Promise<
     .setAudience(audience)
     .setExpirationTime(Math.ceil(claims.expiresAt / 1_000))
     .sign(new TextEncoder().encode(secret));
+}
+
+/** The ticket of one of the seats that the registry holds. */
+export function signSeat(
+  secret: string,
+  { room, server, instance, expiresAt }: HeldSeats,
+  { id: seat, player }: HeldSeats["seats"][number],
+): Promise<string> {
+  const start = instance === undefined ? {} : { instance };
+  return signTicket(secret, { room, server, ...start, seat, player, expiresAt });
 }
 
 /** Checks who signed it and for what, not when it expires: who took its seat may come back with it. */

@@ -198,6 +198,42 @@ test("EV5 a stream that is not read ends after 1,000 events, and says why", asyn
   expect(rig.counted).toEqual(["event_subscribers_cut_off"]);
 });
 
+/** Counts for five. */
+const large: RegistryEventBody = {
+  type: "room:message",
+  roomId: "x",
+  data: "x".repeat(16 * 1_024),
+};
+
+test("EV5 large events count for more: a socket is closed with fewer of them, also after the hub slept", async () => {
+  const rig = await new HubRig().start();
+  const slow = rig.subscribe();
+  const good = rig.subscribe();
+  rig.publish(Array.from({ length: 150 }, () => large));
+  rig.hub.receive(good, '{"type":"ack","seq":150}');
+  rig.pass(5_000);
+  await rig.start();
+  for (const socket of [slow, good]) rig.hub.restore(socket);
+  rig.publish(Array.from({ length: 150 }, () => large));
+  expect([slow.closedWith, slow.seqs.length]).toEqual([4005, 210]);
+  expect([good.closedWith, good.seqs.length]).toEqual([null, 300]);
+});
+
+test("EV5 large events count for more: a stream ends with fewer of them unread", async () => {
+  const rig = await new HubRig().start();
+  const reader = rig.stream();
+  rig.publish(Array.from({ length: 300 }, () => large));
+  const ids: number[] = [];
+  let last: string | null = null;
+  for (let text = await readText(reader); text !== null; text = await readText(reader)) {
+    const id = /^id: (\d+)$/m.exec(text)?.[1];
+    if (id !== undefined) ids.push(Number(id));
+    last = text;
+  }
+  expect(ids).toEqual(Array.from({ length: 200 }, (_, index) => index + 1));
+  expect(last).toContain("4005");
+});
+
 test("EV5 a stream that is read as fast as events come goes on for ever", async () => {
   const rig = await new HubRig().start();
   const reader = rig.stream();

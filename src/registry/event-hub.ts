@@ -7,10 +7,11 @@
  */
 import type { Clock, Storage } from "../core/ports.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
-import { maxPatternLength } from "../protocol/event-frames.ts";
-import { isEventPattern, matchesPattern, type RegistryEvent } from "../protocol/registry.ts";
+import { streamPingMs } from "../protocol/event-bounds.ts";
+import { matchesPattern, parsePattern } from "../protocol/event-pattern.ts";
+import type { RegistryEvent } from "../protocol/registry.ts";
 import type { TimedEvent } from "../protocol/registry-calls.ts";
-import { failure, success, type Result } from "../protocol/result.ts";
+import { success, type Result } from "../protocol/result.ts";
 import {
   SocketSubscriber,
   StreamSubscriber,
@@ -23,7 +24,6 @@ const seqKey = "event-seq";
 const reserve = 10_000;
 /** The row is made exact after so long without events; before the object may sleep. */
 const settleMs = 2_000;
-const pingIntervalMs = 25_000;
 /** Batches that may be sent again are remembered; a partition has one under way. */
 const rememberedBatches = 1_000;
 
@@ -76,9 +76,9 @@ export class EventHub {
 
   /** Takes a socket that has just been opened. */
   subscribe(socket: EventSocket, pattern: string): void {
-    const refused = refusePattern(pattern);
-    if (refused.ok) this.#sockets.set(socket, this.#welcome(socket, pattern));
-    else socket.close(closeCodes.malformedFrame, refused.detail);
+    const parsed = parsePattern(pattern);
+    if (parsed.ok) this.#sockets.set(socket, this.#welcome(socket, pattern));
+    else socket.close(closeCodes.malformedFrame, parsed.detail);
   }
 
   /** Takes a socket that outlived the object's memory. */
@@ -90,12 +90,12 @@ export class EventHub {
 
   /** The body of a `text/event-stream`. */
   stream(pattern: string): Result<ReadableStream<Uint8Array>, "malformed-query"> {
-    const refused = refusePattern(pattern);
-    if (!refused.ok) return refused;
+    const parsed = parsePattern(pattern);
+    if (!parsed.ok) return parsed;
     const leave = (gone: StreamSubscriber): void => void this.#streams.delete(gone);
     const subscriber = new StreamSubscriber(pattern, this.#seq, leave);
     this.#streams.add(subscriber);
-    this.#pingAt ??= this.#owner.clock.now() + pingIntervalMs;
+    this.#pingAt ??= this.#owner.clock.now() + streamPingMs;
     this.#arm();
     return success(subscriber.body);
   }
@@ -125,7 +125,7 @@ export class EventHub {
     }
     if (this.#pingAt === null || this.#pingAt > now) return;
     for (const stream of this.#streams) if (!stream.ping()) this.#streams.delete(stream);
-    this.#pingAt = this.#streams.size > 0 ? now + pingIntervalMs : null;
+    this.#pingAt = this.#streams.size > 0 ? now + streamPingMs : null;
     this.#arm();
   }
 
@@ -166,10 +166,4 @@ export class EventHub {
     const next = this.nextDeadline();
     if (next !== null) this.#owner.wakeAt(next);
   }
-}
-
-function refusePattern(pattern: string): Result<null, "malformed-query"> {
-  if (pattern.length <= maxPatternLength && isEventPattern(pattern)) return success(null);
-  const detail = "pattern is *, a type such as room:created, a prefix such as room:*, or several";
-  return failure("malformed-query", detail);
 }

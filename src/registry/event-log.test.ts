@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { FakeClock } from "../../test/support/fake-clock.ts";
 import { FakeEntropy } from "../../test/support/fake-entropy.ts";
 import { turns } from "../../test/support/turns.ts";
+import type { RegistryEventBody } from "../protocol/registry.ts";
 import type { Result } from "../protocol/result.ts";
 import { EventLog, type EventBatch } from "./event-log.ts";
 
@@ -113,6 +114,29 @@ test("EV3 the newest 1,000 are kept, and the others counted", async () => {
     Array.from({ length: 999 }, (_, index) => String(501 + index)),
   );
   expect(rig.batches.map((batch) => batch.lost).filter((count) => count > 0)).toEqual([501]);
+});
+
+const large = (roomId: string): RegistryEventBody => {
+  const metadata = { map: "x".repeat(16_000) };
+  return { type: "room:updated", roomId, isLocked: false, metadata };
+};
+
+test("EV3 large events count for more: fewer are kept, and fewer leave at a time", async () => {
+  const rig = new LogRig();
+  rig.answer = () => lost;
+  rig.emit("first");
+  await rig.pass(0);
+  // Each counts for four.
+  for (let index = 0; index < 400; index += 1) rig.log.emit(large(String(index)));
+  rig.answer = () => heard;
+  await rig.pass(20_000);
+  const later = rig.batches.slice(-5);
+  expect(later.map(({ events }) => events.length)).toEqual([62, 62, 62, 62, 1]);
+  expect(later.map((batch) => batch.lost)).toEqual([151, 0, 0, 0, 0]);
+  const rooms = later.flatMap(({ events }) =>
+    events.map((event) => "roomId" in event && event.roomId),
+  );
+  expect(rooms).toEqual(Array.from({ length: 249 }, (_, index) => String(151 + index)));
 });
 
 test("EV4 nothing is kept or sent for five seconds after the hub said that nobody listens", async () => {

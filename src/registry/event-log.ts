@@ -1,18 +1,20 @@
 /**
  * Events that arise in one partition, on their way to the hub: in batches, at most ten a second, the
- * newest 1,000 kept while the hub does not answer. Knows nothing of subscribers.
+ * newest 1,000 kept, or fewer large ones, while the hub does not answer. Knows nothing of subscribers.
  *
  * While nobody listens nothing is kept or sent; the hub is asked again by the first event after five
  * seconds.
  */
 import { backoffMs } from "../core/backoff.ts";
+import { weightOf } from "../protocol/event-bounds.ts";
 import type { Clock, Entropy } from "../core/ports.ts";
 import type { RegistryEventBody } from "../protocol/registry.ts";
 import type { TimedEvent } from "../protocol/registry-calls.ts";
 import type { Result } from "../protocol/result.ts";
 
+/** In weight. */
 const maxKept = 1_000;
-const batchSize = 250;
+const maxBatch = 250;
 const sendIntervalMs = 100;
 const unheardMs = 5_000;
 const retryBounds = { baseMs: 500, maxMs: 10_000 };
@@ -32,12 +34,16 @@ export type EventLogOwner = {
   readonly toHub: (batch: EventBatch) => Promise<Result<{ readonly isHeard: boolean }>>;
 };
 
+type KeptEvent = { readonly event: TimedEvent; readonly weight: number };
+
 export class EventLog {
   readonly #owner: EventLogOwner;
-  #kept: TimedEvent[] = [];
+  #kept: KeptEvent[] = [];
+  #keptWeight = 0;
   #lost = 0;
   /** Sent, and not answered yet. */
   #batch: EventBatch | null = null;
+  #batchWeight = 0;
   #isSending = false;
   #lastSentAt = 0;
   #unheardUntil = 0;
@@ -51,9 +57,13 @@ export class EventLog {
   emit(body: RegistryEventBody): void {
     const now = this.#owner.clock.now();
     if (now < this.#unheardUntil) return;
-    this.#kept.push({ ...body, at: now });
-    if (this.#kept.length + (this.#batch?.events.length ?? 0) > maxKept) {
-      this.#kept.shift();
+    const weight = weightOf(JSON.stringify(body).length);
+    this.#kept.push({ event: { ...body, at: now }, weight });
+    this.#keptWeight += weight;
+    while (this.#keptWeight + this.#batchWeight > maxKept) {
+      const oldest = this.#kept.shift();
+      if (oldest === undefined) break;
+      this.#keptWeight -= oldest.weight;
       this.#lost += 1;
     }
     this.#sendSoon();
@@ -93,16 +103,26 @@ export class EventLog {
     }
     this.#failures = 0;
     this.#batch = null;
+    this.#batchWeight = 0;
     if (!reply.value.isHeard) {
       this.#unheardUntil = this.#owner.clock.now() + unheardMs;
       this.#kept = [];
+      this.#keptWeight = 0;
       this.#lost = 0;
     }
     if (this.#kept.length > 0) this.#sendSoon();
   }
 
   #takeBatch(): EventBatch {
-    const events = this.#kept.splice(0, batchSize);
+    const taken: KeptEvent[] = [];
+    for (const each of this.#kept) {
+      if (taken.length > 0 && this.#batchWeight + each.weight > maxBatch) break;
+      taken.push(each);
+      this.#batchWeight += each.weight;
+    }
+    this.#kept.splice(0, taken.length);
+    this.#keptWeight -= this.#batchWeight;
+    const events = taken.map(({ event }) => event);
     const batch = { id: this.#owner.entropy.id(), events, lost: this.#lost };
     this.#lost = 0;
     return batch;

@@ -4,12 +4,8 @@
  */
 import type { Socket } from "../core/ports.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
-import {
-  acknowledgeEvery,
-  encodeSubscribed,
-  maxUnacknowledged,
-  parseAcknowledgement,
-} from "../protocol/event-frames.ts";
+import { acknowledgeEvery, maxUnacknowledged, weightOf } from "../protocol/event-bounds.ts";
+import { encodeSubscribed, parseAcknowledgement } from "../protocol/event-frames.ts";
 
 export type Subscriber = {
   readonly pattern: string;
@@ -17,12 +13,12 @@ export type Subscriber = {
   send(seq: number, event: string): boolean;
 };
 
-/** What rests with a socket while the object sleeps. Up to 99 events younger than this may be missing. */
+/** What rests with a socket while the object sleeps. Younger events, of a weight below 100, may be missing. */
 export type KeptSubscription = {
   readonly pattern: string;
   /** The last event that was sent. */
   readonly through: number;
-  /** How many up to that one were not acknowledged. */
+  /** Weight of those up to that one that were not acknowledged. */
   readonly unacknowledged: number;
 };
 
@@ -34,16 +30,17 @@ export interface EventSocket extends Socket {
 export class SocketSubscriber implements Subscriber {
   readonly pattern: string;
   readonly #socket: EventSocket;
-  /** Numbers of the events that were sent in this life and not acknowledged, ascending. */
-  #sent: number[] = [];
+  /** The events that were sent in this life and not acknowledged, ascending. */
+  #sent: { readonly seq: number; readonly weight: number }[] = [];
+  #sentWeight = 0;
   /** Those of lives before. */
-  #earlier: { readonly through: number; readonly count: number };
+  #earlier: { readonly through: number; readonly weight: number };
   #sinceKept = 0;
 
   private constructor(socket: EventSocket, kept: KeptSubscription) {
     this.pattern = kept.pattern;
     this.#socket = socket;
-    this.#earlier = { through: kept.through, count: kept.unacknowledged };
+    this.#earlier = { through: kept.through, weight: kept.unacknowledged };
   }
 
   static subscribe(socket: EventSocket, pattern: string, seq: number): SocketSubscriber {
@@ -60,13 +57,15 @@ export class SocketSubscriber implements Subscriber {
 
   send(seq: number, event: string): boolean {
     if (this.#unacknowledged >= maxUnacknowledged) {
-      const detail = `${maxUnacknowledged} events were not acknowledged`;
+      const detail = `${maxUnacknowledged} events, or 4 MiB of them, were not acknowledged`;
       this.#socket.close(closeCodes.tooSlow, detail);
       return false;
     }
     this.#socket.send(event);
-    this.#sent.push(seq);
-    this.#sinceKept += 1;
+    const weight = weightOf(event.length);
+    this.#sent.push({ seq, weight });
+    this.#sentWeight += weight;
+    this.#sinceKept += weight;
     if (this.#sinceKept >= acknowledgeEvery) this.#keep();
     return true;
   }
@@ -81,20 +80,20 @@ export class SocketSubscriber implements Subscriber {
       return false;
     }
     const acknowledged = parsed.value.seq;
-    if (acknowledged >= this.#earlier.through) this.#earlier = { through: 0, count: 0 };
-    const open = this.#sent.findIndex((each) => each > acknowledged);
-    this.#sent = open === -1 ? [] : this.#sent.slice(open);
+    if (acknowledged >= this.#earlier.through) this.#earlier = { through: 0, weight: 0 };
+    this.#sent = this.#sent.filter((each) => each.seq > acknowledged);
+    this.#sentWeight = this.#sent.reduce((sum, { weight }) => sum + weight, 0);
     this.#keep();
     return true;
   }
 
   get #unacknowledged(): number {
-    return this.#earlier.count + this.#sent.length;
+    return this.#earlier.weight + this.#sentWeight;
   }
 
   #keep(): void {
     this.#sinceKept = 0;
-    const through = this.#sent.at(-1) ?? this.#earlier.through;
+    const through = this.#sent.at(-1)?.seq ?? this.#earlier.through;
     const { pattern } = this;
     this.#socket.keep({ pattern, through, unacknowledged: this.#unacknowledged });
   }
@@ -119,7 +118,7 @@ export class StreamSubscriber implements Subscriber {
         },
         cancel: () => onGone(this),
       },
-      { highWaterMark: maxUnacknowledged + 1 },
+      { highWaterMark: maxUnacknowledged + 1, size: (chunk) => weightOf(chunk.byteLength) },
     );
     this.#write(`event: subscribed\ndata: ${encodeSubscribed(pattern, seq)}\n\n`);
   }

@@ -17,7 +17,8 @@ const mine = Array.from({ length: 50 }, (_, index) => `game:${index}`).filter(
 );
 const [room = "", other = ""] = mine;
 
-const atServer = { server: "s1", url: "wss://s1.example" };
+const from = { server: "s1", instance: "i1" };
+const atServer = { ...from, url: "wss://s1.example" };
 
 async function start(
   allocated: () => Answer = () => ({ ok: true, value: atServer }),
@@ -32,7 +33,7 @@ async function start(
     return { ok: true, value: null };
   };
   const report = (players: string[], seats: string[] = [], asOf = rig.ports.clock.now()) =>
-    rig.ask({ type: "hosted", server: "s1", asOf, rooms: [{ room: id(room), players, seats }] });
+    rig.ask({ type: "hosted", ...from, asOf, rooms: [{ room: id(room), players, seats }] });
   const count = async () => (await rig.ask({ type: "room", room: id(room) })).playerCount;
   return { rig, told, report, count };
 }
@@ -216,21 +217,29 @@ test("DI11 a seat that this partition knows nothing of counts while its player i
   expect(await rig.failed(reserveRequest({ room: id(room) }))).toBe("room-full");
 });
 
-test("DI11 a server is told which rooms are not its own; one that is gone takes its rooms with it", async () => {
-  const { rig, report } = await start();
+test("DI11, SV7 a server is told which rooms are not its own; one that is gone takes its rooms with it", async () => {
+  const { rig, report, count } = await start();
   await rig.create(room, { keepMs: minute });
-  await rig.reserve({ room: id(room) });
-  const answer = await rig.ask({
-    type: "hosted",
-    server: "s2",
-    asOf: 1,
-    rooms: [room, other].map((each) => ({ room: id(each), players: ["x"], seats: [] })),
-  });
-  expect(answer).toEqual({ unknown: [room, other] });
+  const held = await rig.reserve({ room: id(room) });
+  expect(held).toMatchObject(from);
+  const others = [
+    { server: "s2", instance: "i1" },
+    { server: "s1", instance: "i2" },
+  ];
+  for (const stranger of others) {
+    const answer = await rig.ask({
+      type: "hosted",
+      ...stranger,
+      asOf: 1,
+      rooms: [room, other].map((each) => ({ room: id(each), players: ["x"], seats: [] })),
+    });
+    expect(answer).toEqual({ unknown: [room, other] });
+    await rig.ask({ type: "gone", ...stranger, rooms: [id(room)] });
+    expect(await rig.list()).toEqual([room]);
+  }
+  expect(await count()).toBe(0);
   expect(await report(["x"])).toEqual({ unknown: [] });
-  await rig.ask({ type: "gone", server: "s2", rooms: [id(room)] });
-  expect(await rig.list()).toEqual([room]);
-  await rig.ask({ type: "gone", server: "s1", rooms: [id(room), id(other)] });
+  await rig.ask({ type: "gone", ...from, rooms: [id(room), id(other)] });
   expect(await rig.list()).toEqual([]);
   const left = [...rig.ports.storage.rows.keys()];
   expect(left.filter((key) => key.startsWith("room/") || key.startsWith("seats/"))).toEqual([]);
@@ -313,7 +322,7 @@ test("DI11 whatever order reports come in, players and held seats are never more
           for (const each of sent) {
             await rig.ask({
               type: "hosted",
-              server: "s1",
+              ...from,
               asOf: each.asOf,
               rooms: [{ room: id(room), players: each.players, seats: each.seats }],
             });

@@ -79,26 +79,26 @@ export class HostedRooms {
     }
     this.#owner.ports.storage.put(rows);
     this.#store.changeLoad(room, () => (room.reserved += wanted.length));
-    const { server, url: redirect } = room.host;
-    return success({ room: room.id, server, redirect, expiresAt, seats: wanted });
+    const { server, instance, url: redirect } = room.host;
+    return success({ room: room.id, server, instance, redirect, expiresAt, seats: wanted });
   }
 
   /** What a server says of its rooms here. */
-  hosted({ server, asOf, rooms }: RequestOf<"hosted">): Result<RegistryReplies["hosted"]> {
+  hosted({ asOf, rooms, ...from }: RequestOf<"hosted">): Result<RegistryReplies["hosted"]> {
     const unknown: RoomId[] = [];
     for (const report of rooms) {
       const room = this.#store.get(report.room);
-      if (room?.host?.server === server) this.#takeReport(room, report, asOf);
+      if (room !== undefined && isOn(room, from)) this.#takeReport(room, report, asOf);
       else unknown.push(report.room);
     }
     return success({ unknown });
   }
 
   /** The server is gone, and its rooms with it. */
-  gone({ server, rooms }: RequestOf<"gone">): Result<null> {
+  gone({ rooms, ...from }: RequestOf<"gone">): Result<null> {
     for (const id of rooms) {
       const room = this.#store.get(id);
-      if (room?.host?.server === server) this.#life.lose(room, "server-offline");
+      if (room !== undefined && isOn(room, from)) this.#life.lose(room, "server-offline");
     }
     return success(null);
   }
@@ -139,4 +139,12 @@ export class HostedRooms {
     const strangers = Math.max(0, named.size - unseated);
     this.#store.changeLoad(room, () => (room.reserved = away + strangers));
   }
+}
+
+/** Whether this start of the server has the room: another one may have it by now. */
+function isOn(
+  { host }: Room,
+  from: { readonly server: string; readonly instance: string },
+): boolean {
+  return host?.server === from.server && host.instance === from.instance;
 }

@@ -17,7 +17,12 @@ test("SV6 a room goes to a server that offers its type, and stays there", async 
   expect(rig.servers.allocate({ type: "allocate", room: moved, key: "ann", region: null })).toEqual(
     {
       ok: true,
-      value: { server: "b", url: "wss://b.test:8443/parties/router/game:2", isOld: true },
+      value: {
+        server: "b",
+        instance: "first",
+        url: "wss://b.test:8443/parties/router/game:2",
+        isOld: true,
+      },
     },
   );
   await rig.start();

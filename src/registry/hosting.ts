@@ -155,7 +155,7 @@ export class Hosting {
     // Its rooms may be on a newer start of the same server meanwhile.
     if (from.isOffline) return;
     const startedAt = this.#owner.clock.now();
-    const request = { type: "hosted" as const, server: tenant.server, asOf, rooms: [...rooms] };
+    const request = { type: "hosted" as const, ...tenant, asOf, rooms: [...rooms] };
     const reply = await this.#owner.toPartition(partition, request);
     if (!reply.ok) return;
     const unknown = new Set(reply.value.unknown);
@@ -217,21 +217,23 @@ export class Hosting {
   }
 
   #goneCalls(): Promise<boolean>[] {
-    const byServer = new Map<string, RoomId[]>();
+    const byTenant = new Map<string, { readonly tenant: Tenant; readonly rooms: RoomId[] }>();
     for (const room of this.#gone) {
-      const server = this.#assignments.get(room)?.server ?? "";
-      const rooms = byServer.get(server);
-      if (rooms === undefined) byServer.set(server, [room]);
-      else rooms.push(room);
+      const tenant = this.#assignments.get(room);
+      if (tenant === undefined) continue;
+      const known = byTenant.get(nameOf(tenant));
+      if (known === undefined) byTenant.set(nameOf(tenant), { tenant, rooms: [room] });
+      else known.rooms.push(room);
     }
-    return [...byServer].flatMap(([server, rooms]) =>
-      this.#perPartition(rooms).map(([partition, some]) => this.#tell(server, partition, some)),
+    return [...byTenant.values()].flatMap(({ tenant, rooms }) =>
+      this.#perPartition(rooms).map(([partition, some]) => this.#tell(tenant, partition, some)),
     );
   }
 
-  async #tell(server: string, partition: string, rooms: RoomId[]): Promise<boolean> {
+  async #tell({ server, instance }: Tenant, partition: string, rooms: RoomId[]): Promise<boolean> {
     const before = new Map(rooms.map((room) => [room, this.#assignments.get(room)]));
-    const reply = await this.#owner.toPartition(partition, { type: "gone", server, rooms });
+    const request = { type: "gone" as const, server, instance, rooms };
+    const reply = await this.#owner.toPartition(partition, request);
     if (!reply.ok) return false;
     // A room that was given to another server meanwhile is there.
     this.#forget(rooms.filter((room) => this.#assignments.get(room) === before.get(room)));

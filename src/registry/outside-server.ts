@@ -94,9 +94,9 @@ export class OutsideServer {
     return { server: serverId, url: serverUrl(address, port) ?? address };
   }
 
-  placeOf(room: RoomId): { readonly server: string; readonly url: string } {
-    const { serverId, address, port } = this.registration;
-    return { server: serverId, url: roomUrl(address, port, room) ?? address };
+  placeOf(room: RoomId): Tenant & { readonly url: string } {
+    const { address, port } = this.registration;
+    return { ...this.tenant, url: roomUrl(address, port, room) ?? address };
   }
 
   answer(now: number, dispose: readonly RoomId[]): HeartbeatAnswer {

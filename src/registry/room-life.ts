@@ -3,7 +3,7 @@
  * of when asked or when nobody has been there for a while. Decides where a new room lives.
  */
 import { hub } from "../core/partitions.ts";
-import type { RoomType } from "../core/rooms.ts";
+import { wrongLimit, type RoomType } from "../core/rooms.ts";
 import { shardId, type RoomId, type ShardId } from "../protocol/names.ts";
 import type { Metadata, Region } from "../protocol/registry.ts";
 import type { RegistryReplies } from "../protocol/registry-calls.ts";
@@ -285,17 +285,9 @@ export class RoomLife {
 }
 
 function hostOf(place: RegistryReplies["allocate"]): RoomHost | null {
-  return place === null ? null : { server: place.server, url: place.url };
-}
-
-/** What is wrong with a room's own limit, if anything is. */
-function wrongLimit(type: RoomType, maxPlayers: number | null): string | null {
-  if (maxPlayers === null) return null;
-  if (type.shards.max > 1)
-    return `rooms of type "${type.name}" have several shards and no maxPlayers`;
-  const most = type.maxPlayers ?? type.capacity;
-  if (maxPlayers >= 1 && maxPlayers <= most) return null;
-  return `maxPlayers must be from 1 to ${most} in rooms of type "${type.name}"`;
+  if (place === null) return null;
+  const { server, instance, url } = place;
+  return { server, instance, url };
 }
 
 function roomExists(room: string): Failure {

@@ -14,8 +14,8 @@ import type { ShardCounts } from "./shard-counts.ts";
 const unusedMs = 60_000;
 const noMetadata: Metadata = Object.freeze({});
 
-/** The server outside that a room lives on. */
-const hostSchema = v.object({ server: v.string(), url: v.string() });
+/** The server outside that a room lives on, and which start of it: another one knows nothing of the room. */
+const hostSchema = v.object({ server: v.string(), instance: v.string(), url: v.string() });
 export type RoomHost = v.InferOutput<typeof hostSchema>;
 
 const rowSchema = v.object({

@@ -10,7 +10,7 @@ import { FakeRegistry } from "../support/fake-registry.ts";
 const secret = "a secret of at least thirty-two bytes";
 
 /** A game server on a free port, and the address of its rooms. */
-async function startServer(): Promise<{ server: GameServer; address: string }> {
+async function startServer() {
   const registry = new FakeRegistry();
   const server = new GameServer({
     registry: registry.client,
@@ -31,16 +31,13 @@ async function startServer(): Promise<{ server: GameServer; address: string }> {
   expect(await server.start()).toMatchObject({ ok: true });
   const at = http.address();
   if (at === null || typeof at === "string") throw new Error("not listening");
-  return { server, address: `ws://127.0.0.1:${at.port}/parties/router/game:1` };
-}
-
-function ticketFor(player: string): Promise<string> {
-  const claims = { room: "game:1", server: "s", seat: player, player };
-  return signTicket(secret, {
-    ...claims,
-    issuedAt: 1_800_000_000_000,
-    expiresAt: 1_800_000_010_000,
-  });
+  const address = `ws://127.0.0.1:${at.port}/parties/router/game:1`;
+  const { instance } = registry;
+  const ticketFor = (player: string): Promise<string> => {
+    const place = { room: "game:1", server: "s", instance };
+    return signTicket(secret, { ...place, seat: player, player, expiresAt: 1_800_000_010_000 });
+  };
+  return { server, address, ticketFor };
 }
 
 async function refusalOf(address: string): Promise<[number | undefined, unknown]> {
@@ -64,7 +61,7 @@ test("GS9 an upgrade that is refused is answered with its problem", async () => 
 });
 
 test("GS8, GS11 a socket of the ws package comes in, hears the room, and is sent away by a stop", async () => {
-  const { server, address } = await startServer();
+  const { server, address, ticketFor } = await startServer();
   const socket = new WebSocket(`${address}?ticket=${await ticketFor("ann")}`);
   await once(socket, "open");
   socket.send("hello");

@@ -26,6 +26,10 @@ export class FakeRegistry {
   dispose: readonly string[] = [];
   leaseMs = 15_000;
   heartbeatIntervalMs = 5_000;
+  /** Whether every request is lost. */
+  isSilent = false;
+  /** What it answers each time, by method and path. */
+  readonly answers = new Map<string, object>();
   /** Answers in place of its own, in order; `drop` loses the request. */
   readonly next: (ProblemCode | "drop" | object)[] = [];
 
@@ -38,12 +42,24 @@ export class FakeRegistry {
       .map(({ body }) => body as Report);
   }
 
+  /** Of the newest registration. */
+  get instance(): string {
+    const registration = this.requests.items.findLast(({ path }) => path === "servers");
+    return (registration?.body as { instance?: string } | undefined)?.instance ?? "";
+  }
+
   /** Resolves with the newest report that this holds for. */
   async reported(isWanted: (report: Report) => boolean): Promise<Report> {
     await this.requests.until(() => this.reports.some(isWanted), "such a report");
     const report = this.reports.findLast(isWanted);
     if (report === undefined) throw new Error("no such report");
     return report;
+  }
+
+  /** Resolves after so many more heartbeats. */
+  async hears(count: number): Promise<void> {
+    const end = this.reports.length + count;
+    await this.requests.until(() => this.reports.length >= end, `${count} heartbeats`);
   }
 
   /** Resolves once so many requests of this method and path have come. */
@@ -62,13 +78,13 @@ export class FakeRegistry {
     const body: unknown = text === "" ? null : JSON.parse(text);
     const said = this.next.shift();
     this.requests.add({ method: request.method, path, body, at: performance.now() });
-    if (said === "drop") throw new TypeError("fetch failed");
+    if (said === "drop" || this.isSilent) throw new TypeError("fetch failed");
     if (typeof said === "string") {
       const problem = problemDocument(said, "so said the test");
       return Response.json(problem, { status: problem.status });
     }
     const { now, status, dispose, leaseMs, heartbeatIntervalMs } = this;
     const answer = { now, status, dispose, leaseMs, heartbeatIntervalMs, serverId: "s" };
-    return Response.json(said ?? answer);
+    return Response.json(said ?? this.answers.get(`${request.method} ${path}`) ?? answer);
   }
 }

@@ -1,6 +1,7 @@
 import { evictDurableObject } from "cloudflare:test";
 import { env, exports } from "cloudflare:workers";
 import { afterEach, expect, test } from "vitest";
+import { RegistryClient, type RegistryEvent } from "../../client/registry-client.ts";
 import { Recording } from "../support/recording.ts";
 import { kill } from "./objects.ts";
 
@@ -142,7 +143,8 @@ test("LO3, SV3 locks and servers outlive the hub", async () => {
   };
   expect(await hub().partyshardCall({ type: "register", server })).toMatchObject({ ok: true });
   const allocate = { type: "allocate", room: "game:1", key: "ann", region: null };
-  const place = { ok: true, value: { server: "a", url: "ws://game.test/parties/router/game:1" } };
+  const at = { server: "a", url: "ws://game.test/parties/router/game:1" };
+  const place = { ok: true, value: { ...at, instance: "first" } };
   expect(await hub().partyshardCall(allocate)).toEqual(place);
   await kill(hub());
   expect(await hub().partyshardCall(allocate)).toMatchObject(place);
@@ -171,4 +173,65 @@ test("EV1, IO4 the gate hands subscribers with the token to the hub, and others 
   expect(event).toMatchObject(message);
   expect(new TextDecoder().decode((await reader?.read())?.value)).toContain('"from":"a"');
   await reader?.cancel();
+});
+
+/** What the client's events bring, from now on. */
+async function listen(client: RegistryClient, pattern: string) {
+  const heard = new Recording<RegistryEvent>((event) => JSON.stringify(event));
+  const events = client.events(pattern);
+  const over = (async () => {
+    for await (const event of events) heard.add(event);
+  })();
+  expect(await events.subscribed).toBe(true);
+  const hears = (count: number): Promise<void> =>
+    heard.until(() => heard.items.length >= count, `${count} events`);
+  return { events, heard, hears, over };
+}
+
+const clientWith = (token: string): RegistryClient =>
+  new RegistryClient({ fetch: (request) => exports.default.fetch(request), token });
+
+test("GS5, EV1, EV7 a client's events come through the gate as a stream, and end when it closes them", async () => {
+  const client = clientWith("test-admin-token");
+  const { events, heard, hears, over } = await listen(client, "room:*,server:draining");
+  await publish("no message");
+  for (const data of ["one", { two: "2\n" }]) {
+    expect(await client.publishMessage("lobby", data)).toMatchObject({ ok: true });
+  }
+  await hears(2);
+  const said = heard.items.map((event) => event.type === "room:message" && event.data);
+  expect(said).toEqual(["one", { two: "2\n" }]);
+  const [first, second] = heard.items;
+  expect(second?.seq).toBe((first?.seq ?? NaN) + 1);
+  events.close();
+  await over;
+  expect(events.problem).toBeNull();
+  // The hub learns it by the next event for that stream.
+  const announced = async (): Promise<unknown> => client.publishMessage("lobby", "three");
+  await expect
+    .poll(announced, { timeout: 10_000 })
+    .toEqual({ ok: true, value: { isHeard: false } });
+});
+
+test("GS5 a client's stream comes back after the hub died", async () => {
+  const client = clientWith("test-admin-token");
+  const { events, heard, hears, over } = await listen(client, "server:*");
+  await publish("before");
+  await hears(1);
+  await kill(hub());
+  await expect
+    .poll(() => publish("after"), { timeout: 10_000 })
+    .toEqual({ ok: true, value: { isHeard: true } });
+  await hears(2);
+  expect(heard.items[1]).toMatchObject({ type: "server:online", serverId: "after" });
+  expect(heard.items[1]?.seq).toBeGreaterThan(heard.items[0]?.seq ?? NaN);
+  events.close();
+  await over;
+});
+
+test("GS5 a client without the token is told why it hears nothing", async () => {
+  const events = clientWith("guess").events();
+  for await (const event of events) expect(event).toBeNull();
+  expect(events.problem).toMatchObject({ status: 401 });
+  expect(await events.subscribed).toBe(false);
 });

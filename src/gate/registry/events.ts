@@ -1,10 +1,10 @@
 /** The registry's events over HTTP: who subscribes is handed to the hub; servers send messages. */
 import { hub } from "../../core/partitions.ts";
+import { parsePattern } from "../../protocol/event-pattern.ts";
 import { jsonBytes } from "../../protocol/json.ts";
 import type { BodyOf } from "../../protocol/registry.ts";
 import { jsonResponse, refusal, withCors, type Refusal } from "../http.ts";
 import { askPartition } from "./partitions.ts";
-import { parsePattern } from "./query.ts";
 import { roomNamed } from "./rooms.ts";
 import type { Ask } from "./route.ts";
 
@@ -12,7 +12,8 @@ import type { Ask } from "./route.ts";
 const maxDataBytes = 16 * 1024;
 
 export async function subscribe({ request, url, ports }: Ask): Promise<Response | Refusal> {
-  const pattern = parsePattern(url.searchParams);
+  // All events, unless a pattern is given.
+  const pattern = parsePattern(url.searchParams.get("pattern") ?? "*");
   if (!pattern.ok) return pattern;
   return withCors(await ports.events(request, pattern.value));
 }

@@ -29,11 +29,7 @@ const createdBy = ({ request }: Call): RoomId | null =>
 const reserve = (rig: GateRig, body: object) => rig.admin("reserve", { method: "POST", body });
 
 test("RA9 a seat comes with a ticket that says room, server, seat, player and expiry", async () => {
-  const rig = rigOf(() => {
-    rig.clock.advance(7);
-    return held("game:1", ["ann"]);
-  });
-  const answeredAt = rig.clock.now() + 7;
+  const rig = rigOf(() => held("game:1", ["ann"]));
   const answer = await reserve(rig, { ...player, roomId: "game:1", ttlMs: 2_000 });
   expect(answer.status).toBe(200);
   const { ticket, ...reservation } = (await answer.json()) as { ticket: string };
@@ -48,7 +44,7 @@ test("RA9 a seat comes with a ticket that says room, server, seat, player and ex
   const claims = { room: "game:1", server: "game:1-1", seat: "seat-0", player: "ann" };
   expect(await verifyTicket(secret, ticket)).toEqual({
     ok: true,
-    value: { ...claims, issuedAt: answeredAt, expiresAt: 5_000 },
+    value: { ...claims, expiresAt: 5_000 },
   });
   expect(reserves(rig)).toEqual([
     {

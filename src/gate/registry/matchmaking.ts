@@ -16,7 +16,7 @@ import type {
   RouteAnswer,
 } from "../../protocol/registry.ts";
 import { success, type Success } from "../../protocol/result.ts";
-import { signTicket } from "../../protocol/ticket.ts";
+import { signSeat } from "../../protocol/ticket.ts";
 import { usableSecret } from "../arrival.ts";
 import { jsonResponse, refusal, type Refusal } from "../http.ts";
 import { newRoomId } from "./new-room-id.ts";
@@ -112,7 +112,7 @@ export async function reserveSeats(ask: Ask, body: BodyOf<"reserve">): Promise<R
       ? await joinOrCreate(ask, type, wanted)
       : await reserveIn(ask, room.value, wanted);
   if (!held.ok) return held;
-  return jsonResponse(await reservationOf(held.value, ask.ports.clock.now(), secret.value));
+  return jsonResponse(await reservationOf(held.value, secret.value));
 }
 
 type Wanted = {
@@ -182,16 +182,12 @@ function playersOf({ playerId, playerIds }: BodyOf<"reserve">): Success<string[]
   return refusal("malformed-body", "playerIds must not name a player twice");
 }
 
-async function reservationOf(
-  held: HeldSeats,
-  issuedAt: number,
-  secret: string,
-): Promise<Reservation> {
+async function reservationOf(held: HeldSeats, secret: string): Promise<Reservation> {
   const { room, server, expiresAt, redirect } = held;
   const seats = await Promise.all(
-    held.seats.map(async ({ id, player }): Promise<ReservedSeat> => {
-      const claims = { room, server, seat: id, player, issuedAt, expiresAt };
-      return { id, playerId: player, expiresAt, ticket: await signTicket(secret, claims) };
+    held.seats.map(async (seat): Promise<ReservedSeat> => {
+      const ticket = await signSeat(secret, held, seat);
+      return { id: seat.id, playerId: seat.player, expiresAt, ticket };
     }),
   );
   const [first] = seats;

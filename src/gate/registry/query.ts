@@ -1,6 +1,6 @@
 /** Queries of the registry's lists, and the only parsing of them. */
 import { isRoomId } from "../../protocol/names.ts";
-import { isEventPattern, type RoomQuery, type Scalar } from "../../protocol/registry.ts";
+import type { RoomQuery, Scalar } from "../../protocol/registry.ts";
 import { success, type Success } from "../../protocol/result.ts";
 import { refusal, type Refusal } from "../http.ts";
 
@@ -13,7 +13,6 @@ const serversNames = new Set(["kind", "type", "limit", "cursor"]);
 const metadataPrefix = "metadata.";
 const maxConditions = 16;
 const maxConditionLength = 256;
-const maxPatternLength = 256;
 
 type PageQuery = { readonly limit: number; readonly after: string | null };
 export type ListQuery = PageQuery & { readonly roomType: string | null; readonly query: RoomQuery };
@@ -50,17 +49,6 @@ export function parseServersQuery(search: URLSearchParams): Success<ServersQuery
     return refusal("malformed-query", "kind must be shard or server");
   }
   return success({ ...page.value, kind, roomType: search.get("type") });
-}
-
-/** All events, unless a pattern is given. */
-export function parsePattern(search: URLSearchParams): Success<string> | Refusal {
-  const pattern = search.get("pattern") ?? "*";
-  if (pattern.length <= maxPatternLength && isEventPattern(pattern)) return success(pattern);
-  return refusal(
-    "malformed-query",
-    `pattern must be *, a type, or a prefix such as room:*, several separated by commas, ` +
-      `of at most ${maxPatternLength} characters`,
-  );
 }
 
 function unknownName(search: URLSearchParams, isKnown: (name: string) => boolean): Refusal | null {

@@ -1,5 +1,5 @@
 /** The registry's rooms over HTTP: listed, created, read, changed, disposed. */
-import type { RoomType, Rooms } from "../../core/rooms.ts";
+import { wrongLimit, type RoomType, type Rooms } from "../../core/rooms.ts";
 import { parseRoomId, type RoomId } from "../../protocol/names.ts";
 import type { RoomListing } from "../../protocol/registry-calls.ts";
 import type { BodyOf, RoomRegistration } from "../../protocol/registry.ts";
@@ -33,8 +33,8 @@ export async function createRoom(
 ): Promise<Response | Refusal> {
   const type = rooms.type(body.type);
   if (type === undefined) return unknownType(body.type, rooms);
-  const limit = checkLimit(type, body.maxPlayers);
-  if (limit !== null) return limit;
+  const wrong = wrongLimit(type, body.maxPlayers ?? null);
+  if (wrong !== null) return refusal("malformed-body", wrong);
   const room = roomOfType(body.roomId ?? newRoomId(type, ports.entropy), type, rooms);
   if (!room.ok) return room;
   const answer = await askPartition(ports, rooms.partitionOf(room.value), {
@@ -48,17 +48,6 @@ export async function createRoom(
     server: body.serverId ?? null,
   });
   return answer.ok ? jsonResponse(registrationOf(answer.value, url), 201) : answer;
-}
-
-/** A room takes fewer players than its type, and only where one shard can count them. */
-function checkLimit(type: RoomType, maxPlayers: number | undefined): Refusal | null {
-  if (maxPlayers === undefined) return null;
-  if (type.shards.max > 1) {
-    return refusal("malformed-body", `maxPlayers needs a type of one shard, unlike "${type.name}"`);
-  }
-  const most = type.maxPlayers ?? type.capacity;
-  if (maxPlayers <= most) return null;
-  return refusal("malformed-body", `maxPlayers must not exceed the ${most} of "${type.name}"`);
 }
 
 export async function readRoom({ rooms, ports, name, url }: Ask): Promise<Response | Refusal> {

@@ -31,7 +31,10 @@ export type GameServerOptions = {
   readonly region?: Region;
   /** Default: what the registry answers. */
   readonly heartbeatIntervalMs?: number;
-  /** A room in which nobody is and no seat is kept ends after so long. Default 5,000. */
+  /**
+   * A room in which nobody is and no seat is kept ends after so long, unless `joinOrCreate` or
+   * `createRoom` keeps it for longer. Default 5,000.
+   */
   readonly emptyRoomMs?: number;
   /** A graceful stop closes the sockets over so long, so that not all come back at once. Default 5,000. */
   readonly drainMs?: number;

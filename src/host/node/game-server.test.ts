@@ -61,13 +61,15 @@ async function startServer(
 
 type Started = Awaited<ReturnType<typeof startServer>>;
 
-function claimsOf(player: string, claims: Partial<TicketClaims> = {}): TicketClaims {
-  const all = { room, server: serverId, seat: `seat of ${player}`, player };
-  return { ...all, issuedAt: 1_800_000_000_000, expiresAt: 1_800_000_010_000, ...claims };
-}
-
-function ticketFor(player: string, claims: Partial<TicketClaims> = {}): Promise<string> {
-  return signTicket(secret, claimsOf(player, claims));
+/** A ticket for this start of the server. */
+function ticketFor(
+  { registry: { instance } }: Started,
+  player: string,
+  claims: Partial<TicketClaims> = {},
+  key = secret,
+): Promise<string> {
+  const place = { room, server: serverId, instance, seat: `seat of ${player}`, player };
+  return signTicket(key, { ...place, expiresAt: 1_800_000_010_000, ...claims });
 }
 
 function framesOf(frames: readonly unknown[]): Record<string, unknown>[] {
@@ -100,7 +102,7 @@ test("GS6 a server registers what it is and offers, and reports players and seat
       metadata: { build: 1 },
     },
   });
-  const { socket } = await connect(started, await ticketFor("ann"));
+  const { socket } = await connect(started, await ticketFor(started, "ann"));
   await heard("+ann");
   const report = await registry.reported(({ rooms }) => rooms[0]?.players.length === 1);
   expect(report.rooms).toEqual([{ roomId: room, players: ["ann"], seats: ["seat of ann"] }]);
@@ -130,7 +132,7 @@ test("GS7 registering is tried until there is an answer, and a refusal for good 
   expect(await make().start()).toMatchObject({ ok: false, problem: { status: 401 } });
 });
 
-test("GS7 a server that the registry does not know registers anew, as the same start of the process", async () => {
+test("GS7 a server that the registry does not know registers anew, as another start", async () => {
   const { registry } = await startServer({ heartbeatIntervalMs: 1 });
   await registry.asked("PUT servers/server-1/heartbeat");
   registry.next.push("unknown-server");
@@ -138,9 +140,11 @@ test("GS7 a server that the registry does not know registers anew, as the same s
   const before = registry.reports.length;
   await registry.requests.until(() => registry.reports.length > before, "another heartbeat");
   const starts = registry.requests.items.filter(({ path }) => path === "servers");
-  const [first, second] = starts.map(({ body }) => body);
-  expect(second).toEqual(first);
-  expect(registry.reports[0]?.instance).toBe((first as { instance: string }).instance);
+  const [first, second] = starts.map(({ body }) => body as { instance: string });
+  expect(second).toEqual({ ...first, instance: registry.instance });
+  expect(second?.instance).not.toBe(first?.instance);
+  expect(registry.reports[0]?.instance).toBe(first?.instance);
+  expect(registry.reports.at(-1)?.instance).toBe(second?.instance);
 });
 
 test("GS8 a room begins with its first player and ends when it has been empty for a while", async () => {
@@ -148,8 +152,8 @@ test("GS8 a room begins with its first player and ends when it has been empty fo
   const started = await startServer({ roomTypes: types });
   const { server, registry, happened, heard } = started;
   const [ann, bob] = [
-    await connect(started, await ticketFor("ann")),
-    await connect(started, await ticketFor("bob")),
+    await connect(started, await ticketFor(started, "ann")),
+    await connect(started, await ticketFor(started, "bob")),
   ];
   expect(server.rooms.map(({ id, players }) => [id, players.length])).toEqual([[room, 2]]);
   ann.socket.say("hello");
@@ -170,14 +174,36 @@ test("GS8 a room begins with its first player and ends when it has been empty fo
   await registry.reported(({ rooms }) => rooms.length === 0);
 });
 
+test("GS8 a room that the server joined for a player stays while the seat is held", async () => {
+  const { registry, server, happened, heard } = await startServer({ heartbeatIntervalMs: 1 });
+  const seat = { id: "seat of ann", expiresAt: registry.now + 100 };
+  registry.answers.set("POST route", { type: "create" });
+  registry.answers.set("POST reserve", { roomId: room, serverId, ticket: "t", seat });
+  expect(await server.joinOrCreate("game", "ann")).toMatchObject({ value: { room: { id: room } } });
+  await registry.hears(10);
+  expect(happened.items).toEqual([`begin ${room}`]);
+  registry.now += 100;
+  await heard(`end ${room}`);
+  await registry.reported(({ rooms }) => rooms.length === 0);
+});
+
+test("GS8 a room that the server created stays until it was empty for as long as asked", async () => {
+  const { registry, server, happened, heard } = await startServer({ heartbeatIntervalMs: 1 });
+  registry.answers.set("POST rooms", { roomId: room, serverId, address: "a" });
+  expect(await server.createRoom("game", { keepMs: 1_000 })).toMatchObject({ ok: true });
+  await registry.hears(10);
+  expect(happened.items).toEqual([`begin ${room}`]);
+  await heard(`end ${room}`);
+});
+
 test("GS8 plain sockets get payloads, clients of protocol 1 numbered messages, and come back to what they missed", async () => {
   let game: GameRoom | undefined;
   const started = await startServer({}, (made) => {
     game = made;
     return { onBroadcast: ({ data, seq }) => `${seq}:${String(data)}` };
   });
-  const plain = await connect(started, await ticketFor("ann"));
-  const ticket = await ticketFor("bob");
+  const plain = await connect(started, await ticketFor(started, "ann"));
+  const ticket = await ticketFor(started, "bob");
   const speaker = await connect(started, ticket, { protocol: "1", _pk: "bob-1" });
   expect(await game?.publish("one")).toMatchObject({ ok: true, value: { seq: 1 } });
   expect(await plain.socket.received(1)).toEqual(["1:one"]);
@@ -201,8 +227,8 @@ test("GS8 plain sockets get payloads, clients of protocol 1 numbered messages, a
 test("GS8 clients publish over their sockets where the type allows it", async () => {
   const roomTypes = defineRooms({ game: { maxPlayers: 2, publishOverSocket: true } });
   const started = await startServer({ roomTypes });
-  const plain = await connect(started, await ticketFor("ann"));
-  const speaker = await connect(started, await ticketFor("bob"), { protocol: "1" });
+  const plain = await connect(started, await ticketFor(started, "ann"));
+  const speaker = await connect(started, await ticketFor(started, "bob"), { protocol: "1" });
   const publish = { type: "publish", id: "bob-secret:1", data: "to all" };
   speaker.socket.say(JSON.stringify(publish));
   expect(await plain.socket.received(1)).toEqual(["to all"]);
@@ -216,7 +242,7 @@ test("GS8 bytes reach a room's handlers and its clients as bytes", async () => {
   const started = await startServer({}, (game) => ({
     onMessage: (_, data) => game.broadcast(data),
   }));
-  const { socket } = await connect(started, await ticketFor("ann"));
+  const { socket } = await connect(started, await ticketFor(started, "ann"));
   socket.sayBytes(new Uint8Array([1, 2, 255]));
   expect((await socket.received(1))[0]).toEqual(new Uint8Array([1, 2, 255]));
 });
@@ -228,9 +254,9 @@ test("GS8 what a room's handlers throw is told and ends nothing but a connection
     },
     onMessage: () => Promise.reject(new Error("no messages")),
   }));
-  const ann = await connect(started, await ticketFor("ann"));
+  const ann = await connect(started, await ticketFor(started, "ann"));
   expect(await ann.socket.closed()).toMatchObject({ code: 4004 });
-  const bob = await connect(started, await ticketFor("bob"));
+  const bob = await connect(started, await ticketFor(started, "bob"));
   bob.socket.say("hello");
   await started.heard("Error: no messages");
   expect(started.happened.items).toContain("Error: no ann");
@@ -238,18 +264,16 @@ test("GS8 what a room's handlers throw is told and ends nothing but a connection
 });
 
 test.each([
-  ["forged", () => signTicket(`${secret}!`, claimsOf("ann")), "ticket-invalid"],
-  ["for another room", () => ticketFor("ann", { room: "game:2" }), "ticket-invalid"],
-  ["for another server", () => ticketFor("ann", { server: "server-2" }), "ticket-invalid"],
-  ["expired by the registry's time", () => ticketFor("ann", { expiresAt: 1 }), "ticket-expired"],
-  [
-    "of before this start of the server was registered",
-    () => ticketFor("ann", { issuedAt: 1_799_999_999_999 }),
-    "ticket-expired",
-  ],
-])("GS9 a ticket that is %s is refused, and no room begins", async (_, make, code) => {
+  ["forged", {}, `${secret}!`, "ticket-invalid"],
+  ["for another room", { room: "game:2" }, secret, "ticket-invalid"],
+  ["for another server", { server: "server-2" }, secret, "ticket-invalid"],
+  ["expired by the registry's time", { expiresAt: 1 }, secret, "ticket-expired"],
+  ["for another start of the server", { instance: "a former one" }, secret, "ticket-expired"],
+  ["for no start of a server", { instance: undefined }, secret, "ticket-expired"],
+])("GS9 a ticket that is %s is refused, and no room begins", async (_, claims, key, code) => {
   const started = await startServer();
-  const { socket, refusal } = await connect(started, await make());
+  const ticket = await ticketFor(started, "ann", claims, key);
+  const { socket, refusal } = await connect(started, ticket);
   expect(refusal).toBe(code);
   expect((await socket.closed()).code).toBe(4503);
   expect(started.happened.items.filter((text) => text.startsWith("+"))).toEqual([]);
@@ -259,18 +283,53 @@ test("GS9 a server that the registry has forgotten closes its rooms with 4000 an
   const started = await startServer({ heartbeatIntervalMs: 1 });
   const { registry, server, heard } = started;
   const query = { _pk: "a", protocol: "1" };
-  const { socket } = await connect(started, await ticketFor("ann"), query);
+  const { socket } = await connect(started, await ticketFor(started, "ann"), query);
+  const former = await ticketFor(started, "bob");
   await registry.reported(({ rooms }) => rooms.length === 1);
-  registry.now += 1_000;
   registry.next.push("unknown-server");
   expect(await socket.closed()).toMatchObject({ code: 4000 });
   await heard(`end ${room}`);
-  await registry.reported(({ rooms, asOf }) => rooms.length === 0 && asOf === registry.now);
-  expect((await connect(started, await ticketFor("ann"), query)).refusal).toBe("ticket-expired");
-  expect((await connect(started, await ticketFor("bob"))).refusal).toBe("ticket-expired");
+  await registry.asked("POST servers", 2);
+  await registry.reported(({ rooms, instance }) => {
+    return rooms.length === 0 && instance === registry.instance;
+  });
+  expect((await connect(started, former)).refusal).toBe("ticket-expired");
   expect(server.rooms).toEqual([]);
-  const later = await ticketFor("bob", { seat: "another", issuedAt: registry.now });
-  expect((await connect(started, later)).refusal).toBeNull();
+  expect((await connect(started, await ticketFor(started, "bob"))).refusal).toBeNull();
+});
+
+test("GS16 a server whose lease has been out for as long as it ran closes its rooms with 4000", async () => {
+  const started = await startServer({ heartbeatIntervalMs: 1 });
+  const { registry, server, heard } = started;
+  registry.leaseMs = 20;
+  const { socket } = await connect(started, await ticketFor(started, "ann"), { protocol: "1" });
+  const former = await ticketFor(started, "bob");
+  await registry.reported(({ rooms }) => rooms.length === 1);
+  registry.isSilent = true;
+  expect(await socket.closed()).toMatchObject({ code: 4000 });
+  await heard(`end ${room}`);
+  expect(server.rooms).toEqual([]);
+  expect((await connect(started, former)).refusal).toBe("unavailable");
+  registry.isSilent = false;
+  registry.leaseMs = 15_000;
+  await registry.reported(({ instance }) => instance === registry.instance);
+  expect((await connect(started, former)).refusal).toBe("ticket-expired");
+  expect((await connect(started, await ticketFor(started, "bob"))).refusal).toBeNull();
+});
+
+test("GS16 a server that drains when it is forgotten drains as another start too", async () => {
+  const { registry, server } = await startServer({ heartbeatIntervalMs: 1 });
+  const drain = "POST servers/server-1/drain";
+  registry.status = "draining";
+  await server.drain();
+  await registry.hears(2);
+  const drained = registry.times(drain);
+  await registry.hears(3);
+  expect(registry.times(drain)).toBe(drained);
+  registry.status = "online";
+  registry.next.push("unknown-server");
+  await registry.asked(drain, drained + 1);
+  expect(registry.times("POST servers")).toBe(2);
 });
 
 test("GS9 without a ticket nobody comes in", async () => {
@@ -299,7 +358,7 @@ test("GS15 upgrades of other paths are left to whoever else listens, or refused"
 
 test("GS9 a seat is good once: for its connection, also when that dropped, and for no other", async () => {
   const started = await startServer({ heartbeatIntervalMs: 5 });
-  const ticket = await ticketFor("ann");
+  const ticket = await ticketFor(started, "ann");
   const first = await connect(started, ticket, { _pk: "a" });
   expect((await connect(started, ticket, { _pk: "b" })).refusal).toBe("ticket-used");
   first.socket.drop();
@@ -331,7 +390,7 @@ async function sessionOf(socket: ServerSideSocket): Promise<string> {
 
 test("GS9 a session brings its player back to the seat that is kept, and to no other", async () => {
   const started = await startServer();
-  const first = await connect(started, await ticketFor("ann"), { protocol: "1" });
+  const first = await connect(started, await ticketFor(started, "ann"), { protocol: "1" });
   const session = await sessionOf(first.socket);
   first.socket.drop();
   await started.heard("-ann");
@@ -354,8 +413,8 @@ test("GS9 a session brings its player back to the seat that is kept, and to no o
 
 test("GS9 when the grace is over its session is good no more", async () => {
   const started = await startServer();
-  const { socket } = await connect(started, await ticketFor("ann"), { protocol: "1" });
-  await connect(started, await ticketFor("bob"));
+  const { socket } = await connect(started, await ticketFor(started, "ann"), { protocol: "1" });
+  await connect(started, await ticketFor(started, "bob"));
   const session = await sessionOf(socket);
   socket.drop();
   await started.registry.reported(({ rooms }) => rooms[0]?.seats.length === 1);
@@ -364,28 +423,28 @@ test("GS9 when the grace is over its session is good no more", async () => {
 
 test("GS9 a seat for which the room has no place is refused, and its ticket is good later", async () => {
   const started = await startServer({ heartbeatIntervalMs: 5 });
-  const { socket } = await connect(started, await ticketFor("ann"));
-  await connect(started, await ticketFor("bob"));
-  expect((await connect(started, await ticketFor("cem"))).refusal).toBe("room-full");
+  const { socket } = await connect(started, await ticketFor(started, "ann"));
+  await connect(started, await ticketFor(started, "bob"));
+  expect((await connect(started, await ticketFor(started, "cem"))).refusal).toBe("room-full");
   socket.drop();
   await started.registry.reported(({ rooms }) => rooms[0]?.players.join() === "bob");
-  expect((await connect(started, await ticketFor("cem"))).refusal).toBeNull();
+  expect((await connect(started, await ticketFor(started, "cem"))).refusal).toBeNull();
 });
 
 test("GS9, SE5 who brings a ticket and the session of another seat sits where the ticket says", async () => {
   const started = await startServer();
   const { registry } = started;
-  const first = await connect(started, await ticketFor("ann"), { protocol: "1" });
+  const first = await connect(started, await ticketFor(started, "ann"), { protocol: "1" });
   const session = await sessionOf(first.socket);
   const query = { protocol: "1", session };
-  expect((await connect(started, await ticketFor("bob"), query)).refusal).toBeNull();
+  expect((await connect(started, await ticketFor(started, "bob"), query)).refusal).toBeNull();
   await registry.reported(({ rooms }) => rooms[0]?.players.join() === "ann,bob");
   expect((await comeBack(started, session)).refusal).toBeNull();
 });
 
 test("GS9 two connections that race with one ticket: one comes in", async () => {
   const started = await startServer();
-  const ticket = await ticketFor("ann");
+  const ticket = await ticketFor(started, "ann");
   const both = await Promise.all([
     connect(started, ticket, { _pk: "a" }),
     connect(started, ticket, { _pk: "b" }),
@@ -396,24 +455,26 @@ test("GS9 two connections that race with one ticket: one comes in", async () => 
 test("GS10 who has lost the lease admits nobody, and closes the rooms that are elsewhere by now", async () => {
   const started = await startServer({ heartbeatIntervalMs: 1 });
   const { registry } = started;
-  const { socket } = await connect(started, await ticketFor("ann"));
+  const { socket } = await connect(started, await ticketFor(started, "ann"));
   registry.dispose = [room];
   expect(await socket.closed()).toEqual({ code: 4000, reason: "the room is elsewhere" });
   registry.dispose = [];
-  registry.leaseMs = 0;
+  registry.leaseMs = 20;
   const before = registry.reports.length;
-  await registry.requests.until(() => registry.reports.length > before + 2, "heartbeats");
-  expect((await connect(started, await ticketFor("bob"))).refusal).toBe("unavailable");
+  await registry.requests.until(() => registry.reports.length > before + 1, "heartbeats");
+  registry.isSilent = true;
+  const bob = await ticketFor(started, "bob");
+  await expect.poll(async () => (await connect(started, bob)).refusal).toBe("unavailable");
 });
 
 test("GS10 a draining server takes players into its rooms, and begins no new ones", async () => {
   const started = await startServer();
-  await connect(started, await ticketFor("ann"));
+  await connect(started, await ticketFor(started, "ann"));
   started.registry.next.push({ serverId, status: "draining" });
   expect(await started.server.drain()).toMatchObject({ ok: true });
-  expect((await connect(started, await ticketFor("bob"))).refusal).toBeNull();
+  expect((await connect(started, await ticketFor(started, "bob"))).refusal).toBeNull();
   const other = new ServerSideSocket();
-  const ticket = await ticketFor("eve", { room: "game:2" });
+  const ticket = await ticketFor(started, "eve", { room: "game:2" });
   const path = `/parties/router/game:2?ticket=${ticket}`;
   expect(await started.server.connect(path, other)).toMatchObject({ code: "unavailable" });
   expect((await other.closed()).code).toBe(4000);
@@ -423,8 +484,8 @@ test("GS11 a graceful stop drains, sends everybody back to the router, and unreg
   const started = await startServer();
   const { server, registry } = started;
   const clients = [
-    await connect(started, await ticketFor("ann")),
-    await connect(started, await ticketFor("bob")),
+    await connect(started, await ticketFor(started, "ann")),
+    await connect(started, await ticketFor(started, "bob")),
   ];
   await server.stop();
   for (const { socket } of clients) expect((await socket.closed()).code).toBe(4000);
@@ -433,7 +494,7 @@ test("GS11 a graceful stop drains, sends everybody back to the router, and unreg
   );
   expect(registry.requests.items.at(-1)).toMatchObject({ method: "DELETE" });
   expect(server.rooms).toEqual([]);
-  expect((await connect(started, await ticketFor("eve"))).refusal).toBe("unavailable");
+  expect((await connect(started, await ticketFor(started, "eve"))).refusal).toBe("unavailable");
 });
 
 test("GS11 a hard stop only stops", async () => {

@@ -13,13 +13,17 @@ import type { CreateRoomOptions, JoinOptions } from "../../../client/registry-cl
 import { closeCodes, type CloseCode } from "../../protocol/close-codes.ts";
 import { isRoomId, type RoomId } from "../../protocol/names.ts";
 import { problemDocument, type ProblemCode } from "../../protocol/problems.ts";
-import type { HeartbeatAnswer, ServerRegistration } from "../../protocol/registry.ts";
+import {
+  defaultKeepMs,
+  type HeartbeatAnswer,
+  type ServerRegistration,
+} from "../../protocol/registry.ts";
 import { failure, type Result } from "../../protocol/result.ts";
 import { entropy } from "../platform.ts";
 import { completeOptions, type GameServerOptions, type Settings } from "./game-server-options.ts";
 import type { GameRoom } from "./game-room.ts";
 import { noSeat, type Admission } from "./hosted-room.ts";
-import { HostedRooms } from "./hosted-rooms.ts";
+import { HostedRooms, type Keep } from "./hosted-rooms.ts";
 import { Lease } from "./lease.ts";
 import type { ServerSocket } from "./server-socket.ts";
 import { comesBack, readVisitor } from "./tickets.ts";
@@ -68,15 +72,15 @@ export class GameServer {
         address,
         capacity,
         roomTypes: [...types.keys()],
-        instance: entropy.id(),
         ...(port === undefined ? {} : { port }),
         ...(metadata === undefined ? {} : { metadata }),
         ...(region === undefined ? {} : { region }),
       },
+      newInstance: () => entropy.id(),
       rooms: () => this.#rooms.report(),
       ...(heartbeatIntervalMs === undefined ? {} : { heartbeatIntervalMs }),
       onAnswer: (answer) => this.#handleAnswer(answer),
-      onForgotten: () => this.#rooms.closeAll("the registry has forgotten this server's rooms"),
+      onLost: (reason) => this.#rooms.closeAll(reason),
       onProblem: settings.onProblem,
     });
     this.#upgrades = new UpgradeServer((target) => this.admit(target), onError);
@@ -128,9 +132,9 @@ export class GameServer {
       const known = this.#rooms.get(room);
       return known?.admitBack(connection, request) ?? noSeat;
     }
-    if (claims.issuedAt < this.#lease.registeredAt) {
+    if (claims.instance !== this.#lease.instance) {
       // Its seat was of a former start, and may have been promised to somebody else since.
-      return failure("ticket-expired", "the ticket is older than this server's registration");
+      return failure("ticket-expired", "the ticket is for a former start of this server");
     }
     const hosted = await this.#rooms.open(room);
     if (!hosted.ok) return hosted;
@@ -155,7 +159,10 @@ export class GameServer {
     return { ok: true, value: null };
   }
 
-  /** A seat for this player in a room of this server if one fits, else where the registry says. */
+  /**
+   * A seat for this player in a room of this server if one fits, else where the registry says. The room
+   * stays while the seat is held.
+   */
   async joinOrCreate(
     roomType: string,
     playerId: string,
@@ -173,13 +180,17 @@ export class GameServer {
     }
     if (!reserved.ok) return reserved;
     const reservation = reserved.value;
-    const place = await this.#placeOf(reservation.roomId, reservation.serverId);
+    const { roomId, serverId, seat } = reservation;
+    const place = await this.#placeOf(roomId, serverId, { heldUntil: seat.expiresAt });
     if (!place.ok) return place;
     if (place.value !== null) return { ok: true, value: { room: place.value, reservation } };
     return { ok: true, value: { redirect: addressOf(reservation), reservation } };
   }
 
-  /** A new room of the type, on this server or where the registry says. */
+  /**
+   * A new room of the type, on this server or where the registry says. It stays until it has been empty
+   * for `keepMs`.
+   */
   async createRoom(
     type: string,
     options: CreateRoomOptions = {},
@@ -187,7 +198,9 @@ export class GameServer {
     const created = await this.#settings.client.createRoom(type, options);
     if (!created.ok) return created;
     const registration = created.value;
-    const place = await this.#placeOf(registration.roomId, registration.serverId);
+    const { roomId, serverId } = registration;
+    const emptyMs = options.keepMs ?? defaultKeepMs;
+    const place = await this.#placeOf(roomId, serverId, { emptyMs });
     if (!place.ok) return place;
     if (place.value !== null) return { ok: true, value: { room: place.value, registration } };
     return { ok: true, value: { redirect: registration.address, registration } };
@@ -238,15 +251,21 @@ export class GameServer {
 
   #handleAnswer({ status, dispose }: HeartbeatAnswer): void {
     if (status === "draining") this.#rooms.isClosed = true;
+    // It was told of another start of this server, or never.
+    else if (this.#rooms.isClosed) void this.#settings.client.drainServer(this.serverId);
     for (const id of dispose) {
       if (isRoomId(id)) this.#rooms.close(id, "the room is elsewhere");
     }
   }
 
   /** The room if it belongs here, which it does not begin without. */
-  async #placeOf(roomId: string, serverId: string): Promise<RegistryResult<GameRoom | null>> {
+  async #placeOf(
+    roomId: string,
+    serverId: string,
+    keep: Keep,
+  ): Promise<RegistryResult<GameRoom | null>> {
     if (serverId !== this.serverId || !isRoomId(roomId)) return { ok: true, value: null };
-    const hosted = await this.#rooms.open(roomId satisfies RoomId);
+    const hosted = await this.#rooms.open(roomId satisfies RoomId, keep);
     if (hosted.ok) return { ok: true, value: hosted.value.game };
     return { ok: false, problem: problemDocument(hosted.code, hosted.detail) };
   }

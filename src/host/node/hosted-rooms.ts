@@ -1,6 +1,7 @@
 /**
  * The rooms of one game server: each begins when it is asked for and ends when it has been empty for a
- * while. Knows nothing of tickets or of the registry.
+ * while and nobody is expected. Knows nothing of tickets, or of the registry but the time that it is
+ * given.
  */
 import type { RoomType } from "../../core/rooms.ts";
 import { closeCodes } from "../../protocol/close-codes.ts";
@@ -20,11 +21,26 @@ export type HostedRoomsOptions = Pick<
   readonly emptyRoomMs: number;
 };
 
+/** Why a room stays though nobody is in it. */
+export type Keep = {
+  /** A seat is promised to somebody who has until then, by the registry's time, to take it. */
+  readonly heldUntil?: number;
+  /** How long it may be empty, if that is longer than for other rooms. */
+  readonly emptyMs?: number;
+};
+
 type Entry = {
   readonly opening: Promise<HostedRoom>;
   room: HostedRoom | null;
+  heldUntil: number;
+  emptyMs: number;
+  /** By the process's clock. */
+  emptySince: number;
   emptyTimer: ReturnType<typeof setTimeout> | null;
 };
+
+/** An empty room is looked at so often: how far the registry's time has come is not known before. */
+const lookMs = 60_000;
 
 export class HostedRooms {
   readonly #options: HostedRoomsOptions;
@@ -53,9 +69,15 @@ export class HostedRooms {
   }
 
   /** The room, which begins if it is not there. */
-  async open(id: RoomId): Promise<Result<HostedRoom, "unavailable" | "unknown-room-type">> {
+  async open(
+    id: RoomId,
+    keep: Keep = {},
+  ): Promise<Result<HostedRoom, "unavailable" | "unknown-room-type">> {
     const known = this.#entries.get(id);
-    if (known !== undefined) return settled(known.opening);
+    if (known !== undefined) {
+      lengthen(known, keep);
+      return settled(known.opening);
+    }
     const type = this.#options.types.get(roomType(id));
     const create = this.#options.rooms[roomType(id)];
     if (type === undefined || create === undefined) {
@@ -72,7 +94,10 @@ export class HostedRooms {
       onError,
       onChange: () => this.#changed(id),
     });
-    const entry: Entry = { opening, room: null, emptyTimer: null };
+    const { emptyRoomMs: emptyMs } = this.#options;
+    const times = { heldUntil: 0, emptyMs, emptySince: 0 };
+    const entry: Entry = { opening, room: null, ...times, emptyTimer: null };
+    lengthen(entry, keep);
     this.#entries.set(id, entry);
     const opened = await settled(opening);
     if (this.#entries.get(id) !== entry) return failure("unavailable", "the room is over");
@@ -107,16 +132,40 @@ export class HostedRooms {
   #changed(id: RoomId): void {
     const entry = this.#entries.get(id);
     if (entry?.room?.isEmpty === true) {
-      entry.emptyTimer ??= setTimeout(() => {
-        entry.emptyTimer = null;
-        if (entry.room?.isEmpty === true) this.close(id, "the room was empty");
-      }, this.#options.emptyRoomMs);
+      if (entry.emptyTimer === null) {
+        entry.emptySince = performance.now();
+        this.#closeWhenOver(id, entry);
+      }
     } else if (entry !== undefined && entry.emptyTimer !== null) {
       clearTimeout(entry.emptyTimer);
       entry.emptyTimer = null;
     }
     this.#options.onChange();
   }
+
+  /** Of a room that is empty. */
+  #closeWhenOver(id: RoomId, entry: Entry): void {
+    entry.emptyTimer = setTimeout(
+      () => {
+        entry.emptyTimer = null;
+        // Somebody may be on the way in.
+        if (entry.room?.isEmpty !== true) return;
+        if (this.#leftMs(entry) > 0) this.#closeWhenOver(id, entry);
+        else this.close(id, "the room was empty");
+      },
+      Math.min(Math.max(0, this.#leftMs(entry)), lookMs),
+    );
+  }
+
+  #leftMs({ emptySince, emptyMs, heldUntil }: Entry): number {
+    const emptyLeftMs = emptySince + emptyMs - performance.now();
+    return Math.max(emptyLeftMs, heldUntil - this.#options.registryTime());
+  }
+}
+
+function lengthen(entry: Entry, { heldUntil = 0, emptyMs = 0 }: Keep): void {
+  entry.heldUntil = Math.max(entry.heldUntil, heldUntil);
+  entry.emptyMs = Math.max(entry.emptyMs, emptyMs);
 }
 
 async function settled(opening: Promise<HostedRoom>): Promise<Result<HostedRoom, "unavailable">> {

@@ -10,7 +10,7 @@ beforeEach(() => {
   onTestFinished(() => void vi.useRealTimers());
 });
 
-const registration = { serverId: "s", address: "a", roomTypes: ["game"], instance: "i" };
+const registration = { serverId: "s", address: "a", roomTypes: ["game"] };
 const unavailable = { ok: false, problem: problemDocument("unavailable", "") } as const;
 
 function answer(more: Partial<HeartbeatAnswer> = {}): Said {
@@ -30,11 +30,12 @@ function leaseOf(
   register: () => Said = answer,
 ) {
   const sent: number[] = [];
-  let registrations = 0;
+  const registered: string[] = [];
+  let starts = 0;
   const lease = new Lease({
     registry: {
-      registerServer: async () => {
-        registrations += 1;
+      registerServer: async ({ instance }) => {
+        registered.push(instance);
         return register();
       },
       heartbeat: async (_, { asOf }) => {
@@ -45,12 +46,13 @@ function leaseOf(
     registration,
     rooms: () => [],
     onAnswer: () => {},
-    onForgotten: () => {},
+    newInstance: () => `i${(starts += 1)}`,
+    onLost: () => {},
     onProblem: () => {},
     ...options,
   });
   onTestFinished(() => lease.stop());
-  return { lease, sent, registrations: () => registrations };
+  return { lease, sent, registered };
 }
 
 async function pass(ms: number): Promise<void> {
@@ -139,31 +141,64 @@ test("GS7 the registry's time never goes back, and what it was is said with ever
   expect(lease.registryTime).toBe(6_000);
 });
 
-test("GS7 after a lease that ran out the server registers anew, as often as it must", async () => {
+test("GS7 a server that was forgotten registers anew, as another start each time", async () => {
   const unknown = { ok: false, problem: problemDocument("unknown-server", "") } as const;
   const answers: Said[] = [answer(), unknown, unknown];
-  const { lease, registrations } = leaseOf(() => answers.shift() ?? answer());
+  const { lease, registered } = leaseOf(() => answers.shift() ?? answer());
   void lease.start();
   await pass(20_000);
-  expect(registrations()).toBe(3);
-  expect(lease.isHeld).toBe(true);
+  expect(registered).toEqual(["i1", "i2", "i3"]);
+  expect([lease.isHeld, lease.instance]).toEqual([true, "i3"]);
 });
 
-test("GS9 the time of the registration is the registry's, and another's when it has forgotten the first", async () => {
-  const unknown = { ok: false, problem: problemDocument("unknown-server", "") } as const;
-  const answers: Said[] = [answer({ now: 9_000 }), unknown];
-  const registered = [unavailable, answer({ now: 2_000 }), answer({ now: 7_000 })];
-  const seen: number[] = [];
-  const onForgotten = (): void => void seen.push(lease.registeredAt);
-  const { lease } = leaseOf(
-    () => answers.shift() ?? answer({ now: 9_500 }),
-    { onAnswer: () => seen.push(lease.registeredAt), onForgotten },
-    () => registered.shift() ?? answer(),
+test("GS7 a registration whose answer was lost is repeated as the same start", async () => {
+  const answers = [unavailable, unavailable, answer()];
+  const { lease, registered } = leaseOf(
+    () => answer(),
+    {},
+    () => answers.shift() ?? answer(),
   );
-  expect(lease.registeredAt).toBe(Infinity);
   void lease.start();
-  await pass(7_000);
-  expect(seen).toEqual([2_000, 2_000, 2_000, 7_000, 7_000]);
+  await pass(20_000);
+  expect(registered).toEqual(["i1", "i1", "i1"]);
+});
+
+test("GS16 a lease that was out for as long as it ran is lost, and had anew by another start", async () => {
+  let isUp = true;
+  const lost: [at: number, reason: string, instance: string][] = [];
+  const { lease, registered, sent } = leaseOf(() => (isUp ? answer() : unavailable), {
+    onLost: (reason) => lost.push([Date.now(), reason, lease.instance]),
+  });
+  void lease.start();
+  await pass(20_000);
+  isUp = false;
+  const heardAt = sent.at(-1) ?? NaN;
+  await pass(heardAt + 29_999 - Date.now());
+  expect([lost, lease.isHeld]).toEqual([[], false]);
+  await pass(1);
+  const reason = "this server has not reached the registry for too long";
+  expect(lost).toEqual([[heardAt + 30_000, reason, "i2"]]);
+  isUp = true;
+  await pass(60_000);
+  expect(lost).toHaveLength(1);
+  expect([registered, lease.isHeld]).toEqual([["i1", "i2"], true]);
+});
+
+test("GS16 what the registry says of a start that was given up meanwhile is nothing to the next", async () => {
+  const late = Promise.withResolvers<Said>();
+  const answers: (Said | Promise<Said>)[] = [answer(), late.promise];
+  const answered: number[] = [];
+  const { lease, registered } = leaseOf(() => answers.shift() ?? answer(), {
+    onAnswer: ({ now }) => answered.push(now),
+  });
+  void lease.start();
+  await pass(60_000);
+  expect([lease.isHeld, registered]).toEqual([false, ["i1"]]);
+  late.resolve(answer({ now: 7_000 }));
+  await pass(0);
+  expect(registered).toEqual(["i1", "i2"]);
+  expect(answered).not.toContain(7_000);
+  expect(lease.isHeld).toBe(true);
 });
 
 test("GS11 a lease that was stopped sends nothing more", async () => {

@@ -2,6 +2,9 @@
  * A game server's lease at the registry: registering, heartbeats with reports, and what their answers
  * tell of the registry's time. One heartbeat at a time, at most ten a second. Knows nothing of rooms
  * or sockets.
+ *
+ * Each start of service is an instance of its own: when the registry has forgotten the server, or was
+ * silent for longer than it would wait for the server, all that it promised before is void.
  */
 import type { RegistryClient, RegistryProblem } from "../../../client/registry-client.ts";
 import { problemType, type RegistryResult } from "../../../client/registry-client.ts";
@@ -17,13 +20,15 @@ export type LeaseRegistry = Pick<RegistryClient, "registerServer" | "heartbeat">
 
 export type LeaseOptions = {
   readonly registry: LeaseRegistry;
-  readonly registration: BodyInput<"registerServer">;
+  readonly registration: Omit<BodyInput<"registerServer">, "instance">;
+  /** A name that no start of service has had before. */
+  readonly newInstance: () => string;
   readonly rooms: () => BodyInput<"heartbeat">["rooms"];
   /** In place of what the registry answers, ms. */
   readonly heartbeatIntervalMs?: number;
   readonly onAnswer: (answer: HeartbeatAnswer) => void;
-  /** The registry knows this server and its rooms no more; it registers anew. */
-  readonly onForgotten: () => void;
+  /** Rooms may be elsewhere by now, and their seats another's; the server registers anew. */
+  readonly onLost: (reason: string) => void;
   /** Why the lease cannot be had or renewed at the moment; it is tried again. */
   readonly onProblem: (problem: RegistryProblem) => void;
 };
@@ -39,13 +44,15 @@ export class Lease {
   #failures = 0;
   /** The registry's time of the newest answer: the true time is never before it. */
   #registryTime = 0;
-  #registeredAt = Infinity;
+  #instance: string;
   #heldUntil = -Infinity;
+  #lossTimer: ReturnType<typeof setTimeout> | null = null;
   #intervalMs: number;
   readonly #started = Promise.withResolvers<RegistryResult<null>>();
 
   constructor(options: LeaseOptions) {
     this.#options = options;
+    this.#instance = options.newInstance();
     this.#intervalMs = options.heartbeatIntervalMs ?? 5_000;
   }
 
@@ -54,9 +61,9 @@ export class Lease {
     return this.#registryTime;
   }
 
-  /** When the registry took this server in, by its clock: what it promised before that is forgotten. */
-  get registeredAt(): number {
-    return this.#registeredAt;
+  /** What the registry promised on behalf of any other is void. */
+  get instance(): string {
+    return this.#instance;
   }
 
   /** Whether the registry certainly takes this server for alive. */
@@ -85,6 +92,7 @@ export class Lease {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
     this.#heldUntil = -Infinity;
+    this.#stopWatching();
     this.#started.resolve({ ok: false, problem: stopped });
   }
 
@@ -110,18 +118,22 @@ export class Lease {
     this.#isBusy = true;
     this.#hasChanged = false;
     const sentAt = performance.now();
+    const instance = this.#instance;
     const result = await this.#send();
     this.#isBusy = false;
     if (this.#isOver) return;
+    // It was about an instance that was given up meanwhile.
+    if (this.#instance !== instance) return this.#arm(0);
     if (result.ok) this.#take(result.value, sentAt);
     else this.#fail(result.problem);
   }
 
   #send(): Promise<RegistryResult<HeartbeatAnswer>> {
     const { registry, registration, rooms } = this.#options;
-    if (!this.#isRegistered) return registry.registerServer(registration);
-    const { serverId, instance } = registration;
-    return registry.heartbeat(serverId, { instance, asOf: this.#registryTime, rooms: rooms() });
+    const instance = this.#instance;
+    if (!this.#isRegistered) return registry.registerServer({ ...registration, instance });
+    const report = { instance, asOf: this.#registryTime, rooms: rooms() };
+    return registry.heartbeat(registration.serverId, report);
   }
 
   #take(answer: HeartbeatAnswer, sentAt: number): void {
@@ -130,8 +142,8 @@ export class Lease {
     this.#heldUntil = sentAt + answer.leaseMs;
     this.#intervalMs = this.#options.heartbeatIntervalMs ?? answer.heartbeatIntervalMs;
     const wasRegistered = this.#isRegistered;
-    if (!wasRegistered) this.#registeredAt = answer.now;
     this.#isRegistered = true;
+    this.#watch(answer.leaseMs);
     this.#options.onAnswer(answer);
     this.#started.resolve({ ok: true, value: null });
     // A registration says nothing of rooms.
@@ -143,11 +155,7 @@ export class Lease {
     this.#options.onProblem(problem);
     if (problem.type === problemType("unknown-server") && this.#isRegistered) {
       // The lease ran out, or the registry lost its memory of it.
-      this.#isRegistered = false;
-      this.#heldUntil = -Infinity;
-      this.#options.onForgotten();
-      this.#arm(0);
-      return;
+      return this.#lose("the registry has forgotten this server's rooms");
     }
     if (!this.#isRegistered && !mayPass(problem)) {
       this.#started.resolve({ ok: false, problem });
@@ -156,6 +164,28 @@ export class Lease {
     }
     this.#failures += 1;
     this.#arm(backoffMs(this.#failures, Math.random(), retryBounds));
+  }
+
+  /** Gives up when the lease has been out for as long as it ran: by then rooms are given to others. */
+  #watch(leaseMs: number): void {
+    this.#stopWatching();
+    const delayMs = this.#heldUntil + leaseMs - performance.now();
+    const reason = "this server has not reached the registry for too long";
+    this.#lossTimer = setTimeout(() => this.#lose(reason), Math.max(0, delayMs));
+  }
+
+  #stopWatching(): void {
+    if (this.#lossTimer !== null) clearTimeout(this.#lossTimer);
+    this.#lossTimer = null;
+  }
+
+  #lose(reason: string): void {
+    this.#stopWatching();
+    this.#isRegistered = false;
+    this.#heldUntil = -Infinity;
+    this.#instance = this.#options.newInstance();
+    this.#options.onLost(reason);
+    this.#arm(0);
   }
 }
 

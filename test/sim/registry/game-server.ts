@@ -1,5 +1,5 @@
 /**
- * A game server outside: one start of its process. It registers, sends heartbeats, takes players who
+ * A game server outside: one process. It registers, sends heartbeats, takes players who
  * bring tickets for it, and judges them by the registry's time as it was
  * told, or as it believes. Knows nothing of other servers.
  */
@@ -14,8 +14,8 @@ export type Ticket = {
   readonly player: string;
   readonly room: RoomId;
   readonly server: string;
-  /** When it was promised. */
-  readonly issuedAt: number;
+  /** The start of the server that it is for. */
+  readonly instance: string | undefined;
   readonly expiresAt: number;
 };
 
@@ -25,7 +25,7 @@ const heartbeatMs = 5_000;
 
 export class GameServer {
   readonly id: string;
-  readonly instance: string;
+  instance: string;
   readonly address: string;
   /** Who sits there, by seat. */
   readonly seated = new Map<string, Seated>();
@@ -40,10 +40,11 @@ export class GameServer {
   /** By how much it takes the registry's time for later than it was told, ms. */
   readonly #aheadMs: number;
   #asOf = 0;
-  /** What was promised before that is forgotten. */
-  #registeredAt = Infinity;
+  #starts = 1;
   /** Until then the registry takes this process for alive. */
   #heldUntil = 0;
+  /** Then all that it was promised is void. */
+  #lostAt = Infinity;
 
   constructor(world: RegistryWorld, id: string, instance: string, aheadMs: number) {
     this.#world = world;
@@ -95,9 +96,9 @@ export class GameServer {
   }
 
   /** Whether the bearer would get in now. */
-  wouldTake({ id, server, issuedAt, expiresAt }: Ticket): boolean {
-    const isFor = this.isInService && server === this.id && !this.#used.has(id);
-    return isFor && issuedAt >= this.#registeredAt && expiresAt > this.#asOf;
+  wouldTake({ id, server, instance, expiresAt }: Ticket): boolean {
+    const isFor = this.isInService && server === this.id && instance === this.instance;
+    return isFor && !this.#used.has(id) && expiresAt > this.#asOf;
   }
 
   drop(number: number): void {
@@ -128,6 +129,7 @@ export class GameServer {
   async #live(): Promise<void> {
     const { timeline, random } = this.#world;
     while (this.isAlive) {
+      if (this.#now >= this.#lostAt) this.#startAnew();
       const isKnown = this.isRegistered ? await this.#beat() : await this.#register();
       await timeline.sleep(isKnown ? heartbeatMs : random.between(500, 2_000));
     }
@@ -147,7 +149,6 @@ export class GameServer {
     const reply = await this.#calls.call(to, { type: "register", server });
     if (reply.ok && this.isAlive) {
       this.isRegistered = true;
-      this.#registeredAt = reply.value.now;
       this.#heard(reply.value, askedAt);
     }
     return false;
@@ -169,12 +170,8 @@ export class GameServer {
     const reply = await this.#calls.call(to, { type: "heartbeat", server: this.id, report });
     if (!this.isAlive) return false;
     if (!reply.ok) {
-      if (reply.code === "unknown-server") {
-        // Its rooms are gone, and begin anew wherever the registry says.
-        this.isRegistered = false;
-        this.#heldUntil = 0;
-        this.leaveAll();
-      }
+      // Its rooms are gone, and begin anew wherever the registry says.
+      if (reply.code === "unknown-server") this.#startAnew();
       return false;
     }
     this.#heard(reply.value, askedAt);
@@ -184,7 +181,17 @@ export class GameServer {
   #heard({ now, leaseMs, dispose }: HeartbeatAnswer, askedAt: number): void {
     this.#asOf = Math.max(this.#asOf, now + this.#aheadMs);
     this.#heldUntil = askedAt + leaseMs;
+    this.#lostAt = this.#heldUntil + leaseMs;
     for (const room of dispose) if (isRoomId(room)) this.#close(room);
+  }
+
+  #startAnew(): void {
+    this.isRegistered = false;
+    this.#heldUntil = 0;
+    this.#lostAt = Infinity;
+    this.#starts += 1;
+    this.instance = `${this.instance.replace(/[.].*/, "")}.${this.#starts}`;
+    this.leaveAll();
   }
 
   #close(room: RoomId): void {
@@ -201,9 +208,6 @@ export class GameServer {
   }
 }
 
-export function ticketsOf(
-  { seats, server, room, expiresAt }: HeldSeats,
-  issuedAt: number,
-): Ticket[] {
-  return seats.map(({ id, player }) => ({ id, player, room, server, issuedAt, expiresAt }));
+export function ticketsOf({ seats, server, instance, room, expiresAt }: HeldSeats): Ticket[] {
+  return seats.map(({ id, player }) => ({ id, player, room, server, instance, expiresAt }));
 }

@@ -78,7 +78,7 @@ export class Servers {
     const request = { ...wanted, room, create: to, ttlMs, region: null };
     const held: Result<HeldSeats> = await this.#calls.call(partition, request);
     if (!held.ok) return;
-    for (const ticket of ticketsOf(held.value, timeline.now)) {
+    for (const ticket of ticketsOf(held.value)) {
       this.#tickets.add(ticket);
       this.promises += 1;
       timeline.after(comeAfter, () => {
