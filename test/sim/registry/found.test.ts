@@ -257,3 +257,26 @@ test("SV7 a room whose server is gone before its partition hears of it is not th
     ),
   ).resolves.toBeDefined();
 });
+
+test("RG1 a client whose end woke its shard, which was told of it no more, is not listed for good", async () => {
+  const join = { type: "join", room: small, speaksProtocol: true } as const;
+  const drop = { type: "drop", player: 0, isClean: false, backMs: null } as const;
+  await expect(
+    run(
+      [
+        [join, 0],
+        [{ type: "wait", forMs: 1_500 }, 0],
+        [{ ...join, room: largeRoom }, 0],
+        [drop, 300],
+        [{ ...reserve, room: null }, 4],
+        [{ ...drop, isClean: true, backMs: 0 }, 0],
+        [{ type: "partitions", count: 1 }, 300],
+        [{ type: "change", room: other.room, isLocked: false, mode: "duel" }, 300],
+        [{ type: "part", one: 0, other: 0, forMs: 100 }, 300],
+        [{ type: "evict", object: 3 }, 0],
+        [{ ...join, speaksProtocol: false }, 0],
+      ],
+      { seed: 2130640872, rates: { ...options.rates, lostRequest: 0.02 } },
+    ),
+  ).resolves.toBeDefined();
+});
