@@ -19,9 +19,12 @@ export class PlacementTables {
   readonly #store: RoomStore;
   readonly #learning: Learning;
   readonly #life: RoomLife;
+  /** What the former life was told since a report is not known. */
+  readonly #startedAt: number;
 
   constructor(owner: RegistryOwner, { store, learning, life }: Parts) {
     this.#owner = owner;
+    this.#startedAt = owner.ports.clock.now();
     this.#store = store;
     this.#learning = learning;
     this.#life = life;
@@ -55,7 +58,8 @@ export class PlacementTables {
     this.#learning.takeReport(room, index, { connections, players, reserved, at });
     // It may be of a time before the room was given up, and nothing newer may follow it. Answers of
     // shards that tell no time cannot be told from older ones.
-    if (at !== undefined && (isUnknown || at < room.createdAt)) void this.#learning.confirm(room, index);
+    const isOld = at !== undefined && at < Math.max(room.createdAt, this.#startedAt);
+    if (isOld || (isUnknown && at !== undefined)) void this.#learning.confirm(room, index);
     if (!room.isKnown) void this.#learning.ask(room, true);
     return success(null);
   }
