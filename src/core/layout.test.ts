@@ -156,3 +156,22 @@ test("FO1 whatever happens, no object that has left comes back, and a slot has o
     }),
   );
 });
+
+test("AS4 of two layouts each slot has one object that serves, as new as the newest of both", () => {
+  fc.assert(
+    fc.property(steps, steps, (ones, others) => {
+      const one = ones.reduce(apply, plainLayout(two));
+      const other = others.reduce(apply, plainLayout(two));
+      const both = merged(one, other);
+      expect(new Set(ids(both)).size).toBe(both.slots.length);
+      for (const { number, generation } of servingSlots(both)) {
+        for (const former of [one, other]) {
+          const newest = former.slots.findLast((slot) => slot.number === number);
+          const isOver = newest === undefined || former.next[number] !== undefined;
+          const least = isOver ? nextGeneration(former, number) : newest.generation;
+          expect(generation).toBeGreaterThanOrEqual(least);
+        }
+      }
+    }),
+  );
+});

@@ -111,8 +111,10 @@ export function migrating(layout: Layout, slot: Slot, until: number): Layout {
 export function without(layout: Layout, slot: Slot): Layout {
   const generation = nextGeneration(layout, slot.number);
   const slots = layout.slots.filter((each) => each !== slot);
-  const isOver = slots.every(({ number }) => number !== slot.number);
-  const next = isOver ? { ...layout.next, [slot.number]: generation } : layout.next;
+  const hasNewer = slots.some(
+    (each) => each.number === slot.number && each.generation > slot.generation,
+  );
+  const next = hasNewer ? layout.next : { ...layout.next, [slot.number]: generation };
   return { ...layout, slots, next };
 }
 
@@ -152,15 +154,17 @@ export function merged(one: Layout, other: Layout): Layout {
   for (const layout of [one, other]) {
     const numbers = [...Object.keys(layout.next), ...layout.slots.map(({ number }) => number)];
     for (const number of numbers) {
-      const known = layout.slots.find((slot) => slot.number === Number(number));
-      const generation = known?.generation ?? nextGeneration(layout, Number(number));
+      const known = layout.slots.findLast((slot) => slot.number === Number(number));
+      const isOver = known === undefined || layout.next[number] !== undefined;
+      const generation = isOver ? nextGeneration(layout, Number(number)) : known.generation;
       next[number] = Math.max(next[number] ?? 1, generation);
     }
   }
-  const slots = one.slots.map((slot) => ({
-    ...slot,
-    generation: Math.max(slot.generation, next[slot.number] ?? 1),
-  }));
+  const slots = one.slots.map((slot) => {
+    const newest = one.slots.findLast(({ number }) => number === slot.number);
+    const generation = slot === newest ? (next[slot.number] ?? 1) : slot.generation;
+    return { ...slot, generation };
+  });
   for (const { number } of slots) delete next[number];
   return { slots, next, pinned: one.pinned ?? other.pinned };
 }

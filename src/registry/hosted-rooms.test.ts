@@ -21,12 +21,12 @@ const from = { server: "s1", instance: "i1" };
 const atServer = { ...from, url: "wss://s1.example" };
 
 async function start(
-  allocated: () => Answer = () => ({ ok: true, value: atServer }),
+  allocated: () => Answer | Promise<Answer> = () => ({ ok: true, value: atServer }),
   types = rooms,
 ) {
   const rig = await new RegistryRig(types, name).start();
   const told: Call[] = [];
-  rig.ports.calls.answer = (call): Answer => {
+  rig.ports.calls.answer = (call) => {
     if (call.request.type === "events") return { ok: true, value: { isHeard: false } };
     told.push(call);
     if (call.request.type === "allocate" || call.request.type === "offer") return allocated();
@@ -243,6 +243,19 @@ test("DI11, SV7 a server is told which rooms are not its own; one that is gone t
   expect(await rig.list()).toEqual([]);
   const left = [...rig.ports.storage.rows.keys()];
   expect(left.filter((key) => key.startsWith("room/") || key.startsWith("seats/"))).toEqual([]);
+});
+
+test("SV7 a server that is gone when the hub's answer comes takes the room with it", async () => {
+  const allocated = Promise.withResolvers<{ ok: true; value: typeof atServer }>();
+  const { rig } = await start(() => allocated.promise);
+  const created = rig.create(room, { keepMs: minute });
+  await turns();
+  const gone = { type: "gone" as const, ...from, rooms: [id(room)] };
+  expect(await rig.failed(gone)).toBe("unavailable");
+  allocated.resolve({ ok: true, value: atServer });
+  expect(await created).toMatchObject({ serverId: "s1" });
+  expect(await rig.failed(gone)).toBe(null);
+  expect(await rig.list()).toEqual([]);
 });
 
 test("DI11 an empty room's server is told to the hub as free again, until it knows", async () => {

@@ -100,6 +100,8 @@ export class HostedRooms {
       const room = this.#store.get(id);
       if (room !== undefined && isOn(room, from)) this.#life.lose(room, "server-offline");
     }
+    const isComing = rooms.some((id) => this.#life.isEntering(id));
+    if (isComing) return failure("unavailable", "a room may be on its way to that server");
     return success(null);
   }
 

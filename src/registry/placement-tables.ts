@@ -27,9 +27,12 @@ type Parts = {
 export class PlacementTables {
   readonly #owner: RegistryOwner;
   readonly #parts: Parts;
+  /** What the former life was told since a report is not known. */
+  readonly #startedAt: number;
 
   constructor(owner: RegistryOwner, parts: Parts) {
     this.#owner = owner;
+    this.#startedAt = owner.ports.clock.now();
     this.#parts = parts;
   }
 
@@ -80,7 +83,8 @@ export class PlacementTables {
     learning.takeReport(room, slot, { connections, players, reserved, at });
     // It may be of a time before the room was given up, and nothing newer may follow it. Answers of
     // shards that tell no time cannot be told from older ones.
-    if (at !== undefined && (isUnknown || at < room.createdAt)) void learning.confirm(room, slot);
+    const isOld = at !== undefined && at < Math.max(room.createdAt, this.#startedAt);
+    if (isOld || (isUnknown && at !== undefined)) void learning.confirm(room, slot);
     if (!room.isKnown) void learning.ask(room, true);
     if (slot.status === "draining" && status === "draining" && connections === 0) {
       scaling.emptied(room, slot);

@@ -478,6 +478,17 @@ test("DI17 a report that is older than the room does not count for good", async 
   expect([asked, rig.ports.calls.of("load").length]).toEqual([1, 1]);
 });
 
+test("DI17 a report of before the registry died, which comes after, does not count for good", async () => {
+  const { rig } = await start();
+  await rig.create("game:a");
+  const load = { connections: 0, players: ["ann"], reserved: 0, at: rig.ports.clock.now() };
+  await rig.pass(1_000);
+  await rig.start();
+  await rig.ask({ type: "report", shard: "game:a-1" as ShardId, ...load, counters: {} });
+  await turns();
+  expect(await rig.ask({ type: "room", room: id("game:a") })).toMatchObject({ playerCount: 0 });
+});
+
 test("DI17 a report of before the room was given up, which comes after, keeps no empty room", async () => {
   const { rig, shards } = await start();
   const shard = "game:a-1" as ShardId;

@@ -128,6 +128,11 @@ export class RoomLife {
     if (room.keepMs === null && isEmpty(room)) this.#leave(room, "empty");
   }
 
+  /** Whether somebody waits to hear where the room is. */
+  isEntering(id: RoomId): boolean {
+    return this.#entering.has(id);
+  }
+
   /** The room is on a server that is gone. */
   lose(room: Room, reason: string): void {
     this.#store.forget(room, reason);

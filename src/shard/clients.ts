@@ -139,9 +139,11 @@ export class Clients {
     return this.#sessions.receive(client, message);
   }
 
-  /** The socket has closed. */
-  leave(socket: Socket): void {
-    if (this.#remove(socket)) this.#left(socket);
+  /** The socket has closed; returns whether it was a client's. */
+  leave(socket: Socket): boolean {
+    if (!this.#remove(socket)) return false;
+    this.#left(socket);
+    return true;
   }
 
   /** Continuity was lost: those who could not be told so are no clients any more. */

@@ -156,6 +156,24 @@ test("RG1 the number of clients is reported a second after it changed", async ()
   });
 });
 
+test("RG1 a client whose end wakes the shard is counted no more, also where it is listed no more", async () => {
+  const rig = await ShardRig.start();
+  const stays = await rig.join();
+  const leaves = await rig.join();
+  await rig.pass(1_000);
+  const woken = await rig.sleep([stays]);
+  woken.shard.leave(leaves);
+  await woken.pass(1_000);
+  const counts = () => rig.ports.calls.of("report").map(({ connections }) => connections);
+  expect(counts()).toEqual([2, 1]);
+  // Sockets that are no clients need no more than one report.
+  for (let n = 0; n < 3; n += 1) {
+    woken.shard.leave(new FakeSocket());
+    await woken.pass(1_000);
+  }
+  expect(counts()).toEqual([2, 1]);
+});
+
 test("RC6 a hook that throws loses that message, is counted, and stops nothing", async () => {
   const rig = await ShardRig.start({
     onBroadcast: ({ data }) => {

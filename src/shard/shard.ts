@@ -217,7 +217,8 @@ export class Shard {
 
   /** The socket has closed. */
   leave(socket: Socket): void {
-    this.#clients.leave(socket);
+    // One of a former life that this one never counted: the registry may count it still.
+    if (!this.#clients.leave(socket)) this.#reporter.used();
   }
 
   handleLinkOpen(socket: IncomingLink): void {

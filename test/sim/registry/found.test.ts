@@ -226,3 +226,57 @@ test("SV7 a room that its server was asked for again is not lost to a late call 
     ),
   ).resolves.toBeDefined();
 });
+
+test("SV7 a room whose server is gone before its partition hears of it is not there for good", async () => {
+  const host = { type: "host", room: null, players: 1, ttlMs: 1_000, comeAfter: 0 } as const;
+  const first = { ...host, room: "hosted:1" as RoomId };
+  const crash = { type: "crash", object: 0, keep: "none" } as const;
+  await expect(
+    run(
+      [
+        [{ type: "server", server: "s1", aheadMs: 0 }, 20],
+        [crash, 0],
+        [first, 0],
+        [{ type: "wait", forMs: 6_000 }, 0],
+        [{ ...crash, type: "crash-at-write" }, 0],
+        [{ type: "part", one: 4, other: 0, forMs: 100 }, 0],
+        [crash, 0],
+        [first, 0],
+        [{ type: "kill", server: "s1" }, 0],
+        [{ type: "server", server: "s2", aheadMs: 0 }, 0],
+        [{ type: "wait", forMs: 16_000 }, 0],
+        [host, 0],
+        [{ type: "wait", forMs: 50 }, 0],
+        [{ type: "drop-there", server: "s1", player: 0 }, 0],
+      ],
+      {
+        seed: 1797267955,
+        partitions: 2,
+        rates: { ...options.rates, lostReply: 0.1, late: 0.02, slow: 0.1 },
+      },
+    ),
+  ).resolves.toBeDefined();
+});
+
+test("RG1 a client whose end woke its shard, which was told of it no more, is not listed for good", async () => {
+  const join = { type: "join", room: small, speaksProtocol: true } as const;
+  const drop = { type: "drop", player: 0, isClean: false, backMs: null } as const;
+  await expect(
+    run(
+      [
+        [join, 0],
+        [{ type: "wait", forMs: 1_500 }, 0],
+        [{ ...join, room: largeRoom }, 0],
+        [drop, 300],
+        [{ ...reserve, room: null }, 4],
+        [{ ...drop, isClean: true, backMs: 0 }, 0],
+        [{ type: "partitions", count: 1 }, 300],
+        [{ type: "change", room: other.room, isLocked: false, mode: "duel" }, 300],
+        [{ type: "part", one: 0, other: 0, forMs: 100 }, 300],
+        [{ type: "evict", object: 3 }, 0],
+        [{ ...join, speaksProtocol: false }, 0],
+      ],
+      { seed: 2130640872, rates: { ...options.rates, lostRequest: 0.02 } },
+    ),
+  ).resolves.toBeDefined();
+});
