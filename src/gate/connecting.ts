@@ -141,7 +141,7 @@ export class Connecting {
       const answer = await this.#tryShards(known, until, comer, excluded, ports);
       if (answer instanceof Response) return answer;
       if (answer !== "unreachable") why = answer;
-      if (questions === 2 || !(await this.#mayBePlace(why, room, type, ports))) {
+      if (questions === 2 || !(await this.#mayBePlace(answer, room, type, ports))) {
         return refusalOf(room, why);
       }
       if (excluded.size >= attempts) excluded.clear();

@@ -21,11 +21,13 @@ export type KnownRoom = {
   /** There is no such room, and it will not be on shards: it comes about by a seat, or by hand. */
   isAbsent: boolean;
   /** A question on behalf of a client that found no place, which all such wait for. */
-  refusing: Promise<void> | null;
+  refusing: Promise<boolean> | null;
   /** Until then another such question would have the same answer. */
   refusedUntil: number;
   /** The first question, which everybody waits for: a locked room lets nobody in meanwhile. */
-  first: Promise<void> | null;
+  first: Promise<boolean> | null;
+  /** The question under way; whether it is answered. */
+  asking: Promise<boolean> | null;
 };
 
 const unheard = { isLocked: false, redirect: null, isAbsent: false };
@@ -62,7 +64,6 @@ export class Tables {
     if (known === undefined || type.shards.min === type.shards.max) return false;
     if (known.refusing === null) {
       if (ports.clock.now() < known.refusedUntil) return false;
-      known.placement.beginRefresh(ports.clock.now());
       known.refusing = this.#refresh(room, type, known, ports, true).finally(() => {
         known.refusing = null;
         known.refusedUntil = ports.clock.now() + refusalLifetimeMs;
@@ -75,15 +76,7 @@ export class Tables {
   /** Has the table be what it is now: shards that it names serve the room no more. */
   async afterMove(room: RoomId, type: RoomType, ports: GatePorts): Promise<boolean> {
     const known = this.#known.get(room);
-    if (known === undefined) return false;
-    if (known.refusing === null) {
-      known.placement.beginRefresh(ports.clock.now());
-      known.refusing = this.#refresh(room, type, known, ports).finally(() => {
-        known.refusing = null;
-      });
-    }
-    await known.refusing;
-    return true;
+    return known !== undefined && (known.asking ?? this.#refresh(room, type, known, ports));
   }
 
   /** What is known without asking. */
@@ -111,22 +104,37 @@ export class Tables {
       refusing: null,
       refusedUntil: 0,
       first: null,
+      asking: null,
     };
     this.#known.set(room, known);
-    placement.startRefresh(now);
     known.first = this.#refresh(room, type, known, ports).finally(() => {
       known.first = null;
     });
     return known;
   }
 
-  async #refresh(
+  #refresh(
     room: RoomId,
     type: RoomType,
     known: KnownRoom,
     ports: GatePorts,
     isRefusing = false,
-  ): Promise<void> {
+  ): Promise<boolean> {
+    known.placement.beginRefresh(ports.clock.now());
+    const asking = this.#ask(room, type, known, ports, isRefusing).finally(() => {
+      if (known.asking === asking) known.asking = null;
+    });
+    known.asking = asking;
+    return asking;
+  }
+
+  async #ask(
+    room: RoomId,
+    type: RoomType,
+    known: KnownRoom,
+    ports: GatePorts,
+    isRefusing: boolean,
+  ): Promise<boolean> {
     const counters = this.#counters.take();
     const question = {
       type: "table",
@@ -142,12 +150,13 @@ export class Tables {
       if (reply?.code === "unknown-room") Object.assign(known, unheard, { isAbsent: true });
       this.#counters.add(counters);
       known.placement.refreshFailed(ports.clock.now());
-      return;
+      return false;
     }
     known.placement.update(reply.value.shards, ports.clock.now());
     known.isLocked = reply.value.isLocked;
     known.redirect = reply.value.redirect;
     known.isAbsent = false;
+    return true;
   }
 
   #dropUnused(now: number): void {
