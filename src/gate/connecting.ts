@@ -134,25 +134,33 @@ export class Connecting {
     ports: GatePorts,
     former?: ShardId,
   ): Promise<Response | Refusal> {
-    const { room, type } = comer;
+    const { room } = comer;
     const excluded = new Set<ShardId>(former === undefined ? [] : [former]);
     let why = "unreachable";
     for (let questions = 0; ; questions += 1) {
+      const since = ports.clock.now();
       const answer = await this.#tryShards(known, until, comer, excluded, ports);
       if (answer instanceof Response) return answer;
       if (answer !== "unreachable") why = answer;
-      if (questions === 2 || !(await this.#mayBePlace(answer, room, type, ports))) {
+      const mayAsk = questions < 2 && answer !== "unreachable";
+      if (!mayAsk || !(await this.#askAgain(answer === "full", since, comer, ports))) {
         return refusalOf(room, why);
       }
       if (excluded.size >= attempts) excluded.clear();
     }
   }
 
-  /** Asks the registry about a room in which no shard took a socket. */
-  async #mayBePlace(why: string, room: RoomId, type: RoomType, ports: GatePorts): Promise<boolean> {
+  /** A room in which no shard took a socket; whether another may now. */
+  #askAgain(
+    isFull: boolean,
+    since: number,
+    { room, type }: Comer,
+    ports: GatePorts,
+  ): Promise<boolean> {
     // A room that follows its audience may have a shard more then.
-    if (why === "full") return this.#tables.afterRefusal(room, type, ports);
-    return why === "moved" && this.#tables.afterMove(room, type, ports);
+    return isFull
+      ? this.#tables.afterRefusal(room, type, ports)
+      : this.#tables.afterMove(room, type, since, ports);
   }
 
   /** A response, or why there is none. */

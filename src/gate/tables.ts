@@ -28,6 +28,8 @@ export type KnownRoom = {
   first: Promise<boolean> | null;
   /** The question under way; whether it is answered. */
   asking: Promise<boolean> | null;
+  /** When the registry last answered. */
+  answeredAt: number;
 };
 
 const unheard = { isLocked: false, redirect: null, isAbsent: false };
@@ -73,10 +75,15 @@ export class Tables {
     return true;
   }
 
-  /** Has the table be what it is now: shards that it names serve the room no more. */
-  async afterMove(room: RoomId, type: RoomType, ports: GatePorts): Promise<boolean> {
+  /**
+   * Has the table be newer than `since`, when it named shards that serve the room no more; whether it
+   * is now.
+   */
+  async afterMove(room: RoomId, type: RoomType, since: number, ports: GatePorts): Promise<boolean> {
     const known = this.#known.get(room);
-    return known !== undefined && (known.asking ?? this.#refresh(room, type, known, ports));
+    if (known === undefined) return false;
+    if (known.answeredAt > since) return true;
+    return known.asking ?? this.#refresh(room, type, known, ports);
   }
 
   /** What is known without asking. */
@@ -105,6 +112,7 @@ export class Tables {
       refusedUntil: 0,
       first: null,
       asking: null,
+      answeredAt: -Infinity,
     };
     this.#known.set(room, known);
     known.first = this.#refresh(room, type, known, ports).finally(() => {
@@ -156,6 +164,7 @@ export class Tables {
     known.isLocked = reply.value.isLocked;
     known.redirect = reply.value.redirect;
     known.isAbsent = false;
+    known.answeredAt = ports.clock.now();
     return true;
   }
 

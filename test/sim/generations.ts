@@ -65,12 +65,11 @@ export class Generations {
 
   /** The slot gets another object, whatever became of the one that it has. */
   fence(index: number): void {
-    const slot = 1 + (index % this.#newest.size);
-    void this.#replace(this.#newestOf(slot)).catch((error: unknown) => this.#world.fail(error));
+    void this.#replace(this.#newestAt(index)).catch((error: unknown) => this.#world.fail(error));
   }
 
   drain(index: number): void {
-    const shard = this.#newestOf(1 + (index % this.#newest.size));
+    const shard = this.#newestAt(index);
     if (this.#draining.has(shard) || generationOf(shard) >= maxGenerations) return;
     this.#draining.add(shard);
     void this.#empty(shard).catch((error: unknown) => this.#world.fail(error));
@@ -100,6 +99,14 @@ export class Generations {
         throw new Violation("GD4", `client ${client.number} is still at ${shard}`);
       }
     }
+  }
+
+  /** Slots that have left are not there, so that there may be gaps. */
+  #newestAt(index: number): ShardId {
+    const all = [...this.#newest.values()];
+    const newest = all[index % all.length];
+    if (newest === undefined) throw new Error("the room has no slots");
+    return newest;
   }
 
   #newestOf(slot: number): ShardId {
