@@ -39,6 +39,8 @@ type Stream = {
 
 /** At least so long between two calls of one caller to the registry, ms. */
 const registryPaceMs = 200;
+/** A client that was sent on tries so long. */
+const connectTimeoutMs = 10_000;
 
 export class Invariants {
   readonly log = new DurableLog();
@@ -153,7 +155,7 @@ export class Invariants {
     const now = this.#scene.now();
     const since = now - (this.#registryCalls.get(caller) ?? 0);
     this.#registryCalls.set(caller, now);
-    const wasMisled = now - (this.#misled.get(caller) ?? -Infinity) < 1_000;
+    const wasMisled = now - (this.#misled.get(caller) ?? -Infinity) < connectTimeoutMs;
     if (since < registryPaceMs && !wasMisled) {
       throw new Violation("PL1", `one caller asked the registry (${what}) again after ${since} ms`);
     }
