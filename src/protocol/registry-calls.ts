@@ -217,6 +217,8 @@ export const registryRequestSchema = v.variant("type", [
     /** The same for a batch that is sent again: it is published once. */
     batch: v.optional(v.string()),
   }),
+  /** From the hub: somebody has subscribed to events. */
+  v.strictObject({ type: v.literal("heard") }),
   /** From the hub to a former partition: rows that belong elsewhere are to go there. */
   v.strictObject({ type: v.literal("handOver") }),
   /** From a former partition: rows of this one. Those that are there already stay as they are. */
@@ -313,6 +315,7 @@ export type RegistryReplies = SnapshotReplies & {
   release: null;
   /** Whether anybody listens. */
   events: { readonly isHeard: boolean };
+  heard: null;
   handOver: null;
   adopt: null;
 };
