@@ -34,6 +34,9 @@ function isNamed(value: unknown): value is unknown[] {
 
 /** What `devalue` leaves to others. */
 const reducers = {
+  // Also an error, so it comes first.
+  DOMException: (value: unknown) =>
+    value instanceof DOMException && [value.name, value.message, value.stack],
   Error: (value: unknown) =>
     value instanceof Error && [value.name, value.message, value.stack, value.cause],
   // A player may have given himself this name.
@@ -76,9 +79,13 @@ function defineAll(target: object, entries: readonly Entry[]): void {
 }
 
 function createError([name, message]: ErrorParts): Error {
-  if (isErrorName(name)) return new errors[name](message);
-  // Clones of errors have no other names.
-  return name === "Error" ? new Error(message) : new DOMException(message, name);
+  return isErrorName(name) ? new errors[name](message) : new Error(message);
+}
+
+function completeError(error: Error, [, , stack, cause]: ErrorParts): void {
+  const hidden = { configurable: true, writable: true };
+  Object.defineProperty(error, "stack", { value: stack, ...hidden });
+  if (cause !== undefined) Object.defineProperty(error, "cause", { value: cause, ...hidden });
 }
 
 const revivers = {
@@ -90,11 +97,11 @@ const revivers = {
       defineAll(array, entries);
     },
   ).of,
-  Error: new Revived(createError, (error, [, , stack, cause]: ErrorParts) => {
-    const hidden = { configurable: true, writable: true };
-    Object.defineProperty(error, "stack", { value: stack, ...hidden });
-    if (cause !== undefined) Object.defineProperty(error, "cause", { value: cause, ...hidden });
-  }).of,
+  Error: new Revived(createError, completeError).of,
+  DOMException: new Revived<ErrorParts, Error>(
+    ([name, message]) => new DOMException(message, name),
+    completeError,
+  ).of,
 };
 
 /** Copies the value first, so that what cannot be cloned is refused as the platform refuses it. */
