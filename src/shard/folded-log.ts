@@ -54,6 +54,8 @@ export class FoldedLog {
   /** The class's first state as text; `null` when it did not tell. */
   #initial: string | null | undefined;
   #retryAt = 0;
+  /** The newest snapshot was of no use when it was read last. */
+  #isUnreadable = false;
   #lastRestoreError: string | null = null;
 
   constructor(owner: FoldedLogOwner) {
@@ -122,6 +124,11 @@ export class FoldedLog {
     if (this.isCurrent) return true;
     this.#retryAt = Math.max(this.#retryAt, this.#owner.clock.now() + retryMs);
     return false;
+  }
+
+  /** Whether the newest snapshot can be taken up, as far as this is in doubt. */
+  async checkNewest(): Promise<Result<unknown>> {
+    return this.#isUnreadable ? this.#readSnapshot() : success(null);
   }
 
   /** What went wrong when the class was last given a state, if anything did. */
@@ -223,8 +230,9 @@ export class FoldedLog {
 
   async #readSnapshot(): Promise<Result<Snapshot>> {
     const read = await this.#owner.store.read();
+    const decoded = read.ok ? this.#decode(read.value.text) : read;
+    this.#isUnreadable = !decoded.ok && isUnreadable(decoded.code);
     if (!read.ok) return read;
-    const decoded = this.#decode(read.value.text);
     const { position } = read.value.info;
     return decoded.ok ? success({ position, state: decoded.value }) : decoded;
   }

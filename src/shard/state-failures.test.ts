@@ -129,6 +129,23 @@ test.each(Object.keys(unreadable))(
   },
 );
 
+test.each(Object.keys(unreadable))(
+  "SN17 a snapshot %s is not taken for one of the same position, and the next takes its place",
+  async (what) => {
+    const [text] = unreadable[what] ?? [""];
+    const [world, shard] = await used();
+    await plant(shard, 2, text);
+    await shard.crash();
+    await shard.join();
+    expect(await take(shard)).toMatchObject({ ok: false });
+    expect(shard.shard.handle({ type: "load" })).toHaveProperty("value.stateError");
+    await world.say("c");
+    expect(await take(shard)).toMatchObject({ ok: true, value: { position: { seq: 3 } } });
+    expect(await restore(shard)).toMatchObject({ ok: true });
+    expect(shard.ledger.seen).toEqual(["a", "b", "c"]);
+  },
+);
+
 test("SN17 while the registry is silent nothing goes back, and nothing is lost", async () => {
   const [world, shard] = await used();
   await take(shard);

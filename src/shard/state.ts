@@ -202,6 +202,8 @@ export class State implements Folding {
     if (!overtaken.has(stored.code)) return this.#fail(stored);
     const newest = await this.#store.newest();
     if (!newest.ok || !isAtLeast(newest.value.position, position)) return stored;
+    const checked = await this.#log.checkNewest();
+    if (!checked.ok) return this.#fail(checked);
     this.#stored = newest.value.position;
     this.#owner.failures.mended();
     return newest;
