@@ -71,6 +71,12 @@ test.each([
     "snapshotIntervalMs must be 0 or a whole number from 1000 to 3600000",
   ],
   [{ snapshotTtlMs: 999 }, whole("snapshotTtlMs", 1_000, 2_592_000_000)],
+  [{ snapshotTtlMs: Infinity }, whole("snapshotTtlMs", 1_000, 2_592_000_000)],
+  [{ snapshotTtlMs: 2_592_000_001 }, whole("snapshotTtlMs", 1_000, 2_592_000_000)],
+  [
+    { snapshotIntervalMs: 60_000, snapshotTtlMs: 59_999 },
+    "snapshotTtlMs must be at least snapshotIntervalMs (60000)",
+  ],
   [{ snapshotTtlMs: 29_999 }, "snapshotTtlMs must be at least snapshotIntervalMs (30000)"],
   [{ hostedBy: "redis" }, "hostedBy must be shards or servers"],
   [{ placement: "best" }, placements],
@@ -83,6 +89,15 @@ test.each([
   expect(() => define(options)).toThrow(TypeError);
   expect(() => define(options)).toThrow(`Room type "game": × ${sentence}`);
 });
+
+test.each([NaN, Infinity, 1_500.5, 3_600_001, "30000", null])(
+  "RT1 snapshots cannot be taken every %j ms",
+  (snapshotIntervalMs) => {
+    expect(() => define({ snapshotIntervalMs })).toThrow(
+      "snapshotIntervalMs must be 0 or a whole number from 1000 to 3600000",
+    );
+  },
+);
 
 test.each(["", "a:b", "a b", "ä", "a".repeat(65), "a/b"])(
   "RT1 a room type cannot be called %j",

@@ -25,6 +25,7 @@ const countSchema = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const countersSchema = v.record(v.string(), countSchema);
 const regionSchema = v.nullable(v.custom<Region>((value) => typeof value === "string"));
 const serverSchema = v.optional(v.nullable(v.string()));
+const snapshotFailureSchema = v.strictObject({ reason: v.string(), detail: v.string() });
 const metadataSchema = v.custom<Metadata>((value) => typeof value === "object" && value !== null);
 const querySchema = v.custom<RoomQuery>((value) => typeof value === "object" && value !== null);
 const eventSchema = v.custom<TimedEvent>((value) => typeof value === "object" && value !== null);
@@ -54,6 +55,8 @@ export const registryRequestSchema = v.variant("type", [
     /** Left out: `online`. */
     status: v.exactOptional(v.picklist(["online", "draining"])),
     counters: countersSchema,
+    /** What went wrong with its state since the last report that arrived, if anything did. */
+    failures: v.exactOptional(v.array(snapshotFailureSchema)),
   }),
   /** A sequencer or gate could not reach the shard. Evidence, no verdict: the registry probes. */
   v.strictObject({ type: v.literal("suspect"), shard: shardSchema }),

@@ -270,6 +270,14 @@ export type LockGrant = {
   readonly expiresAt: number;
 };
 
+/** Why a room's state could not be stored, or not be taken up. */
+export type SnapshotFailure = {
+  /** The kind that metrics count it by, such as `snapshot_threw`. */
+  readonly reason: string;
+  /** One sentence; up to 500 characters. */
+  readonly detail: string;
+};
+
 /** What an event says beyond its type, number and time. */
 export type RegistryEventBody =
   | { readonly type: "server:online" | "server:draining"; readonly serverId: string }
@@ -289,6 +297,12 @@ export type RegistryEventBody =
       readonly from: string;
       readonly to: string;
     }
+  /** The room is served on, and the snapshot before stays. `serverId` is the shard. */
+  | ({
+      readonly type: "snapshot:failed";
+      readonly roomId: string;
+      readonly serverId: string;
+    } & SnapshotFailure)
   /** With `playerId` for rooms with `maxPlayers`, with `count` for others. */
   | {
       readonly type: "player:joined" | "player:left";

@@ -97,6 +97,7 @@ export class Registry {
     const reply = this.#elsewhere(request) ?? (await this.#answer(request));
     // Who is refused counts them again.
     if (reply.ok && "counters" in request) this.#counters.add(request.counters);
+    if (reply.ok && request.type === "report") this.#tellFailures(request);
     return reply;
   }
 
@@ -185,6 +186,13 @@ export class Registry {
   /** Tells whoever has subscribed to events. */
   emit(event: RegistryEventBody): void {
     this.#parts.services.emit(event);
+  }
+
+  #tellFailures({ shard, failures = [] }: RequestOf<"report">): void {
+    const where = { roomId: roomOfShard(shard), serverId: shard };
+    for (const { reason, detail } of failures) {
+      this.emit({ type: "snapshot:failed", ...where, reason, detail });
+    }
   }
 
   /** Has the host wake this object when the next part has something to do. */

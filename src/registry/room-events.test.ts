@@ -3,6 +3,7 @@ import type { Answer } from "../../test/support/fake-calls.ts";
 import { FakeShards, id, RegistryRig } from "../../test/support/registry-rig.ts";
 import { partitionOf } from "../core/partitions.ts";
 import { defineRooms } from "../core/rooms.ts";
+import type { ShardId } from "../protocol/names.ts";
 
 /** A partition beside the hub, whose batches of events the test takes in the hub's place. */
 const name = "default-1";
@@ -84,4 +85,36 @@ test("DI13 players whom a restart has this object learn of again are no news", a
   await rig.report(roomId, { players: ["ann", "bob", "cy"] });
   const joined = { type: "player:joined", roomId, playerId: "cy", playerCount: 3, at: 0 };
   expect(await events()).toEqual([joined]);
+});
+
+test("SN16 what went wrong with a room's state is told with its shard, also of a room that empties", async () => {
+  const { rig, events } = await start();
+  const roomId = roomOf("wide");
+  const failed = { reason: "snapshot_threw", detail: "getSnapshot threw: Error: no" };
+  const late = { reason: "snapshot_late", detail: "getSnapshot did not answer within 5000 ms" };
+  const report = { type: "report", players: null, reserved: 0, counters: {} } as const;
+  const shard = `${roomId}-2` as ShardId;
+  const where = { type: "snapshot:failed", roomId, serverId: shard, at: 0 };
+  await rig.ask({ ...report, shard, connections: 1, failures: [failed, late] });
+  const first = await events();
+  expect(first.filter((event) => "reason" in event)).toEqual([
+    { ...where, ...failed },
+    { ...where, ...late },
+  ]);
+  await rig.ask({ ...report, shard, connections: 0, failures: [failed] });
+  expect(await events()).toContainEqual({ ...where, ...failed });
+  await rig.ask({ ...report, shard, connections: 1 });
+  expect((await events()).filter((event) => "reason" in event)).toEqual([]);
+});
+
+test("SN16, FO1 what a shard of a former generation says of its state is told to nobody", async () => {
+  const { rig, events } = await start();
+  const roomId = roomOf("wide");
+  const report = { type: "report", players: null, reserved: 0, counters: {} } as const;
+  await rig.ask({ ...report, shard: `${roomId}-1~3` as ShardId, connections: 1 });
+  await events();
+  const failures = [{ reason: "snapshot_threw", detail: "no" }];
+  const former = { ...report, shard: `${roomId}-1` as ShardId, connections: 1, failures };
+  expect(await rig.failed(former)).toBe("fenced");
+  expect(await events()).toEqual([]);
 });

@@ -6,6 +6,7 @@ import { turns } from "../../test/support/turns.ts";
 import { Counters } from "../core/counters.ts";
 import type { ShardId } from "../protocol/names.ts";
 import { LoadReporter } from "./load-reporter.ts";
+import { StateFailures } from "./state-failures.ts";
 
 function reporterOf(leaseIntervalMs = 5_000) {
   const clock = new FakeClock();
@@ -21,6 +22,7 @@ function reporterOf(leaseIntervalMs = 5_000) {
     calls,
     load: () => ({ ...state, players: null, reserved: 0 }),
     counters,
+    failures: new StateFailures({ count: () => {}, onFailed: () => {} }),
     onFenced: () => {
       reporter.end();
       state.connections = -1;

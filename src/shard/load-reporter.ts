@@ -7,6 +7,7 @@ import type { Counters } from "../core/counters.ts";
 import type { Caller, Clock, Entropy } from "../core/ports.ts";
 import type { LoadReply } from "../protocol/calls.ts";
 import type { ShardId } from "../protocol/names.ts";
+import type { StateFailures } from "./state-failures.ts";
 
 /** At most one report in this time. */
 const reportIntervalMs = 1_000;
@@ -24,6 +25,8 @@ export type LoadReporterOwner = {
   readonly onFenced: () => void;
   /** What was counted since the last report that arrived. */
   readonly counters: Counters;
+  /** What is told beside. */
+  readonly failures: StateFailures;
   readonly wakeAt: (at: number) => void;
 };
 
@@ -74,7 +77,9 @@ export class LoadReporter {
     const taken = players === null ? null : [...players];
     const draining = status === "draining" ? { status } : {};
     const load = { connections, players: taken, reserved, at: now, ...draining };
-    const request = { type: "report", shard, ...load, counters } as const;
+    const failures = this.#owner.failures.take();
+    const told = failures.length === 0 ? {} : { failures };
+    const request = { type: "report", shard, ...load, counters, ...told } as const;
     const result = await calls.call({ role: "registry", id: registry }, request);
     if (result.ok) {
       this.#failures = 0;
@@ -83,6 +88,7 @@ export class LoadReporter {
     if (result.code === "fenced") this.#owner.onFenced();
     if (this.#isOver) return;
     this.#owner.counters.add(counters);
+    this.#owner.failures.giveBack(failures);
     this.#failures += 1;
     const delay = backoffMs(this.#failures, this.#owner.entropy.random(), retryBounds);
     this.#nextAt ??= this.#owner.clock.now() + reportIntervalMs + delay;

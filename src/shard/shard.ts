@@ -28,6 +28,7 @@ import { Renewal } from "./renewal.ts";
 import { revive } from "./revival.ts";
 import { Service } from "./service.ts";
 import { answerStateCall, State, type StateCall, type StateHooks } from "./state.ts";
+import { StateFailures } from "./state-failures.ts";
 import { Stay } from "./stay.ts";
 import { Upstream } from "./upstream.ts";
 
@@ -62,6 +63,10 @@ export class Shard {
   readonly #service: Service;
   readonly #entrance: Entrance;
   readonly #counters = new Counters();
+  readonly #failures = new StateFailures({
+    count: (what) => this.#counters.increment(what),
+    onFailed: () => this.#reporter.changed(),
+  });
   readonly #links: Links;
 
   private constructor(id: ShardId, type: RoomType, ports: ShardPorts) {
@@ -116,6 +121,7 @@ export class Shard {
       load: () => this.#load,
       onFenced: () => this.#fence(),
       counters: this.#counters,
+      failures: this.#failures,
       wakeAt: () => this.#armWake(),
     });
     this.#entrance = this.#createEntrance();
@@ -321,7 +327,7 @@ export class Shard {
     return {
       ...(status === "online" ? {} : { status }),
       ...this.#clients.load,
-      ...this.#state?.load,
+      ...this.#failures.load,
       at: this.#ports.clock.now(),
     };
   }
@@ -330,7 +336,9 @@ export class Shard {
   #drain(limitMs: number): void {
     if (!this.#service.drain(limitMs)) return;
     // Before the first of them goes, so that whoever takes them begins with the state as it is now.
-    if (this.connections > 0) void this.#state?.take();
+    if (this.connections > 0 && this.#state !== null) {
+      void this.#service.holdUntil(this.#state.take()).then(() => this.#armWake());
+    }
     this.#clients.vacate();
     this.#reporter.changed();
     this.#armWake();
@@ -338,8 +346,7 @@ export class Shard {
 
   #stateOf(shard: ShardId, type: RoomType): State | null {
     const parts = { fanOut: () => this.#fanOut, intake: () => this.#intake };
-    const count = (what: string): void => this.#counters.increment(what);
-    const told = { count, onFailed: () => this.#reporter.changed(), rearm: () => this.#armWake() };
+    const told = { failures: this.#failures, rearm: () => this.#armWake() };
     return State.of({ ...this.#ports, shard, type, ...parts, ...told });
   }
 

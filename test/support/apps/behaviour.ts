@@ -40,6 +40,7 @@ export class Behaviour {
   #gate = Promise.withResolvers<undefined>();
   #sum: Sum = { total: 0, count: 0 };
   #failing = "";
+  #hoard = "";
 
   constructor(platform: Platform) {
     this.#platform = platform;
@@ -66,6 +67,11 @@ export class Behaviour {
           this.#failing = String(data);
           return data;
         };
+      case "hoarding":
+        return ({ data }) => {
+          this.#hoard = hoardOf(Number(data));
+          return data;
+        };
       case "witness":
         return ({ data, isReplay }) => `${isReplay ? "again" : "new"}: ${String(data)}`;
       default:
@@ -82,6 +88,8 @@ export class Behaviour {
         return () => ({ ...this.#sum });
       case "forgetful":
         return () => this.#fail();
+      case "hoarding":
+        return () => this.#hoard;
       default:
         return undefined;
     }
@@ -89,7 +97,8 @@ export class Behaviour {
 
   onRestore(snapshot: unknown): void {
     if (this.#type === "forgetful") throw new Error("failed on purpose");
-    this.#sum = snapshot as Sum;
+    if (this.#type === "hoarding") this.#hoard = snapshot as string;
+    else this.#sum = snapshot as Sum;
   }
 
   async onStart(): Promise<void> {
@@ -114,6 +123,10 @@ export class Behaviour {
         return;
       case "sum":
         sender.send(`${this.#sum.total} of ${this.#sum.count}`);
+        return;
+      case "hoard":
+        // Whether it is what it should be, wherever it went.
+        sender.send(`${this.#hoard.length} ${this.#hoard === hoardOf(this.#hoard.length)}`);
         return;
       case "who":
         sender.send(sender.id);
@@ -179,7 +192,7 @@ export class Behaviour {
   #fail(): unknown {
     if (this.#failing === "throw") throw new Error("failed on purpose");
     if (this.#failing === "large") return "x".repeat(32 * 1024 * 1024);
-    if (this.#failing === "long") return "x".repeat(5 * 1024 * 1024);
+    if (this.#failing === "never") return new Promise(() => {});
     return this.#failing === "function" ? () => 0 : { last: this.#failing };
   }
 
@@ -192,6 +205,14 @@ export class Behaviour {
     if (data === "wait") await this.#gate.promise;
     return data === "drop later" ? Promise.resolve(null) : data;
   }
+}
+
+/** A text in which no two lines are alike. */
+function hoardOf(length: number): string {
+  const lines = Array.from({ length: Math.ceil(length / 1024) }, (_, line) =>
+    `${line} `.padEnd(1024, "é"),
+  );
+  return lines.join("").slice(0, length);
 }
 
 function fail({ data }: BroadcastMessage): Data | Promise<Data> {

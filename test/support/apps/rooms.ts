@@ -36,6 +36,8 @@ export const rooms = defineRooms({
   },
   /** Gives no state: see `behaviour.ts`. */
   forgetful: { shards: 1, snapshotIntervalMs: 0 },
+  /** Its state is a text as long as the number that it was told last. */
+  hoarding: { shards: 1, snapshotIntervalMs: 0 },
   /** Does not end its `onStart` again once it was told to `stick`, until it is freed. */
   sticking: { shards: 1, connectTimeoutMs: 6_000 },
   /** On game servers outside, which are noticed to be gone after two seconds. */
