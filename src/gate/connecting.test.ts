@@ -263,8 +263,9 @@ test("RE4 a client whose region is not known goes to the least loaded shard", as
 
 test("RE4 shards that are full are passed over for the next nearest", async () => {
   const rig = worldRig("weur");
-  const isFull = ({ region }: { region?: Region }): boolean => region === "weur";
-  rig.loads = rig.loads.map((load) => (isFull(load) ? { ...load, connections: 1_000 } : load));
+  rig.loads = rig.loads.map((load) =>
+    load.region === "weur" ? { ...load, connections: load.capacity } : load,
+  );
   await rig.upgrade();
   expect(shardsOf(rig)).toEqual(["lobby-1"]);
 });
