@@ -71,16 +71,27 @@ export function nextGeneration({ slots, next }: Layout, number: number): number 
   return generation;
 }
 
-/** So many shards more, in the lowest slots that nobody has. */
-export function grown(layout: Layout, by: number): Layout {
+/**
+ * So many shards more, in the lowest slots that nobody has: of those of the type's regions, which slots
+ * take in turn, that have the fewest shards.
+ */
+export function grown(layout: Layout, by: number, { regions }: RoomType): Layout {
   const slots = [...layout.slots];
   const next = { ...layout.next };
   const taken = new Set(slots.map(({ number }) => number));
-  for (let number = 1, left = by; left > 0; number += 1) {
-    if (taken.has(number)) continue;
+  const serving = Array.from({ length: Math.max(1, regions.length) }, () => 0);
+  const count = (number: number): void => {
+    const turn = (number - 1) % serving.length;
+    serving[turn] = (serving[turn] ?? 0) + 1;
+  };
+  for (const { number } of servingSlots(layout)) count(number);
+  for (let left = by; left > 0; left -= 1) {
+    let number = serving.indexOf(Math.min(...serving)) + 1;
+    while (taken.has(number)) number += serving.length;
+    taken.add(number);
+    count(number);
     slots.push(fresh(number, next[number] ?? 1));
     delete next[number];
-    left -= 1;
   }
   return { ...layout, slots: inOrder(slots), next };
 }

@@ -4,6 +4,7 @@
  */
 import type { ShardLoad } from "../protocol/registry-calls.ts";
 import type { ShardId } from "../protocol/names.ts";
+import type { Region } from "../protocol/registry.ts";
 import type { Candidate, PlacementContext, PlacementStrategy } from "./placement.ts";
 
 export type ShardCandidate = Candidate & { readonly id: ShardId };
@@ -68,14 +69,18 @@ export class PlacementTable {
     return this.#freshUntil < time;
   }
 
-  /** Chooses a shard, not one of `excluded`, and counts the choice. */
+  /**
+   * Chooses a shard, not one of `excluded`, and counts the choice. Shards in `crowded` regions, whose
+   * least loaded has just refused, are chosen only when there are no others.
+   */
   place(
     strategy: PlacementStrategy,
     asked: Omit<PlacementContext, "placed">,
     now: number,
     excluded: ReadonlySet<ShardId>,
+    crowded: ReadonlySet<Region>,
   ): ShardCandidate | undefined {
-    const candidates = this.#candidates(excluded);
+    const candidates = this.#candidates(excluded, crowded);
     const [first, ...others] = candidates;
     if (first === undefined) return undefined;
     const chosen = strategy([first, ...others], { ...asked, placed: this.#placed });
@@ -118,16 +123,22 @@ export class PlacementTable {
   }
 
   /** Shards that take sockets; those known to be full only when there is no other. */
-  #candidates(excluded: ReadonlySet<ShardId>): ShardCandidate[] {
+  #candidates(excluded: ReadonlySet<ShardId>, crowded: ReadonlySet<Region>): ShardCandidate[] {
     const online: ShardCandidate[] = [];
     for (const shard of this.#shards) {
       if (shard.status !== "online" || excluded.has(shard.id)) continue;
       const connections =
         shard.connections + this.#share * this.#choicesSince(shard.id, shard.reportedAt);
-      online.push({ id: shard.id, capacity: shard.capacity, connections });
+      const { id, capacity, region } = shard;
+      online.push({ id, capacity, connections, ...(region === undefined ? {} : { region }) });
     }
     const withSpace = online.filter((shard) => shard.connections < shard.capacity);
-    return withSpace.length > 0 ? withSpace : online;
+    if (withSpace.length === 0) return online;
+    if (crowded.size === 0) return withSpace;
+    const elsewhere = withSpace.filter(
+      ({ region }) => region === undefined || !crowded.has(region),
+    );
+    return elsewhere.length > 0 ? elsewhere : withSpace;
   }
 
   #choicesSince(shard: ShardId, since: number): number {

@@ -18,9 +18,10 @@ const define = (options: unknown): unknown => defineRooms({ game: options as Roo
 const whole = (name: string, from: number, to: number) =>
   `${name} must be a whole number from ${from} to ${to}`;
 const roomOptions =
-  "shards, failover, capacity, placement, history, maxMessageBytes, publishOverSocket, heartbeatIntervalMs, " +
+  "shards, failover, capacity, placement, regions, history, maxMessageBytes, publishOverSocket, heartbeatIntervalMs, " +
   "maxPlayers, seatTtlMs, leaseMs, hostedBy, snapshotIntervalMs, snapshotTtlMs, connectTimeoutMs";
 const shardsRule = "shards must be a whole number from 1 to 1000, or { min, max } of such numbers";
+const regionRule = "regions must be a list of wnam, enam, sam, weur, eeur, apac, oc, afr, me";
 const placements =
   "placement must be one of least-connections, least-players, least-rooms, power-of-two, " +
   "round-robin, random, weighted, fill-first, sticky, nearest, or a function";
@@ -82,6 +83,16 @@ test.each([
   [{ placement: "best" }, placements],
   [{ placement: "toString" }, placements],
   [{ placement: 1 }, placements],
+  [{ shards: 2, regions: ["weur", "mars"] }, regionRule],
+  [{ shards: 2, regions: ["weur", "WEUR"] }, regionRule],
+  [{ shards: 2, regions: [1] }, regionRule],
+  [{ regions: "weur" }, regionRule],
+  [{ regions: null }, regionRule],
+  [{ regions: ["weur", "enam"] }, "regions must not be more than the shards (1)"],
+  [
+    { shards: { min: 1, max: 2 }, regions: ["weur", "enam", "oc"] },
+    "regions must not be more than the shards (2)",
+  ],
   [{ shardz: 3 }, `a room type is an object of ${roomOptions}`],
   [null, `a room type is an object of ${roomOptions}`],
   [3, `a room type is an object of ${roomOptions}`],
@@ -126,6 +137,8 @@ test.each([
   { publishOverSocket: true },
   { maxPlayers: 1_000, seatTtlMs: 600_000, hostedBy: "servers" as const },
   { heartbeatIntervalMs: 1_000, leaseMs: 2_000, seatTtlMs: 1_000, hostedBy: "shards" as const },
+  { shards: { min: 1, max: 3 }, regions: ["weur", "weur", "oc"] as const },
+  { regions: [] },
   { snapshotIntervalMs: 0, snapshotTtlMs: 1_000 },
   { snapshotIntervalMs: 3_600_000, snapshotTtlMs: 2_592_000_000 },
 ])("RT1 the bounds themselves are possible: %j", (options) => {
@@ -137,6 +150,7 @@ const defaults = {
   failover: true,
   capacity: 1_000,
   placement: leastConnections,
+  regions: [],
   history: { messages: 1_000, seconds: 300 },
   maxMessageBytes: 1_048_576,
   publishOverSocket: false,

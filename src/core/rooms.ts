@@ -10,6 +10,7 @@ import {
   type RoomId,
   type ShardId,
 } from "../protocol/names.ts";
+import { regions, type Region } from "../protocol/registry.ts";
 import type { ShardBounds } from "./autoscale.ts";
 import { maxPartitions, partitionOf } from "./partitions.ts";
 import { strategies, type PlacementStrategy, type StrategyName } from "./placement.ts";
@@ -27,6 +28,12 @@ export type RoomTypeOptions = {
   readonly capacity?: number;
   /** Which shard takes the next socket: a strategy's name or a function. Default `least-connections`. */
   readonly placement?: StrategyName | PlacementStrategy;
+  /**
+   * Where shards are, on Cloudflare Workers: they take these regions in turn, and one that is named
+   * twice gets twice as many. At most as many as the type's most shards. Default: none, so that a
+   * shard is near whoever comes to it first. PartyKit places its objects itself.
+   */
+  readonly regions?: readonly Region[];
   /** What the log keeps for those who come late. Both bounds hold. Default 1,000 messages, 300 s. */
   readonly history?: { readonly messages?: number; readonly seconds?: number };
   /** Largest body of one POST, in bytes, 1 to 1 MiB. Default 1 MiB. */
@@ -82,6 +89,7 @@ export type RoomType = {
   readonly failover: boolean;
   readonly capacity: number;
   readonly placement: PlacementStrategy;
+  readonly regions: readonly Region[];
   readonly history: { readonly messages: number; readonly seconds: number };
   readonly maxMessageBytes: number;
   readonly publishOverSocket: boolean;
@@ -121,6 +129,7 @@ function wholeShards(name: string) {
   return within(name, 1, 1_000);
 }
 
+const regionList = `regions must be a list of ${regions.join(", ")}`;
 const strategyList = `placement must be one of ${Object.keys(strategies).join(", ")}, or a function`;
 
 /** An object of these options and no others. */
@@ -151,6 +160,7 @@ const optionsSchema = options("a room type", {
     ),
     "least-connections",
   ),
+  regions: v.optional(v.array(v.picklist(regions, regionList), regionList), []),
   history: v.optional(
     options("history", {
       messages: wholeNumber("history.messages", 0, 100_000, 1_000),
@@ -179,6 +189,7 @@ const deploymentSchema = options("a deployment", {
 function contradiction(type: v.InferOutput<typeof optionsSchema>): string | null {
   const { min, max } = boundsOf(type.shards);
   if (min > max) return "shards.min must not exceed shards.max";
+  if (type.regions.length > max) return `regions must not be more than the shards (${max})`;
   if (type.maxPlayers !== undefined && max > 1) {
     return "maxPlayers needs a room of one shard: leave shards out or set it to 1";
   }
@@ -231,6 +242,15 @@ export class Rooms {
 
   names(): string[] {
     return [...this.#types.keys()];
+  }
+
+  /** The same types for a host that places its objects itself. */
+  withoutRegions(): Rooms {
+    const types = Array.from(
+      this.#types,
+      ([name, type]) => [name, { ...type, regions: [] }] as const,
+    );
+    return new Rooms(new Map(types), this.deployment);
   }
 }
 

@@ -8,6 +8,7 @@ import type { Counters } from "../core/counters.ts";
 import type { Rooms, RoomType } from "../core/rooms.ts";
 import type { RoomId, ShardId } from "../protocol/names.ts";
 import type { ProblemCode } from "../protocol/problems.ts";
+import type { Region } from "../protocol/registry.ts";
 import { formerShardOf, parseArrival, shardOf, withoutSession, type Arrival } from "./arrival.ts";
 import { locked, missing, misdirected, redirect } from "./redirecting.ts";
 import type { GatePorts } from "./ports.ts";
@@ -172,6 +173,7 @@ export class Connecting {
     ports: GatePorts,
   ): Promise<Response | string> {
     const { clock, entropy } = ports;
+    const crowded = new Set<Region>();
     let why = "unreachable";
     while (excluded.size < attempts) {
       const left = Math.min(stepMs(type), until - clock.now());
@@ -182,7 +184,7 @@ export class Connecting {
         region: ports.region(request),
         local: null,
       };
-      const shard = placement.place(type.placement, asked, clock.now(), excluded);
+      const shard = placement.place(type.placement, asked, clock.now(), excluded, crowded);
       if (shard === undefined) break;
       const result = await ports.within(left, async (signal) => {
         const isAsked = mayRefuse(shard, arrival, ports);
@@ -195,8 +197,10 @@ export class Connecting {
       excluded.add(shard.id);
       const code = result?.code ?? "unreachable";
       if (isFinal(code)) return code;
-      if (code === "full") why = "full";
-      else if (why !== "full" && (code === "draining" || code === "fenced")) why = "moved";
+      if (code === "full") {
+        why = "full";
+        if (shard.region !== undefined) crowded.add(shard.region);
+      } else if (why !== "full" && (code === "draining" || code === "fenced")) why = "moved";
     }
     return why;
   }

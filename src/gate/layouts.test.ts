@@ -114,13 +114,14 @@ test("AS6 resize, migrate and drain ask the room's partition", async () => {
   expect(await resized.json()).toMatchObject({ serverIds: ["lobby-1"] });
   const body = { from: "lobby-1" };
   expect((await rig.admin("rooms/lobby/migrate", { method: "POST", body })).status).toBe(200);
-  rig.loads = [load("lobby-1", { status: "draining", connections: 7 })];
+  rig.loads = [load("lobby-1", { status: "draining", connections: 7, region: "weur" })];
   const drained = await rig.admin("servers/lobby-1/drain", { method: "POST" });
   expect(await drained.json()).toMatchObject({
     serverId: "lobby-1",
     kind: "shard",
     status: "draining",
     playerCount: 7,
+    region: "weur",
   });
   expect(rig.calls.of("resize")).toEqual([{ type: "resize", room: "lobby", shards: 3 }]);
   expect(rig.calls.of("migrate")).toEqual([{ type: "migrate", shard: "lobby-1" }]);

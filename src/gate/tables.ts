@@ -2,7 +2,8 @@
 import type { Counters } from "../core/counters.ts";
 import { PlacementTable } from "../core/placement-table.ts";
 import { shardsOf, type Rooms, type RoomType } from "../core/rooms.ts";
-import type { RoomId } from "../protocol/names.ts";
+import { placeOfSlot } from "../core/shard-regions.ts";
+import { slotOf, type RoomId } from "../protocol/names.ts";
 import type { GatePorts } from "./ports.ts";
 
 /** Tables are dropped when there are more and they have not been used for a while. */
@@ -103,7 +104,9 @@ export class Tables {
     const now = ports.clock.now();
     this.#dropUnused(now);
     const empty = { connections: 0, capacity: type.capacity, generation: 1, reportedAt: 0 };
-    const loads = shardsOf(room, type).map((id) => ({ id, status: "online" as const, ...empty }));
+    const loads = shardsOf(room, type).map((id) => {
+      return { id, status: "online" as const, ...empty, ...placeOfSlot(type, slotOf(id)) };
+    });
     const placement = new PlacementTable(loads);
     const known: KnownRoom = {
       placement,

@@ -242,6 +242,8 @@ export type ShardLoad = {
   readonly generation: number;
   /** When `connections` was true, epoch milliseconds. */
   readonly reportedAt: number;
+  /** Where the shard is, if its type names regions. */
+  readonly region?: Region;
 };
 
 /** `address` is `null` where the gate knows it: rooms on shards are at its own address. */

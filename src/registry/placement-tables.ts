@@ -3,6 +3,7 @@
  * nothing of messages.
  */
 import { findSlot, idOf, nextGeneration, type Layout, type Slot } from "../core/layout.ts";
+import { placeOfSlot } from "../core/shard-regions.ts";
 import { generationOf, roomOfShard, slotOf, type ShardId } from "../protocol/names.ts";
 import type { ShardLoad } from "../protocol/registry-calls.ts";
 import { failure, success } from "../protocol/result.ts";
@@ -128,5 +129,6 @@ function shardLoads(room: Room, { slots }: Layout): ShardLoad[] {
     capacity: type.shards.max === 1 ? limitOf(room) : type.capacity,
     generation: slot.generation,
     reportedAt: counts?.reportedAt(slot) ?? 0,
+    ...placeOfSlot(type, slot.number),
   }));
 }

@@ -294,3 +294,44 @@ test("AS3 an audience that stays never makes a room flap", async () => {
     { numRuns: 20 },
   );
 });
+
+const worldwide = {
+  shards: { min: 1, max: 6 },
+  capacity: 10,
+  regions: ["weur", "enam", "oc"],
+} as const;
+
+async function regionsOf(rig: ScalingRig): Promise<string[]> {
+  const serving = (await rig.layout()).filter(({ status }) => status === "online");
+  return serving.map(({ region = "none" }) => region);
+}
+
+test("RE2, RE5 a room that grows comes to every region of its type, and keeps them while it shrinks", async () => {
+  const rig = await new ScalingRig(worldwide).start();
+  await rig.fill("lobby-1", 5);
+  expect(await regionsOf(rig)).toEqual(["weur"]);
+  await rig.fill("lobby-1", 10);
+  expect(await regionsOf(rig)).toEqual(["weur", "enam"]);
+  await rig.resize(6);
+  expect(await regionsOf(rig)).toEqual(["weur", "enam", "oc", "weur", "enam", "oc"]);
+  await rig.fill("lobby-2", 9);
+  await rig.fill("lobby-5", 8);
+  await rig.resize(3);
+  await rig.passInSteps(3_000);
+  // The emptier ones of each region leave, though the last in Oceania has nobody.
+  expect((await regionsOf(rig)).toSorted()).toEqual(["enam", "oc", "weur"]);
+  expect(await rig.online()).toContain("lobby-2");
+});
+
+test("RE1, RE5 a shard that is replaced or moved stays in its region, as the table tells", async () => {
+  const rig = await new ScalingRig({ shards: 3, regions: ["weur", "enam"] }).start();
+  await rig.fill("lobby-2", 5);
+  await rig.ask({ type: "migrate", shard: "lobby-2" as ShardId });
+  await rig.passInSteps(3_000);
+  const { shards } = await rig.table("lobby");
+  expect(shards.map(({ id: shard, region }) => [shard, region])).toEqual([
+    ["lobby-1", "weur"],
+    ["lobby-2~2", "enam"],
+    ["lobby-3", "weur"],
+  ]);
+});

@@ -53,7 +53,7 @@ export class ShardLife {
 
   grow(room: Room, by: number): void {
     const before = new Set(this.layout(room).slots);
-    this.#set(room, grown(this.layout(room), by));
+    this.#set(room, grown(this.layout(room), by, room.type));
     for (const slot of this.layout(room).slots) {
       if (!before.has(slot)) this.#tellOnline(room, slot);
     }

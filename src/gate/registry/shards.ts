@@ -67,5 +67,6 @@ async function registrationOfShard(
     capacity: load?.capacity ?? 0,
     lastHeartbeat: load?.reportedAt ?? 0,
     metadata: {},
+    ...(load?.region === undefined ? {} : { region: load.region }),
   });
 }

@@ -42,7 +42,8 @@ export function answerFromOutside(
   request: Party.Request,
   lobby: Party.Lobby,
 ): Promise<Response> {
-  const gate = gates.get(rooms) ?? new Gate(rooms);
+  // The platform takes no hint of where an object is to be.
+  const gate = gates.get(rooms) ?? new Gate(rooms.withoutRegions());
   gates.set(rooms, gate);
   return gate.handle(
     request as unknown as Request,

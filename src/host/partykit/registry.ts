@@ -30,7 +30,7 @@ export function registry(rooms: Rooms): PartyClass {
 
     async onStart(): Promise<void> {
       const ports = createObjectPorts(this.#room, new WakeTimer(() => this.#registry?.wake()));
-      this.#registry = await Registry.start(rooms, ports, this.#room.id);
+      this.#registry = await Registry.start(rooms.withoutRegions(), ports, this.#room.id);
       for (const connection of this.#room.getConnections()) {
         this.#role.events.restore(this.#socketOf(connection));
       }

@@ -60,7 +60,7 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
           this.#links.set(socket, incomingLink(socket));
         }
         const ports = {
-          ...createObjectPorts(ctx, env, this.#timer),
+          ...createObjectPorts(ctx, env, rooms, this.#timer),
           registry: rooms.partitionOf(roomOfShard(id)),
           onHookError: (error: unknown) => this.onException(error),
           setAutoPong: (isOn: boolean) => ctx.setWebSocketAutoResponse(isOn ? autoPong : undefined),

@@ -50,6 +50,13 @@ export const rooms = defineRooms({
   },
   /** Two places at first, and six in the end. */
   growing: { shards: { min: 1, max: 3 }, capacity: 2 },
+  /** Around the world, with two places in each shard. */
+  world: {
+    shards: 4,
+    capacity: 2,
+    regions: ["enam", "weur", "apac", "weur"],
+    placement: "nearest",
+  },
   /** Throws in `onStart`. */
   broken: { shards: 1 },
 });
