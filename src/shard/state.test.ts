@@ -222,7 +222,7 @@ test("SN9 while the registry is silent no first client is let in; who is here is
 
 test("SN10 until there is a snapshot, the sequencer is asked to keep all of the log", async () => {
   const [world] = await used({ snapshotIntervalMs: 0 });
-  expect(world.snapshotted).toEqual({ epoch: "e1", seq: 0 });
+  expect(world.snapshotted).toEqual({ epoch: "e01", seq: 0 });
 });
 
 test("SN11 a log that no longer reaches back to the snapshot is counted, and the room goes on", async () => {
@@ -291,7 +291,7 @@ test("SN13 every shard goes back to the newest snapshot, and on by the log", asy
   await take(shard);
   await world.say("c");
   shard.ledger.seen = ["spoilt"];
-  expect(await restore(shard)).toEqual({ ok: true, value: { epoch: "e1", seq: 3 } });
+  expect(await restore(shard)).toEqual({ ok: true, value: { epoch: "e01", seq: 3 } });
   expect(shard.ledger.seen).toEqual(["a", "b", "c"]);
 });
 
