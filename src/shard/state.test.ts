@@ -334,6 +334,7 @@ test("SN9 whatever dies or sleeps, every shard's state is the fold of the log", 
       await world.pass(6_000);
       for (const shard of world.shards) {
         shard.isLagging = false;
+        await shard.catchUp();
         await shard.join();
       }
       await world.say("end");

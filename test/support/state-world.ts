@@ -245,7 +245,10 @@ export class StatefulShard {
     const link = this.#link;
     if (this.clients.length === 0 || link === null || this.isLagging) return;
     for (const frame of this.#world.log) {
-      if (frame.through > (link.position?.seq ?? 0)) {
+      const here = link.position?.seq ?? 0;
+      // As the sequencer does with one that lacks what the log has let go of.
+      if (frame.after > here) return this.reset();
+      if (frame.through > here) {
         await this.shard.handleLinkMessage(link, encodeFrame(frame));
       }
     }
