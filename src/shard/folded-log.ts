@@ -36,8 +36,8 @@ export type FoldedLogOwner = {
   readonly position: () => Position | null;
   /** Hands the class the batch's messages after `after` and up to `through`, and sends nobody anything. */
   readonly refold: (batch: BatchFrame, after: number, through: number) => Promise<void>;
-  /** Nothing of the log is in a snapshot yet: all of it is needed. */
-  readonly onNoSnapshot: (position: Position) => void;
+  /** Nothing of the log is in a snapshot yet: all of it is needed. Whether the sequencer has heard. */
+  readonly onNoSnapshot: (position: Position) => Promise<boolean>;
   readonly onSnapshot: (position: Position) => void;
   readonly onFailed: (kind: "state_lost" | "restore_errors", detail: string) => void;
 };
@@ -98,13 +98,15 @@ export class FoldedLog {
    * cannot be known now: the class goes on without, and is brought there later.
    */
   async bring(): Promise<boolean> {
+    // Who asks meanwhile must not put off the next attempt.
+    if (!this.canBring) return this.isCurrent;
     for (let round = 0; round < rounds && this.canBring; round += 1) {
       const to = this.#owner.position();
       if (to === null || this.#holds(to)) return true;
       if (!(await this.#reach(to))) break;
     }
     if (this.isCurrent) return true;
-    this.#retryAt = Math.max(this.#retryAt, this.#owner.clock.now() + retryMs);
+    this.#retryAt = this.#owner.clock.now() + retryMs;
     return false;
   }
 
@@ -139,8 +141,9 @@ export class FoldedLog {
       this.#at = position;
       this.#owner.onSnapshot(position);
     } else if (own < 0) {
+      // Else the log may lose what no snapshot holds.
+      if (!isLost && !(await this.#owner.onNoSnapshot({ epoch: to.epoch, seq: 0 }))) return false;
       if (!(await this.#beginAnew(to))) return true;
-      if (!isLost) this.#owner.onNoSnapshot({ epoch: to.epoch, seq: 0 });
     }
     if (isLost) this.#owner.onFailed("state_lost", snapshot.detail);
     return (await this.#replay(to, true, isLost)) === "there";
