@@ -130,23 +130,27 @@ export class FoldedLog {
   /** From the newest snapshot, or from the beginning of the room's life. */
   async #begin(to: Position): Promise<boolean> {
     await this.#keepInitial();
-    const read = await this.#owner.store.read();
-    if (!read.ok && passing.has(read.code)) return false;
-    const snapshot = read.ok ? this.#decode(read.value.text) : read;
-    const position = read.ok ? read.value.info.position : null;
-    const own = this.#at?.epoch === to.epoch ? this.#at.seq : -1;
-    const isLost = !snapshot.ok && snapshot.code !== "not-found";
-    if (snapshot.ok && position?.epoch === to.epoch && position.seq > own) {
-      await this.#give(snapshot.value);
-      this.#at = position;
-      this.#owner.onSnapshot(position);
-    } else if (own < 0) {
-      // Else the log may lose what no snapshot holds.
-      if (!isLost && !(await this.#owner.onNoSnapshot({ epoch: to.epoch, seq: 0 }))) return false;
-      if (!(await this.#beginAnew(to))) return true;
+    for (let acceptsGap = false; ;) {
+      const read = await this.#owner.store.read();
+      if (!read.ok && passing.has(read.code)) return false;
+      const snapshot = read.ok ? this.#decode(read.value.text) : read;
+      const position = read.ok ? read.value.info.position : null;
+      const own = this.#at?.epoch === to.epoch ? this.#at.seq : -1;
+      const isLost = !snapshot.ok && snapshot.code !== "not-found";
+      if (snapshot.ok && position?.epoch === to.epoch && position.seq > own) {
+        await this.#give(snapshot.value);
+        this.#at = position;
+        this.#owner.onSnapshot(position);
+      } else if (own < 0) {
+        // Else the log may lose what no snapshot holds.
+        if (!isLost && !(await this.#owner.onNoSnapshot({ epoch: to.epoch, seq: 0 }))) return false;
+        if (!(await this.#beginAnew(to))) return true;
+      } else acceptsGap = true;
+      if (isLost) this.#owner.onFailed("state_lost", snapshot.detail);
+      const end = await this.#replay(to, acceptsGap || isLost, isLost);
+      // Another shard has stored a snapshot since, and the log let go of what is in that.
+      if (end !== "gap") return end === "there";
     }
-    if (isLost) this.#owner.onFailed("state_lost", snapshot.detail);
-    return (await this.#replay(to, true, isLost)) === "there";
   }
 
   /** The class as it was at first, which is where a room's life begins. */

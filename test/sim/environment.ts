@@ -26,10 +26,10 @@ export type PlantedBug =
   | "gone-forgotten"
   /** A shard of a former generation is not told that it is over. */
   | "fence-unheard"
-  /** What the registry has yet to tell the sequencer does not outlive its memory. */
-  | "fence-forgotten"
-  /** A fresh shard takes up the state, and not what that is the state of. */
-  | "snapshot-unplaced";
+  /** Which objects serve the room does not outlive the registry's memory. */
+  | "layout-forgotten"
+  /** A fresh shard goes on from where the snapshot was taken, and has not taken up the state. */
+  | "state-untaken";
 
 export type WorldOptions = {
   readonly seed: number;

@@ -148,5 +148,5 @@ const action: fc.Arbitrary<Action> = fc.oneof(
 );
 
 export function everythingArbitrary(): fc.Arbitrary<Schedule> {
-  return scheduleOf(options, action, 45);
+  return scheduleOf(options, action, 35);
 }

@@ -18,6 +18,20 @@ test("DL1, DL3, PR2, SN9, FO1, FO5, AS3, AS5, GD3, GD4 hold whatever dies in the
   expect(outcome.isFine ? "" : outcome.report).toBe("");
 });
 
+test("FO1, AS1, AS5 in such schedules shards are added, drained and replaced, in the middle of each other", async () => {
+  const counted = new Map<string, number>();
+  for (const schedule of fc.sample(everythingArbitrary(), { numRuns: 200, seed: 3 })) {
+    const { layouts, states } = await simulate(schedule);
+    const figures = { ...layouts.figures, snapshots: states.stored };
+    for (const [what, count] of Object.entries(figures)) {
+      counted.set(what, (counted.get(what) ?? 0) + count);
+    }
+  }
+  const figures = [...counted];
+  process.stdout.write(`${figures.map((each) => each.join(" ")).join(", ")}\n`);
+  expect(figures.filter(([, count]) => count === 0)).toEqual([]);
+});
+
 test("SN9 such a schedule is carried out the same way every time", async () => {
   for (const schedule of fc.sample(everythingArbitrary(), { numRuns: 10, seed: 1 })) {
     const traced = { ...schedule, options: { ...schedule.options, isTraced: true } };

@@ -16,16 +16,38 @@ import { Violation } from "./environment.ts";
 import type { Rows } from "./storage.ts";
 
 /** What there was of each, for those who want to know what schedules bring about. */
-export type LayoutFigures = { replaced: number; drained: number; added: number };
+export type LayoutFigures = {
+  added: number;
+  drained: number;
+  replaced: number;
+  /** With clients that the object which was replaced had still. */
+  replacedWithClients: number;
+  replacedAmidDrain: number;
+  /** The registry's memory was lost before the sequencer had heard of a replacement, or while a shard drained. */
+  endedAmidFailover: number;
+  endedAmidDrain: number;
+};
 
 export class LayoutJudge {
   readonly #room: RoomId;
   readonly #type: RoomType;
   /** Slots that another life of the room in the directory began with are among them. */
   #layout: Layout;
-  readonly figures: LayoutFigures = { replaced: 0, drained: 0, added: 0 };
+  readonly #hasClients: (shard: ShardId) => boolean;
+  /** Objects that serve in place of one that did, of which the sequencer is to hear. */
+  readonly #replacements = new Set<string>();
+  readonly figures: LayoutFigures = {
+    added: 0,
+    drained: 0,
+    replaced: 0,
+    replacedWithClients: 0,
+    replacedAmidDrain: 0,
+    endedAmidFailover: 0,
+    endedAmidDrain: 0,
+  };
 
-  constructor(room: RoomId, type: RoomType) {
+  constructor(room: RoomId, type: RoomType, hasClients: (shard: ShardId) => boolean) {
+    this.#hasClients = hasClients;
     this.#room = room;
     this.#type = type;
     this.#layout = plainLayout(type);
@@ -48,6 +70,13 @@ export class LayoutJudge {
     this.#layout = layout;
   }
 
+  /** The registry's memory is gone; these are its durable rows. */
+  registryEnded(rows: ReadonlyMap<string, unknown>): void {
+    const { figures } = this;
+    if ([...rows.keys()].some((key) => key.startsWith("fence/"))) figures.endedAmidFailover += 1;
+    if (this.#isDraining) figures.endedAmidDrain += 1;
+  }
+
   /** Everything that could happen has happened. `sequencer`: its durable rows. */
   checkRest(sequencer: ReadonlyMap<string, unknown>, occupied: ReadonlySet<ShardId>): void {
     const layout = this.#layout;
@@ -60,6 +89,7 @@ export class LayoutJudge {
       if (status === "draining") throw new Violation("AS5", `slot ${number} drains for ever`);
     }
     for (const { number, generation } of layout.slots) {
+      if (!this.#replacements.has(`${number}~${generation}`)) continue;
       const fence = Number(sequencer.get(`fence/${number}`) ?? 1);
       if (fence >= generation) continue;
       const what = `the sequencer takes ${fence} of slot ${number}, not ${generation}`;
@@ -85,9 +115,7 @@ export class LayoutJudge {
       if (generation < lowest) {
         throw new Violation("FO1", `slot ${number} goes back to generation ${generation}`);
       }
-      const before = former.slots.find((slot) => slot.number === number);
-      if (before === undefined) this.figures.added += 1;
-      else this.figures.replaced += 1;
+      this.#countNew(number, generation);
     }
     for (const slot of layout.slots) {
       const before = former.slots.find(
@@ -95,5 +123,23 @@ export class LayoutJudge {
       );
       if (slot.status === "draining" && before?.status === "online") this.figures.drained += 1;
     }
+  }
+
+  #countNew(number: number, generation: number): void {
+    const { figures } = this;
+    const before = this.#layout.slots.findLast((slot) => slot.number === number);
+    if (before?.status !== "online") figures.added += 1;
+    else {
+      this.#replacements.add(`${number}~${generation}`);
+      figures.replaced += 1;
+      if (this.#hasClients(shardId(this.#room, number, before.generation))) {
+        figures.replacedWithClients += 1;
+      }
+      if (this.#isDraining) figures.replacedAmidDrain += 1;
+    }
+  }
+
+  get #isDraining(): boolean {
+    return this.#layout.slots.some(({ status }) => status === "draining");
   }
 }

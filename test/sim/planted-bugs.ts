@@ -1,7 +1,6 @@
 /** What the hosts of shards do wrong on purpose, when the world's options say so. */
 import { noSeat, type Entry } from "../../src/shard/admission.ts";
 import type { MessageData } from "../../src/protocol/payload.ts";
-import type { Position } from "../../src/protocol/link.ts";
 import type { Result } from "../../src/protocol/result.ts";
 import type { Client } from "./client.ts";
 import type { PlantedBug } from "./environment.ts";
@@ -37,16 +36,4 @@ export function sendAsPlanted(planted: Planted, client: Client, data: MessageDat
 export async function takenForGranted(): Promise<Result<Entry>> {
   for (let turn = 0; turn < 8; turn += 1) await Promise.resolve();
   return { ok: true, value: noSeat };
-}
-
-/** What a shard is told of the room's snapshot does not say which messages are in it. */
-export function answerAsPlanted(
-  planted: Planted,
-  request: { readonly type: string },
-  reply: Result<unknown> | null,
-): Result<unknown> | null {
-  if (planted !== "snapshot-unplaced" || request.type !== "snapshot") return reply;
-  if (reply?.ok !== true) return reply;
-  const value = reply.value as { readonly position: Position };
-  return { ok: true, value: { ...value, position: { ...value.position, seq: 0 } } };
 }

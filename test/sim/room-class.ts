@@ -43,7 +43,7 @@ export function roomClass(
         afterWhile(place.world, life, 500, () => {
           const restored = parseLedger(state);
           if (restored === null) place.world.fail(new Error("a state that nobody had"));
-          else ledger = restored;
+          else if (options.planted !== "state-untaken") ledger = restored;
         }),
     },
   };

@@ -22,7 +22,6 @@ import { Invariants } from "./invariants.ts";
 import { LayoutJudge } from "./layout-judge.ts";
 import { Network, type Answering } from "./network.ts";
 import type { WorldObject } from "./object.ts";
-import { answerAsPlanted } from "./planted-bugs.ts";
 import { Random } from "./random.ts";
 import { RegistryHost } from "./registry-host.ts";
 import { SequencerHost } from "./sequencer-host.ts";
@@ -77,10 +76,15 @@ export class World implements Environment {
     makeDigestsAtOnce();
     this.rooms = roomsOf(options);
     const type = this.#type();
-    this.layouts = new LayoutJudge(room, type);
-    this.registry = new RegistryHost(this, this.rooms, (puts) => {
-      this.layouts.stored(puts);
-      this.states.registryStored(puts);
+    const hasClients = (shard: ShardId): boolean =>
+      [...(this.shards.get(shard)?.welcomed ?? [])].some((client) => client.isOpen);
+    this.layouts = new LayoutJudge(room, type, hasClients);
+    this.registry = new RegistryHost(this, this.rooms, {
+      stored: (puts) => {
+        this.layouts.stored(puts);
+        this.states.registryStored(puts);
+      },
+      ended: () => this.layouts.registryEnded(this.registry.object.rows.values),
     });
     this.generations = new Generations(this, (shard) => this.#shardHost(shard, type));
     this.generations.start(shardsOf(room, type));
@@ -154,8 +158,7 @@ export class World implements Environment {
             this.trace(() => `${from} gets ${JSON.stringify(reply)} for ${request.type}`);
             if (reply?.ok === true) this.#answered(request, reply.value);
             const lost = failure("unreachable", "no answer");
-            const known = answerAsPlanted(this.options.planted, request, reply);
-            resolve((known ?? lost) as Result<ReplyTo<R, Request>>);
+            resolve((reply ?? lost) as Result<ReplyTo<R, Request>>);
           };
           // What a gate means for a slot.
           const id = request.type === "hold" ? this.generations.route(to.id as ShardId) : to.id;
