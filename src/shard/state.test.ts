@@ -237,6 +237,23 @@ test("SN9 a state that could not be had is had five seconds later, however often
   expect(second.ledger.seen).toEqual(["a", "b"]);
 });
 
+test("SN9 what the log let go since a snapshot was looked for is taken from one that is newer", async () => {
+  const [world, first] = await used({ snapshotIntervalMs: 0 }, 2);
+  const answer = world.answer.bind(world);
+  world.answer = async (call) => {
+    if (call.request.type !== "read") return answer(call);
+    world.answer = answer;
+    await take(first);
+    world.trim();
+    return answer(call);
+  };
+  const second = world.at(2);
+  expect(await second.join()).toBe(true);
+  expect(world.log).toEqual([]);
+  expect(second.ledger.seen).toEqual(["a", "b"]);
+  expect(second.shard.handle({ type: "load" })).not.toHaveProperty("value.stateError");
+});
+
 test("SN10 no client is let in until the sequencer knows that all of the log is needed", async () => {
   const world = await StateWorld.start(1, { snapshotIntervalMs: 0 });
   const answer = world.answer.bind(world);

@@ -67,7 +67,7 @@ test("PR15 topics that do not outlive the shard's memory are found", async () =>
 test("FO1 a registry that forgets which objects have left is found", async () => {
   const taken = await schedulesToFind(
     "layout-forgotten",
-    /^(FO1|GD4|SU1|PR2|AD1|FA1) /,
+    /^(FO1|GD4|SU1|PR2|AD1|FA1|AS5) /,
     everythingArbitrary(),
   );
   expect(Math.max(...taken)).toBeLessThan(withinRuns);
