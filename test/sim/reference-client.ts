@@ -30,7 +30,7 @@ export type Run = {
 };
 
 /** A well room takes everybody sooner. */
-const maxRefusals = 40;
+const maxRefusals = 100;
 
 export class ReferenceClient implements ClientEnd {
   readonly name: string;
