@@ -37,8 +37,8 @@ export type FoldedLogOwner = {
   readonly position: () => Position | null;
   /** Hands the class the batch's messages after `after` and up to `through`, and sends nobody anything. */
   readonly refold: (batch: BatchFrame, after: number, through: number) => Promise<void>;
-  /** Nothing of the log is in a snapshot yet: all of it is needed. */
-  readonly onNoSnapshot: (position: Position) => void;
+  /** Nothing of the log is in a snapshot yet: all of it is needed. Whether the sequencer has heard. */
+  readonly onNoSnapshot: (position: Position) => Promise<boolean>;
   readonly onSnapshot: (position: Position) => void;
   readonly onFailed: (kind: "state_lost" | "restore_errors", failure: SnapshotFailure) => void;
 };
@@ -116,13 +116,15 @@ export class FoldedLog {
    * cannot be known now: the class goes on without, and is brought there later.
    */
   async bring(): Promise<boolean> {
+    // Who asks meanwhile must not put off the next attempt.
+    if (!this.canBring) return this.isCurrent;
     for (let round = 0; round < rounds && this.canBring; round += 1) {
       const to = this.#owner.position();
       if (to === null || this.#holds(to)) return true;
       if (!(await this.#reach(to))) break;
     }
     if (this.isCurrent) return true;
-    this.#retryAt = Math.max(this.#retryAt, this.#owner.clock.now() + retryMs);
+    this.#retryAt = this.#owner.clock.now() + retryMs;
     return false;
   }
 
@@ -151,21 +153,26 @@ export class FoldedLog {
   /** From the newest snapshot, or from the beginning of the room's life. */
   async #begin(to: Position, known?: Result<Snapshot>): Promise<boolean> {
     await this.#keepInitial();
-    const snapshot = known ?? (await this.#readSnapshot());
-    if (!snapshot.ok && passing.has(snapshot.code)) return false;
-    const own = this.#at?.epoch === to.epoch ? this.#at.seq : -1;
-    const isLost = !snapshot.ok && isUnreadable(snapshot.code);
-    if (snapshot.ok && isAfter(snapshot.value.position, { epoch: to.epoch, seq: own })) {
-      const { position, state } = snapshot.value;
-      await this.#give(state);
-      this.#at = position;
-      this.#owner.onSnapshot(position);
-    } else if (own < 0) {
-      if (!(await this.#beginAnew(to))) return true;
-      if (!isLost) this.#owner.onNoSnapshot({ epoch: to.epoch, seq: 0 });
+    for (let acceptsGap = false, read = known; ; read = undefined) {
+      const snapshot = read ?? (await this.#readSnapshot());
+      if (!snapshot.ok && passing.has(snapshot.code)) return false;
+      const own = this.#at?.epoch === to.epoch ? this.#at.seq : -1;
+      const isLost = !snapshot.ok && isUnreadable(snapshot.code);
+      if (snapshot.ok && isAfter(snapshot.value.position, { epoch: to.epoch, seq: own })) {
+        const { position, state } = snapshot.value;
+        await this.#give(state);
+        this.#at = position;
+        this.#owner.onSnapshot(position);
+      } else if (own < 0) {
+        // Else the log may lose what no snapshot holds.
+        if (!isLost && !(await this.#owner.onNoSnapshot({ epoch: to.epoch, seq: 0 }))) return false;
+        if (!(await this.#beginAnew(to))) return true;
+      } else acceptsGap = true;
+      if (isLost) this.#lost(snapshot);
+      const end = await this.#replay(to, acceptsGap || isLost, isLost);
+      // Another shard has stored a snapshot since, and the log let go of what is in that.
+      if (end !== "gap") return end === "there";
     }
-    if (isLost) this.#lost(snapshot);
-    return (await this.#replay(to, true, isLost)) === "there";
   }
 
   /** The class as it was at first, which is where a room's life begins. */

@@ -81,7 +81,7 @@ export class State implements Folding {
       store: this.#store,
       getSnapshot: this.#getSnapshot,
       onRestore: this.#onRestore,
-      onNoSnapshot: (position) => void this.#tellSequencer(position, null),
+      onNoSnapshot: (position) => this.#tellSequencer(position, null),
       onSnapshot: (position) => (this.#stored = position),
       position: () => owner.fanOut().position,
       refold: async (batch, after, through) => {
@@ -164,7 +164,9 @@ export class State implements Folding {
   #schedule(): void {
     const { type, clock, entropy } = this.#owner;
     if (this.#isOver || this.#nextAt !== null || type.snapshotIntervalMs === 0) return;
-    this.#nextAt = clock.now() + type.snapshotIntervalMs * (0.9 + 0.2 * entropy.random());
+    const inMs = type.snapshotIntervalMs * (0.9 + 0.2 * entropy.random());
+    // Clocks tell whole milliseconds: a part of one would be waited for again and again.
+    this.#nextAt = clock.now() + Math.ceil(inMs);
     this.#owner.rearm();
   }
 
@@ -235,10 +237,10 @@ export class State implements Folding {
     position: Position,
     takenAt: number | null,
     expiresAt = this.#owner.clock.now() + this.#owner.type.snapshotTtlMs,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const to = { role: "sequencer", id: roomOfShard(this.#owner.shard) } as const;
     const request = { type: "snapshotted", position, takenAt, expiresAt } as const;
-    await this.#owner.calls.call(to, request);
+    return (await this.#owner.calls.call(to, request)).ok;
   }
 }
 

@@ -25,11 +25,24 @@ export type PlantedBug =
   /** What the hub has yet to tell of servers that are gone does not outlive its memory. */
   | "gone-forgotten"
   /** A shard of a former generation is not told that it is over. */
-  | "fence-unheard";
+  | "fence-unheard"
+  /** Which objects serve the room does not outlive the registry's memory. */
+  | "layout-forgotten"
+  /** A fresh shard goes on from where the snapshot was taken, and has not taken up the state. */
+  | "state-untaken";
 
 export type WorldOptions = {
   readonly seed: number;
   readonly shards: number;
+  /** The room follows its audience up to so many shards. Default: as many as `shards`. */
+  readonly maxShards?: number;
+  /**
+   * The registry puts another object in the place of a shard that it finds dead. Default false: then the
+   * schedule alone gives slots to other objects.
+   */
+  readonly failover?: boolean;
+  /** How often the state of the room class is stored, ms. Default: the class keeps none. */
+  readonly snapshotIntervalMs?: number;
   readonly capacity: number;
   readonly history: { readonly messages: number; readonly seconds: number };
   /** PartyKit has no durable wake-ups but a sweep, and cannot refuse an upgrade. */

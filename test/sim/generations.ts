@@ -1,7 +1,8 @@
 /**
  * Who serves the slots of a world's room, and the hand that gives them to later generations or has them
  * drained, as a registry does it: it writes down the new one, then tells the sequencer until it has
- * heard. Gates follow in their own time. Knows nothing of why.
+ * heard. Gates follow in their own time. Where the registry does all that itself, only the objects are
+ * here. Knows nothing of why.
  */
 import { hub } from "../../src/core/partitions.ts";
 import type { Caller } from "../../src/core/ports.ts";
@@ -55,6 +56,7 @@ export class Generations {
 
   /** Where a gate hands over what it means for a slot: some know less than others. */
   route(shard: ShardId): ShardId {
+    if (this.#isByRegistry) return shard;
     const known = this.#newest.get(slotOf(shard)) ?? shard;
     const newest = generationOf(known) > generationOf(shard) ? known : shard;
     const generation = generationOf(newest);
@@ -92,6 +94,7 @@ export class Generations {
   }
 
   checkRest(): void {
+    if (this.#isByRegistry) return;
     for (const [shard, { welcomed }] of this.hosts) {
       if (shard === this.#newestOf(slotOf(shard))) continue;
       for (const client of welcomed) {
@@ -107,6 +110,10 @@ export class Generations {
     const newest = all[index % all.length];
     if (newest === undefined) throw new Error("the room has no slots");
     return newest;
+  }
+
+  get #isByRegistry(): boolean {
+    return this.#world.options.failover === true;
   }
 
   #newestOf(slot: number): ShardId {

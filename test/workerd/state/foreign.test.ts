@@ -8,6 +8,7 @@ import { SnapshotStore } from "../../../src/core/snapshot-store.ts";
 import { encodeSnapshot } from "../../../src/core/snapshot-value.ts";
 import { createCaller } from "../../../src/host/partyserver/ports.ts";
 import { isRoomId } from "../../../src/protocol/names.ts";
+import { rooms } from "../../support/apps/rooms.ts";
 import { kill } from "../objects.ts";
 import { workersHost } from "../workers-host.ts";
 
@@ -25,7 +26,7 @@ function textOf(roomType: string): string {
 async function plant(room: TestRoom, seq: number, text: string): Promise<void> {
   if (!isRoomId(room.id)) throw new Error("no room");
   const { epoch } = await room.status();
-  const store = new SnapshotStore(room.id, "default", createCaller(env));
+  const store = new SnapshotStore(room.id, "default", createCaller(env, rooms));
   expect(await store.store({ epoch, seq }, text)).toMatchObject({ ok: true });
 }
 
