@@ -36,7 +36,7 @@ function fail(): never {
 /** A snapshot that some other code has stored, its digests as they should be. */
 async function plant(shard: StatefulShard, seq: number, text: string): Promise<void> {
   const store = new SnapshotStore("lobby" as RoomId, "default", shard.ports.calls);
-  expect(await store.store({ epoch: "e1", seq }, text)).toMatchObject({ ok: true });
+  expect(await store.store({ epoch: "e01", seq }, text)).toMatchObject({ ok: true });
 }
 
 function textOf(roomType: string, state: unknown): string {
