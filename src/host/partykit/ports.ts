@@ -82,6 +82,19 @@ export function createObjectPorts(room: Party.Room, timer: WakeTimer): ObjectPor
   };
 }
 
+/**
+ * Starts the object's role, or resets the object. PartyKit (0.0.115) goes on with one whose `onStart`
+ * threw and never calls it again: its upgrades are accepted and close with 1011, so that no gate learns
+ * that it is dead. A fresh object fails the call, and may succeed at the next.
+ */
+export async function startOrReset(room: Party.Room, start: () => Promise<void>): Promise<void> {
+  try {
+    await start();
+  } catch (error) {
+    await room.blockConcurrencyWhile(() => Promise.reject(error as Error));
+  }
+}
+
 export async function dialShard(
   parties: Party.Context["parties"],
   shard: ShardId,
