@@ -62,6 +62,7 @@ export class Behaviour {
         return (message) => fail(message);
       case "adding":
       case "solo":
+      case "lively":
       case "crowd":
         return (message) => this.#add(message);
       case "forgetful":
@@ -81,6 +82,7 @@ export class Behaviour {
     switch (this.#type) {
       case "adding":
       case "solo":
+      case "lively":
       case "crowd":
         return () => ({ ...this.#sum });
       case "forgetful":
