@@ -3,6 +3,7 @@ import type { Answer } from "../../test/support/fake-calls.ts";
 import { FakeShards, id, RegistryRig } from "../../test/support/registry-rig.ts";
 import { partitionOf } from "../core/partitions.ts";
 import { defineRooms } from "../core/rooms.ts";
+import type { ShardId } from "../protocol/names.ts";
 
 /** A partition beside the hub, whose batches of events the test takes in the hub's place. */
 const name = "default-1";
@@ -19,6 +20,9 @@ async function start() {
   rig.ports.calls.answer = (call): Answer => {
     if (call.request.type === "events") return { ok: true, value: { isHeard: true } };
     if (call.role === "registry") return { ok: true, value: null };
+    if (call.request.type === "drain") {
+      return { ok: true, value: { connections: 0, players: null, reserved: 0 } };
+    }
     return shards.answer(call);
   };
   /** The events since the last time, without their times. */
@@ -84,4 +88,26 @@ test("DI13 players whom a restart has this object learn of again are no news", a
   await rig.report(roomId, { players: ["ann", "bob", "cy"] });
   const joined = { type: "player:joined", roomId, playerId: "cy", playerCount: 3, at: 0 };
   expect(await events()).toEqual([joined]);
+});
+
+test("AS5, AS6 a drain and a move of clients are told from their beginning to their end", async () => {
+  const { rig, events } = await start();
+  const roomId = roomOf("wide");
+  await rig.report(roomId, { number: 1, connections: 3 });
+  await events();
+  await rig.ask({ type: "migrate", shard: `${roomId}-1` as ShardId });
+  await rig.ask({ type: "drainShard", shard: `${roomId}-2` as ShardId });
+  const told = (await events()).filter((event) =>
+    /"(server:|room:migrated)/.test(JSON.stringify(event)),
+  );
+  const [from, to] = [`${roomId}-1`, `${roomId}-3`];
+  expect(told).toEqual([
+    { type: "server:draining", serverId: from, at: 0 },
+    { type: "server:online", serverId: to, at: 0 },
+    { type: "room:migrated", roomId, from, to, at: 0 },
+    { type: "server:draining", serverId: `${roomId}-2`, at: 0 },
+    { type: "server:online", serverId: `${roomId}-4`, at: 0 },
+    { type: "server:offline", serverId: from, reason: "drained", at: 0 },
+    { type: "server:offline", serverId: `${roomId}-2`, reason: "drained", at: 0 },
+  ]);
 });
