@@ -61,7 +61,7 @@ test.each([
   ],
   [{ maxPlayers: 4, capacity: 3 }, "maxPlayers must not exceed capacity (3)"],
   [{ seatTtlMs: 999 }, whole("seatTtlMs", 1_000, 600_000)],
-  [{ leaseMs: 9_999 }, "leaseMs must be at least twice heartbeatIntervalMs"],
+  [{ leaseMs: 9_999 }, "leaseMs must be at least twice heartbeatIntervalMs (5000)"],
   [{ leaseMs: 600_001 }, whole("leaseMs", 2_000, 600_000)],
   [
     { snapshotIntervalMs: 999 },

@@ -197,7 +197,7 @@ function contradiction(type: v.InferOutput<typeof optionsSchema>): string | null
     return `maxPlayers must not exceed capacity (${type.capacity})`;
   }
   if (type.leaseMs !== undefined && type.leaseMs < 2 * type.heartbeatIntervalMs) {
-    return "leaseMs must be at least twice heartbeatIntervalMs";
+    return `leaseMs must be at least twice heartbeatIntervalMs (${type.heartbeatIntervalMs})`;
   }
   if (type.snapshotTtlMs < type.snapshotIntervalMs) {
     return `snapshotTtlMs must be at least snapshotIntervalMs (${type.snapshotIntervalMs})`;

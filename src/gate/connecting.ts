@@ -207,9 +207,10 @@ export class Connecting {
 
   /** Whether the shard can be reached. */
   async #learn(shard: ShardId, result: Response | Refused | null, ports: GatePorts): Promise<void> {
-    if (result !== null && (result instanceof Response || result.code !== "unreachable")) {
-      this.#suspects.answered(shard);
-    } else await this.#suspects.notReached(shard, result === null, ports);
+    if (result instanceof Response) this.#suspects.answered(shard);
+    else if (result?.code === "overloaded") await this.#suspects.overloaded(shard, ports);
+    else if (result !== null && result.code !== "unreachable") this.#suspects.answered(shard);
+    else await this.#suspects.notReached(shard, result === null, ports);
   }
 }
 

@@ -3,6 +3,7 @@
  * nothing of what the registry makes of that.
  */
 import type { Rooms } from "../core/rooms.ts";
+import type { RequestTo } from "../protocol/calls.ts";
 import { roomOfShard, type ShardId } from "../protocol/names.ts";
 import type { GatePorts } from "./ports.ts";
 
@@ -14,6 +15,7 @@ const slowTimes = 2;
 const patienceMs = 1_000;
 const maxShards = 1_000;
 
+type Suspicion = Extract<RequestTo<"registry">, { type: "suspect" }>;
 type Seen = { slow: number; toldAt: number };
 
 export class Suspects {
@@ -36,9 +38,23 @@ export class Suspects {
     seen.slow += 1;
     if ((isSlow && seen.slow < slowTimes) || now < seen.toldAt + intervalMs) return;
     seen.toldAt = now;
-    const partition = this.#rooms.partitionOf(roomOfShard(shard));
+    await this.#tell({ type: "suspect", shard }, ports);
+  }
+
+  /** The platform says that the shard has too much to do: other gates are to spare it too. */
+  async overloaded(shard: ShardId, ports: GatePorts): Promise<void> {
+    const now = ports.clock.now();
+    const seen = this.#of(shard);
+    seen.slow = 0;
+    if (now < seen.toldAt + intervalMs) return;
+    seen.toldAt = now;
+    await this.#tell({ type: "suspect", shard, isOverloaded: true }, ports);
+  }
+
+  async #tell(told: Suspicion, ports: GatePorts): Promise<void> {
+    const partition = this.#rooms.partitionOf(roomOfShard(told.shard));
     await ports.within(patienceMs, () =>
-      ports.calls.call({ role: "registry", id: partition }, { type: "suspect", shard }),
+      ports.calls.call({ role: "registry", id: partition }, told),
     );
   }
 

@@ -59,7 +59,12 @@ export const registryRequestSchema = v.variant("type", [
     failures: v.exactOptional(v.array(snapshotFailureSchema)),
   }),
   /** A sequencer or gate could not reach the shard. Evidence, no verdict: the registry probes. */
-  v.strictObject({ type: v.literal("suspect"), shard: shardSchema }),
+  v.strictObject({
+    type: v.literal("suspect"),
+    shard: shardSchema,
+    /** The platform answered that it has too much to do: it lives, and is to be left alone. */
+    isOverloaded: v.exactOptional(v.boolean()),
+  }),
   /** The room is to have so many shards, or as many as its audience needs again (`null`). */
   v.strictObject({
     type: v.literal("resize"),

@@ -60,9 +60,11 @@ export class Failover {
     }
   }
 
-  suspect({ shard }: RequestOf<"suspect">): Result<null> {
+  suspect({ shard, isOverloaded }: RequestOf<"suspect">): Result<null> {
     const found = this.#find(shard);
-    if (found !== null && found.slot.status !== "offline") this.#probe(shard, "unreachable");
+    if (found === null || found.slot.status === "offline") return success(null);
+    if (isOverloaded === true) this.#rest(shard);
+    else this.#probe(shard, "unreachable");
     return success(null);
   }
 
@@ -165,7 +167,7 @@ export class Failover {
       probe.ends[index] = null;
       this.#judge(shard, probe);
     } else {
-      if (reply.code === "overloaded") this.#resting.set(shard, this.#now + restMs);
+      if (reply.code === "overloaded") this.#rest(shard);
       this.#probes.delete(shard);
     }
     this.#owner.rearm();
@@ -179,6 +181,12 @@ export class Failover {
     const isBack = found.slot.status === "offline";
     const slot = isBack ? this.#parts.shards.markOnline(room, found.slot) : found.slot;
     this.#parts.learning.takeReport(room, slot, load);
+  }
+
+  /** It lives, and questions would harm it. */
+  #rest(shard: ShardId): void {
+    this.#probes.delete(shard);
+    this.#resting.set(shard, this.#now + restMs);
   }
 
   #judge(shard: ShardId, probe: Probe): void {

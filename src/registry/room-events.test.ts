@@ -20,6 +20,9 @@ async function start() {
   rig.ports.calls.answer = (call): Answer => {
     if (call.request.type === "events") return { ok: true, value: { isHeard: true } };
     if (call.role === "registry") return { ok: true, value: null };
+    if (call.request.type === "drain") {
+      return { ok: true, value: { connections: 0, players: null, reserved: 0 } };
+    }
     return shards.answer(call);
   };
   /** The events since the last time, without their times. */
@@ -117,4 +120,26 @@ test("SN16, FO1 what a shard of a former generation says of its state is told to
   const former = { ...report, shard: `${roomId}-1` as ShardId, connections: 1, failures };
   expect(await rig.failed(former)).toBe("fenced");
   expect(await events()).toEqual([]);
+});
+
+test("AS5, AS6 a drain and a move of clients are told from their beginning to their end", async () => {
+  const { rig, events } = await start();
+  const roomId = roomOf("wide");
+  await rig.report(roomId, { number: 1, connections: 3 });
+  await events();
+  await rig.ask({ type: "migrate", shard: `${roomId}-1` as ShardId });
+  await rig.ask({ type: "drainShard", shard: `${roomId}-2` as ShardId });
+  const told = (await events()).filter((event) =>
+    /"(server:|room:migrated)/.test(JSON.stringify(event)),
+  );
+  const [from, to] = [`${roomId}-1`, `${roomId}-3`];
+  expect(told).toEqual([
+    { type: "server:draining", serverId: from, at: 0 },
+    { type: "server:online", serverId: to, at: 0 },
+    { type: "room:migrated", roomId, from, to, at: 0 },
+    { type: "server:draining", serverId: `${roomId}-2`, at: 0 },
+    { type: "server:online", serverId: `${roomId}-4`, at: 0 },
+    { type: "server:offline", serverId: from, reason: "drained", at: 0 },
+    { type: "server:offline", serverId: `${roomId}-2`, reason: "drained", at: 0 },
+  ]);
 });

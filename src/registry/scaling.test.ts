@@ -201,18 +201,22 @@ test.each([0, 5])(
   },
 );
 
-test("AS6 a shard is migrated to a fresh object of its slot, and its former one drains", async () => {
+test("AS6, GD11 a shard is migrated to a fresh object of another slot, and drains", async () => {
   const rig = await new ScalingRig({ shards: 1, capacity: 10 }).start();
   await rig.fill("lobby-1", 5);
   rig.stubborn.add("lobby-1");
   const listed = await rig.ask({ type: "migrate", shard: "lobby-1" as ShardId });
-  expect(listed.serverIds).toEqual(["lobby-1~2", "lobby-1"]);
-  expect(await rig.shards()).toEqual(["lobby-1 draining", "lobby-1~2"]);
+  expect(listed.serverIds).toEqual(["lobby-2", "lobby-1"]);
+  expect(await rig.shards()).toEqual(["lobby-1 draining", "lobby-2"]);
+  // Nobody shuts it out while it has clients.
+  expect(rig.ports.calls.of("fence")).toEqual([]);
   rig.stubborn.clear();
   await rig.passInSteps(3_000);
-  expect(await rig.shards()).toEqual(["lobby-1~2"]);
+  expect(await rig.shards()).toEqual(["lobby-2"]);
   expect(rig.ports.calls.of("fence")).toEqual([{ type: "fence", shard: "lobby-1~2" }]);
-  expect(await rig.failed({ type: "migrate", shard: "lobby-2" as ShardId })).toBe("unknown-server");
+  expect(await rig.failed({ type: "migrate", shard: "lobby-1" as ShardId })).toBe("unknown-server");
+  await rig.ask({ type: "migrate", shard: "lobby-2" as ShardId });
+  expect(await rig.online()).toEqual(["lobby-1~2"]);
 });
 
 test("AS7 a shard with clients that the layout lacks is emptied where it is one too many", async () => {
@@ -331,7 +335,7 @@ test("RE1, RE5 a shard that is replaced or moved stays in its region, as the tab
   const { shards } = await rig.table("lobby");
   expect(shards.map(({ id: shard, region }) => [shard, region])).toEqual([
     ["lobby-1", "weur"],
-    ["lobby-2~2", "enam"],
     ["lobby-3", "weur"],
+    ["lobby-4", "enam"],
   ]);
 });

@@ -8,6 +8,7 @@ import { secretName } from "../../protocol/ticket.ts";
 import { regionOfRequest, upgradeHeaders, variable } from "../outside.ts";
 import {
   adminTokenName,
+  callFailure,
   clock,
   discardUpgrade,
   entropy,
@@ -74,8 +75,8 @@ function createGatePorts(lobby: Party.Lobby): GatePorts {
         }
         // A shard whose class cannot start answers an upgrade with an ordinary 500.
         return response.status === 101 ? response : { ok: false, code: "unreachable" };
-      } catch {
-        return { ok: false, code: "unreachable" };
+      } catch (error) {
+        return callFailure(error);
       }
     },
     answerSocket: (frame, code, reason) => {

@@ -15,8 +15,15 @@ import { regionOfShard } from "../../core/shard-regions.ts";
 import type { ReplyTo, RequestTo, Role } from "../../protocol/calls.ts";
 import type { ShardId } from "../../protocol/names.ts";
 import type { MessageData } from "../../protocol/payload.ts";
-import { failure, success, type Failure, type Result } from "../../protocol/result.ts";
-import { clock, entropy, inSlices, withDeadline, type WakeTimer } from "../platform.ts";
+import { failure, success, type Result } from "../../protocol/result.ts";
+import {
+  callFailure,
+  clock,
+  entropy,
+  inSlices,
+  withDeadline,
+  type WakeTimer,
+} from "../platform.ts";
 
 /** The method of every object that takes calls; RPC is not reachable from outside. */
 export interface Callable extends Rpc.DurableObjectBranded {
@@ -143,11 +150,4 @@ function quietly(act: () => void): void {
   } catch {
     // The socket has closed; its event tells the owner.
   }
-}
-
-/** `overloaded` must not be tried again (Cloudflare, "Error handling" of Durable Objects, 2026). */
-export function callFailure(error: unknown): Failure {
-  const isOverloaded = typeof error === "object" && error !== null && "overloaded" in error;
-  const detail = error instanceof Error ? error.message : String(error);
-  return failure(isOverloaded ? "overloaded" : "unreachable", detail);
 }

@@ -11,6 +11,7 @@ import { secretName } from "../../protocol/ticket.ts";
 import { regionOfRequest, upgradeHeaders, variable } from "../outside.ts";
 import {
   adminTokenName,
+  callFailure,
   clock,
   discardUpgrade,
   entropy,
@@ -20,7 +21,6 @@ import {
   within,
 } from "../platform.ts";
 import {
-  callFailure,
   createCaller,
   createObjectPorts,
   dialShard,

@@ -29,6 +29,9 @@ type Hook = (message: BroadcastMessage) => Data | null | Promise<Data | null>;
 /** Shards that were told to stick, which outlives them, until another one frees them. */
 const stuck = new Map<string, PromiseWithResolvers<undefined>>();
 
+/** Shards that were told to break, for good. */
+const broken = new Set<string>();
+
 /** Types whose clients are not told who has left. */
 const quiet: ReadonlySet<string> = new Set(["default", "crowd"]);
 
@@ -60,6 +63,7 @@ export class Behaviour {
         return (message) => fail(message);
       case "adding":
       case "solo":
+      case "lively":
       case "crowd":
         return (message) => this.#add(message);
       case "forgetful":
@@ -84,6 +88,7 @@ export class Behaviour {
     switch (this.#type) {
       case "adding":
       case "solo":
+      case "lively":
       case "crowd":
         return () => ({ ...this.#sum });
       case "forgetful":
@@ -102,7 +107,9 @@ export class Behaviour {
   }
 
   async onStart(): Promise<void> {
-    if (this.#type === "broken") throw new Error("broken on purpose");
+    if (this.#type === "broken" || broken.has(this.#platform.id)) {
+      throw new Error("broken on purpose");
+    }
     await stuck.get(this.#platform.id)?.promise;
   }
 
@@ -159,6 +166,10 @@ export class Behaviour {
         return;
       case "free":
         stuck.get(rest.join(" "))?.resolve(undefined);
+        return;
+      case "break":
+        broken.add(this.#platform.id);
+        this.#platform.reset();
         return;
       case "crash":
         this.#platform.reset();

@@ -48,6 +48,8 @@ export const rooms = defineRooms({
     heartbeatIntervalMs: 1_000,
     leaseMs: 2_000,
   },
+  /** Adds up too, and tells of itself every second. */
+  lively: { shards: 2, snapshotIntervalMs: 0, heartbeatIntervalMs: 1_000, leaseMs: 2_000 },
   /** Two places at first, and six in the end. */
   growing: { shards: { min: 1, max: 3 }, capacity: 2 },
   /** Around the world, with two places in each shard. */
