@@ -27,6 +27,8 @@ const regionSchema = v.nullable(v.custom<Region>((value) => typeof value === "st
 const serverSchema = v.optional(v.nullable(v.string()));
 const metadataSchema = v.custom<Metadata>((value) => typeof value === "object" && value !== null);
 const querySchema = v.custom<RoomQuery>((value) => typeof value === "object" && value !== null);
+/** One start of a server outside. */
+const tenantSchema = v.strictObject({ server: v.string(), instance: v.string() });
 const eventSchema = v.custom<TimedEvent>((value) => typeof value === "object" && value !== null);
 
 /** An event where it arose; the hub numbers it. */
@@ -159,6 +161,8 @@ export const registryRequestSchema = v.variant("type", [
     region: regionSchema,
     /** The server that asked for the room. */
     local: serverSchema,
+    /** The room is there no longer, and is to go to any other. */
+    leaving: v.exactOptional(tenantSchema),
   }),
   /** To the hub: the server that a new room would be given, or `null` for shards. Changes nothing. */
   v.strictObject({
@@ -191,7 +195,14 @@ export const registryRequestSchema = v.variant("type", [
       }),
     ),
   }),
-  /** From the hub to a partition: this start of the server is gone, and these rooms with it. */
+  /** From a server outside that has let go of the room: it is to go to another one. */
+  v.strictObject({
+    type: v.literal("relocate"),
+    room: roomSchema,
+    server: v.string(),
+    instance: v.string(),
+  }),
+  /** From the hub to a partition: this start of the server is gone, and these rooms leave it. */
   v.strictObject({
     type: v.literal("gone"),
     server: v.string(),
@@ -305,6 +316,7 @@ export type RegistryReplies = SnapshotReplies & {
   /** `url`: the server's address. */
   offer: { readonly server: string; readonly url: string } | null;
   vacate: null;
+  relocate: RoomListing;
   /** Rooms that the partition does not place on that server. */
   hosted: { readonly unknown: readonly RoomId[] };
   gone: null;
