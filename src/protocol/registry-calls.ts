@@ -3,7 +3,7 @@
  * partition; calls about servers outside and events go to the hub.
  */
 import * as v from "valibot";
-import { snapshotRequests, type SnapshotReplies } from "./snapshot.ts";
+import { snapshotRequests, type SnapshotInfo, type SnapshotReplies } from "./snapshot.ts";
 import { isRoomId, isShardId, type RoomId, type ShardId } from "./names.ts";
 import type {
   HeartbeatAnswer,
@@ -202,6 +202,25 @@ export const registryRequestSchema = v.variant("type", [
     server: v.string(),
     instance: v.string(),
   }),
+  /**
+   * From a server outside that has the room: begins a newer snapshot than any before, and makes it the
+   * room's. In between come its parts. `seq` rises with every snapshot of the server's process.
+   */
+  v.strictObject({
+    type: v.literal("beginHosted"),
+    room: roomSchema,
+    server: v.string(),
+    instance: v.string(),
+    seq: countSchema,
+    digests: v.array(v.string()),
+  }),
+  v.strictObject({
+    type: v.literal("commitHosted"),
+    room: roomSchema,
+    server: v.string(),
+    instance: v.string(),
+    id: v.string(),
+  }),
   /** From the hub to a partition: this start of the server is gone, and these rooms leave it. */
   v.strictObject({
     type: v.literal("gone"),
@@ -317,6 +336,8 @@ export type RegistryReplies = SnapshotReplies & {
   offer: { readonly server: string; readonly url: string } | null;
   vacate: null;
   relocate: RoomListing;
+  beginHosted: { readonly id: string };
+  commitHosted: SnapshotInfo;
   /** Rooms that the partition does not place on that server. */
   hosted: { readonly unknown: readonly RoomId[] };
   gone: null;

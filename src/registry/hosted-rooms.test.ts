@@ -223,8 +223,8 @@ test("DI11 a seat that this partition knows nothing of counts while its player i
 });
 
 test("DI11, SV7 a server is told which rooms are not its own; one that is gone takes its rooms with it", async () => {
-  let answer: Answer = { ok: true, value: atServer };
-  const { rig, report, count } = await start(() => answer);
+  let allocated: Answer = { ok: true, value: atServer };
+  const { rig, report, count } = await start(() => allocated);
   await rig.create(room, { keepMs: minute });
   const held = await rig.reserve({ room: id(room) });
   expect(held).toMatchObject(from);
@@ -245,7 +245,7 @@ test("DI11, SV7 a server is told which rooms are not its own; one that is gone t
   }
   expect(await count()).toBe(0);
   expect(await report(["x"])).toEqual({ unknown: [] });
-  answer = { ok: false, code: "no-server", detail: "none has space" };
+  allocated = { ok: false, code: "no-server", detail: "none has space" };
   await rig.ask({ type: "gone", ...from, rooms: [id(room), id(other)] });
   await turns();
   expect(await rig.list()).toEqual([]);

@@ -18,6 +18,7 @@ import { Failover } from "./failover.ts";
 import { Fences } from "./fences.ts";
 import { HandOver } from "./hand-over.ts";
 import { HostedRooms } from "./hosted-rooms.ts";
+import { HostedSnapshots } from "./hosted-snapshots.ts";
 import { layoutPrefix } from "./layouts.ts";
 import { Learning } from "./learning.ts";
 import { Matchmaking } from "./matchmaking.ts";
@@ -43,6 +44,7 @@ type Parts = {
   readonly life: RoomLife;
   readonly relocation: Relocation;
   readonly hosted: HostedRooms;
+  readonly hostedSnapshots: HostedSnapshots;
   readonly tables: PlacementTables;
   readonly queries: RoomQueries;
   readonly matchmaking: Matchmaking;
@@ -155,6 +157,10 @@ export class Registry {
         return hosted.gone(request);
       case "relocate":
         return relocation.relocate(request);
+      case "beginHosted":
+        return this.#parts.hostedSnapshots.begin(request);
+      case "commitHosted":
+        return this.#parts.hostedSnapshots.commit(request);
       case "handOver":
         return this.#handOver();
       case "adopt":
@@ -293,6 +299,7 @@ async function startParts(owner: RegistryOwner): Promise<Parts> {
     life,
     relocation,
     hosted,
+    hostedSnapshots: new HostedSnapshots(owner, store, snapshots),
     handOver,
     fences,
     scaling,

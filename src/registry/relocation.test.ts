@@ -13,9 +13,8 @@ const rooms = defineRooms({ game: types }, { partitions: 2 });
 const steady = defineRooms({ game: { ...types, failover: false } }, { partitions: 2 });
 /** The partition under test is not the hub, which the test stands for. */
 const name = "default-1";
-const [room = ""] = Array.from({ length: 50 }, (_, index) => `game:${index}`).filter(
-  (each) => partitionOf(each, 2) === name,
-);
+const names = Array.from({ length: 50 }, (_, index) => `game:${index}`);
+const room = names.find((each) => partitionOf(each, 2) === name) ?? "";
 const first = { server: "s1", instance: "i1" };
 const second = { server: "s2", instance: "i2" };
 const at = (tenant: typeof first) => ({ ...tenant, url: `wss://${tenant.server}.example` });

@@ -15,7 +15,13 @@ const unusedMs = 60_000;
 const noMetadata: Metadata = Object.freeze({});
 
 /** The server outside that a room lives on, and which start of it: another one knows nothing of the room. */
-const hostSchema = v.object({ server: v.string(), instance: v.string(), url: v.string() });
+const hostSchema = v.object({
+  server: v.string(),
+  instance: v.string(),
+  url: v.string(),
+  /** Of the snapshots that it has stored, from the first on. */
+  epoch: v.exactOptional(v.string()),
+});
 export type RoomHost = v.InferOutput<typeof hostSchema>;
 
 /** Why a room is to leave its server: that is gone, or lets go of it. */

@@ -171,6 +171,12 @@ export class RoomStore {
     this.setClosing(room, departure !== null);
   }
 
+  /** What the snapshots of the room's server are of, from now on. */
+  setEpoch(room: Room, host: RoomHost, epoch: string): void {
+    room.host = { ...host, epoch };
+    this.#owner.ports.storage.put({ [rowPrefix + room.id]: toRow(room) });
+  }
+
   /** The room is on another server, and nobody there yet: seats of before hold no more. */
   move(room: Room, host: RoomHost, isKnown: boolean): void {
     const from = serverOf(room, this.layouts.of(room));

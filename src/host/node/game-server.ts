@@ -25,6 +25,7 @@ import type { GameRoom } from "./game-room.ts";
 import { noSeat, type Admission } from "./hosted-room.ts";
 import { HostedRooms, type Keep } from "./hosted-rooms.ts";
 import { Lease } from "./lease.ts";
+import { RoomSnapshots } from "./room-snapshots.ts";
 import type { ServerSocket } from "./server-socket.ts";
 import { comesBack, readVisitor } from "./tickets.ts";
 import { UpgradeServer } from "./upgrades.ts";
@@ -56,7 +57,13 @@ export class GameServer {
     this.serverId = serverId;
     this.#settings = settings;
     const { port, metadata, region, heartbeatIntervalMs } = options;
+    const snapshots = new RoomSnapshots({
+      client,
+      serverId,
+      instance: () => this.#lease.instance,
+    });
     this.#rooms = new HostedRooms({
+      snapshots,
       types,
       rooms,
       capacity,

@@ -16,6 +16,8 @@ import type { TicketClaims } from "../../protocol/ticket.ts";
 import type { Shard } from "../../shard/shard.ts";
 import type { GameRoom, Player, RoomFactory, RoomHandlers } from "./game-room.ts";
 import { RoomRoles } from "./room-roles.ts";
+import type { RoomSnapshots } from "./room-snapshots.ts";
+import { RoomState } from "./room-state.ts";
 import type { ServerSocket } from "./server-socket.ts";
 import { TicketBook } from "./ticket-book.ts";
 
@@ -26,6 +28,7 @@ export type HostedRoomOptions = {
   readonly room: RoomId;
   readonly type: RoomType;
   readonly create: RoomFactory;
+  readonly snapshots: Pick<RoomSnapshots, "read" | "store">;
   /** The registry's time, as far as it is known. */
   readonly registryTime: () => number;
   /** Players have come or gone. */
@@ -53,6 +56,7 @@ export class HostedRoom {
   readonly #clients = new Map<ServerSocket, Player>();
   readonly game: GameRoom;
   readonly #handlers: RoomHandlers;
+  readonly #state: RoomState;
   #roles: RoomRoles | null = null;
 
   private constructor(options: HostedRoomOptions) {
@@ -60,12 +64,19 @@ export class HostedRoom {
     this.#options = options;
     this.game = this.#gameRoom();
     this.#handlers = options.create(this.game);
+    const { room, type, snapshots, onError } = options;
+    this.#state = new RoomState({ room, type, handlers: this.#handlers, snapshots, onError });
   }
 
-  /** Rejects with what the owner's factory throws. */
+  /** Rejects with what the owner's factory throws, and when the room's state cannot be had. */
   static async start(options: HostedRoomOptions): Promise<HostedRoom> {
     const hosted = new HostedRoom(options);
     const { room, type, onChange, onError } = options;
+    const restored = await hosted.#state.restore();
+    if (!restored.ok) {
+      hosted.end(closeCodes.moved, "the room's state cannot be had");
+      throw new Error(`the state of "${room}" cannot be had: ${restored.detail}`);
+    }
     const { onBroadcast } = hosted.#handlers;
     const hook =
       onBroadcast === undefined ? {} : { onBroadcast: onBroadcast.bind(hosted.#handlers) };
@@ -178,10 +189,16 @@ export class HostedRoom {
     };
   }
 
+  /** Stores the room's state, if it has changed. */
+  async store(): Promise<void> {
+    await this.#state.store();
+  }
+
   /** Every client is closed with this code; the room is no more. */
   end(code: number, reason: string): void {
     for (const socket of this.#clients.keys()) socket.close(code, reason);
     this.#clients.clear();
+    this.#state.end();
     this.#roles?.end();
     this.#roles = null;
     this.#run(() => this.#handlers.onDispose?.());

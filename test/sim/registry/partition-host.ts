@@ -94,9 +94,9 @@ export class PartitionHost implements Hosting<Registry> {
 
 /** Rows of rooms, none of which is about to leave its server. */
 function arrived(rows: Map<string, unknown>): Map<string, unknown> {
-  const stay = ([key, row]: [string, unknown]): [string, unknown] => [
-    key,
-    typeof row === "object" ? { ...row, departure: null } : row,
-  ];
-  return new Map([...rows].map(stay));
+  const kept = new Map(rows);
+  for (const [key, row] of rows) {
+    if (typeof row === "object") kept.set(key, { ...row, departure: null });
+  }
+  return kept;
 }
