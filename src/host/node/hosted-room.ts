@@ -21,6 +21,8 @@ import { RoomState } from "./room-state.ts";
 import type { ServerSocket } from "./server-socket.ts";
 import { TicketBook } from "./ticket-book.ts";
 
+/** Messages that a room which holds still keeps for later. */
+const maxHeld = 1_000;
 /** How long a seat is held between the check of its ticket and the open socket. */
 const enteringMs = 60_000;
 
@@ -58,6 +60,10 @@ export class HostedRoom {
   readonly #handlers: RoomHandlers;
   readonly #state: RoomState;
   #roles: RoomRoles | null = null;
+  /** Another server has it: of this one nothing is told any more. */
+  hasLeft = false;
+  /** What came while the room holds still. */
+  #held: (() => void)[] | null = null;
 
   private constructor(options: HostedRoomOptions) {
     this.id = options.room;
@@ -119,6 +125,7 @@ export class HostedRoom {
   ): Promise<Result<Admission, Refused>> {
     const roles = this.#roles;
     if (roles === null) return failure("unavailable", "the room is over");
+    if (this.#held !== null) return failure("unavailable", "the room is moving");
     const { seat } = claims;
     const isHere = this.#seats().includes(seat);
     const asked = this.#tickets.enter(claims, isHere, this.#options.registryTime());
@@ -175,7 +182,11 @@ export class HostedRoom {
     return {
       accept: (socket) =>
         once(() => {
-          if (this.#roles === null) return socket.close(closeCodes.moved, "the room is over");
+          if (this.#roles === null || this.#held !== null) {
+            shard.release(entry);
+            this.#entered(seat, false);
+            return socket.close(closeCodes.moved, "the room is over");
+          }
           const end = endOf(socket);
           const isWelcome = shard.welcome(end, connection, request, entry);
           this.#entered(seat, isWelcome);
@@ -187,6 +198,17 @@ export class HostedRoom {
           this.#entered(seat, false);
         }),
     };
+  }
+
+  /** Takes nobody and nothing more until it goes on, so that its state stays what was stored. */
+  pause(): void {
+    this.#held ??= [];
+  }
+
+  goOn(): void {
+    const held = this.#held ?? [];
+    this.#held = null;
+    for (const receive of held) receive();
   }
 
   /** Stores the room's state, if it has changed. */
@@ -252,6 +274,11 @@ export class HostedRoom {
     isBinary: boolean,
   ): void {
     if (this.#roles === null || !this.#clients.has(socket)) return;
+    if (this.#held !== null) {
+      this.#held.push(() => this.#receive(player, socket, end, raw, isBinary));
+      if (this.#held.length > maxHeld) socket.close(closeCodes.moved, "the room is moving");
+      return;
+    }
     const data = messageOf(raw, isBinary);
     const { shard } = this.#roles;
     const client = shard.protocolClient(end);

@@ -65,7 +65,7 @@ export class HostedRooms {
   }
 
   report(): BodyInput<"heartbeat">["rooms"] {
-    return [...this].map((room) => room.report());
+    return [...this].filter(({ hasLeft }) => !hasLeft).map((room) => room.report());
   }
 
   /** The room, which begins if it is not there. */
