@@ -24,19 +24,20 @@ export class HostedSnapshots {
     this.#snapshots = snapshots;
   }
 
-  begin(request: RequestOf<"beginHosted">): Result<RegistryReplies["beginHosted"]> {
+  handle(
+    request: RequestOf<"beginHosted" | "commitHosted">,
+  ): Result<RegistryReplies["beginHosted" | "commitHosted"]> {
     const hosted = this.#hosted(request);
     if (!hosted.ok) return hosted;
-    const { room, host } = hosted.value;
+    if (request.type === "commitHosted") return this.#snapshots.commit(request.room, request.id);
+    return this.#begin(hosted.value, request);
+  }
+
+  #begin({ room, host }: Hosted, request: RequestOf<"beginHosted">) {
     const epoch = host.epoch ?? this.#newEpoch(room);
     if (host.epoch === undefined) this.#store.setEpoch(room, host, epoch);
     const position = { epoch, seq: request.seq };
     return this.#snapshots.begin(room.id, position, request.digests, room.type.snapshotTtlMs);
-  }
-
-  commit(request: RequestOf<"commitHosted">): Result<RegistryReplies["commitHosted"]> {
-    const hosted = this.#hosted(request);
-    return hosted.ok ? this.#snapshots.commit(request.room, request.id) : hosted;
   }
 
   /** Who has lost the room, or let go of it, has nothing more to say of it. */

@@ -158,9 +158,8 @@ export class Registry {
       case "relocate":
         return relocation.relocate(request);
       case "beginHosted":
-        return this.#parts.hostedSnapshots.begin(request);
       case "commitHosted":
-        return this.#parts.hostedSnapshots.commit(request);
+        return this.#parts.hostedSnapshots.handle(request);
       case "handOver":
         return this.#handOver();
       case "adopt":

@@ -22,8 +22,8 @@ const timing = {
 };
 
 async function deployment(partitions = 1) {
-  const game = { maxPlayers: 4, hostedBy: "servers", ...timing } as const;
-  const rooms = defineRooms({ game }, { partitions });
+  const settings = { maxPlayers: 4, hostedBy: "servers", ...timing } as const;
+  const rooms = defineRooms({ game: settings }, { partitions });
   const registry = createLocalRegistry({ rooms, token, secret });
   onTestFinished(() => registry.close());
   const client = new RegistryClient({ fetch: registry.fetch, token });
