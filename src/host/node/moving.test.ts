@@ -204,3 +204,25 @@ test("SV10, GS17 when a server is gone its rooms begin on another with their las
   expect(await client.getRoom(room)).toMatchObject({ value: { metadata: { mode: "duel" } } });
   expect(await (await join([one, two], "ann")).says("back")).toBe("ann: hello, ann: back");
 });
+
+test("GS17, SV13 a state of many parts comes over whole", async () => {
+  const { client, startServer, join } = await deployment(2);
+  // Written down it is several times as long.
+  const state = "\u2028x".repeat(200_000);
+  const taken: unknown[] = [];
+  const rooms = {
+    game: () => ({
+      getSnapshot: () => state,
+      onRestore: (given: unknown) => void taken.push(given),
+    }),
+  };
+  const one = await startServer("one", { rooms });
+  await client.createRoom("game", { roomId: room });
+  await join([one], "ann");
+  const two = await startServer("two", { rooms });
+  await one.drain();
+  const stored = await client.getSnapshot(room);
+  expect(stored.ok && stored.value.size > 1024 * 1024).toBe(true);
+  await join([two], "ann");
+  expect(taken).toEqual([state]);
+});
