@@ -13,7 +13,7 @@ import type { BodyInput } from "../../protocol/registry.ts";
 import { failure, success, type Failure, type Result } from "../../protocol/result.ts";
 import type { SnapshotInfo } from "../../protocol/snapshot.ts";
 
-export type SnapshotTransfer = Pick<RegistryClient, "transferSnapshot">;
+type SnapshotTransfer = Pick<RegistryClient, "transferSnapshot">;
 
 export type RoomSnapshotsOptions = {
   readonly client: SnapshotTransfer;
