@@ -22,7 +22,10 @@ export type RoomTypeOptions = {
    * audience. Default 1.
    */
   readonly shards?: number | ShardBounds;
-  /** Whether a shard that is found dead is replaced by a fresh one. Default true. */
+  /**
+   * Whether a shard that is found dead is replaced by a fresh one, and whether rooms of a game server
+   * that is gone go to another one. Default true.
+   */
   readonly failover?: boolean;
   /** Sockets a shard admits, 1 to 32,000 (the platform holds 32,768). Default 1,000. */
   readonly capacity?: number;

@@ -3,7 +3,7 @@
  * partition; calls about servers outside and events go to the hub.
  */
 import * as v from "valibot";
-import { snapshotRequests, type SnapshotReplies } from "./snapshot.ts";
+import { snapshotRequests, type SnapshotInfo, type SnapshotReplies } from "./snapshot.ts";
 import { isRoomId, isShardId, type RoomId, type ShardId } from "./names.ts";
 import type {
   HeartbeatAnswer,
@@ -28,6 +28,8 @@ const serverSchema = v.optional(v.nullable(v.string()));
 const snapshotFailureSchema = v.strictObject({ reason: v.string(), detail: v.string() });
 const metadataSchema = v.custom<Metadata>((value) => typeof value === "object" && value !== null);
 const querySchema = v.custom<RoomQuery>((value) => typeof value === "object" && value !== null);
+/** One start of a server outside. */
+const tenantSchema = v.strictObject({ server: v.string(), instance: v.string() });
 const eventSchema = v.custom<TimedEvent>((value) => typeof value === "object" && value !== null);
 
 /** An event where it arose; the hub numbers it. */
@@ -167,6 +169,8 @@ export const registryRequestSchema = v.variant("type", [
     region: regionSchema,
     /** The server that asked for the room. */
     local: serverSchema,
+    /** The room is there no longer, and is to go to any other. */
+    leaving: v.exactOptional(tenantSchema),
   }),
   /** To the hub: the server that a new room would be given, or `null` for shards. Changes nothing. */
   v.strictObject({
@@ -199,7 +203,33 @@ export const registryRequestSchema = v.variant("type", [
       }),
     ),
   }),
-  /** From the hub to a partition: this start of the server is gone, and these rooms with it. */
+  /** From a server outside that has let go of the room: it is to go to another one. */
+  v.strictObject({
+    type: v.literal("relocate"),
+    room: roomSchema,
+    server: v.string(),
+    instance: v.string(),
+  }),
+  /**
+   * From a server outside that has the room: begins a newer snapshot than any before, and makes it the
+   * room's. In between come its parts. `seq` rises with every snapshot of the server's process.
+   */
+  v.strictObject({
+    type: v.literal("beginHosted"),
+    room: roomSchema,
+    server: v.string(),
+    instance: v.string(),
+    seq: countSchema,
+    digests: v.array(v.string()),
+  }),
+  v.strictObject({
+    type: v.literal("commitHosted"),
+    room: roomSchema,
+    server: v.string(),
+    instance: v.string(),
+    id: v.string(),
+  }),
+  /** From the hub to a partition: this start of the server is gone, and these rooms leave it. */
   v.strictObject({
     type: v.literal("gone"),
     server: v.string(),
@@ -317,6 +347,9 @@ export type RegistryReplies = SnapshotReplies & {
   /** `url`: the server's address. */
   offer: { readonly server: string; readonly url: string } | null;
   vacate: null;
+  relocate: RoomListing;
+  beginHosted: { readonly id: string };
+  commitHosted: SnapshotInfo;
   /** Rooms that the partition does not place on that server. */
   hosted: { readonly unknown: readonly RoomId[] };
   gone: null;

@@ -11,6 +11,7 @@ import type { Failover } from "./failover.ts";
 import type { Learning } from "./learning.ts";
 import { asProblem, type RegistryOwner, type RegistryReply, type RequestOf } from "./part.ts";
 import { limitOf, newRow, roomOf, type Room } from "./room-record.ts";
+import { isMoving } from "./relocation.ts";
 import { unknownType, type RoomLife } from "./room-life.ts";
 import type { RoomStore } from "./room-store.ts";
 import type { Scaling } from "./scaling.ts";
@@ -43,6 +44,7 @@ export class PlacementTables {
     if (!found.ok) return asProblem(found);
     const room = found.value;
     const { isLocked, host } = room;
+    if (room.departure !== null) return isMoving(room);
     if (host !== null) return success({ shards: [], isLocked, redirect: host.url });
     await learning.know(room);
     if (isRefusing) scaling.refused(room);

@@ -24,6 +24,10 @@ export type PlantedBug =
   | "token-of-the-clock"
   /** What the hub has yet to tell of servers that are gone does not outlive its memory. */
   | "gone-forgotten"
+  /** A server that lets go of a room serves it on. */
+  | "room-held"
+  /** That a room is to leave its server does not outlive the partition's memory. */
+  | "departure-forgotten"
   /** A shard of a former generation is not told that it is over. */
   | "fence-unheard"
   /** Which objects serve the room does not outlive the registry's memory. */
