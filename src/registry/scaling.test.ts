@@ -219,6 +219,21 @@ test("AS6, GD11 a shard is migrated to a fresh object of another slot, and drain
   expect(await rig.online()).toEqual(["lobby-1~2"]);
 });
 
+test.each(["drainShard", "migrate"] as const)(
+  "AS6 a room's own limit goes with it to the shard that takes over after %s",
+  async (type) => {
+    const rig = await new ScalingRig({ shards: 1 }).start();
+    await rig.create("lobby", { maxPlayers: 3 });
+    await rig.fill("lobby-1", 2);
+    rig.ports.calls.made.length = 0;
+    await rig.ask({ type, shard: "lobby-1" as ShardId });
+    await rig.passInSteps(3_000);
+    expect(await rig.shards()).toEqual(["lobby-2"]);
+    const limits = rig.ports.calls.made.filter(({ request }) => request.type === "limit");
+    expect(limits).toMatchObject([{ id: "lobby-2", request: { maxPlayers: 3 } }]);
+  },
+);
+
 test("AS7 a shard with clients that the layout lacks is emptied where it is one too many", async () => {
   const rig = await new ScalingRig({ shards: 2 }).start();
   await rig.fill("lobby-1", 1);

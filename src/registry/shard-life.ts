@@ -57,6 +57,8 @@ export class ShardLife {
     for (const slot of this.layout(room).slots) {
       if (!before.has(slot)) this.#tellOnline(room, slot);
     }
+    // The only one that had it may be draining.
+    this.#sendLimit(room);
     this.#parts.store.tellOfUpdate(room);
   }
 
