@@ -315,6 +315,9 @@ async function startParts(owner: RegistryOwner): Promise<Parts> {
     queries: new RoomQueries(owner, { store, learning }),
     matchmaking: new Matchmaking(owner, { store, learning, life, hosted, scaling }),
     listing: new ServerListing(owner, { store, learning, services }),
-    adoption: new Adoption(owner, { store, learning, life, relocation, hosted, locks, snapshots }),
+    adoption: new Adoption(owner, {
+      ...{ store, learning, life, relocation, hosted },
+      ...{ locks, snapshots, scaling },
+    }),
   };
 }

@@ -161,6 +161,20 @@ test("AS5 a drain goes on after the registry has died", async () => {
   expect(await rig.shards()).toEqual(["lobby-1", "lobby-3"]);
 });
 
+test("AS5 a drain goes on in the partition that takes the room over", async () => {
+  const former = await new ScalingRig({ shards: 2 }).start();
+  await former.fill("lobby-2", 1);
+  former.stubborn.add("lobby-2");
+  await former.ask({ type: "drainShard", shard: "lobby-2" as ShardId });
+  const rig = await new ScalingRig({ shards: 2 }).start();
+  for (const key of ["layout/lobby", "room/lobby"]) {
+    await rig.ask({ type: "adopt", rows: { [key]: former.ports.storage.rows.get(key) } });
+  }
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-2 draining", "lobby-3"]);
+  await rig.passInSteps(3_000);
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-3"]);
+});
+
 test("AS5 a drained shard that says it is empty leaves at once", async () => {
   const rig = await new ScalingRig({ shards: 2 }).start();
   await rig.fill("lobby-2", 1);
