@@ -6,7 +6,7 @@ import { turns } from "../../test/support/turns.ts";
 import { defineRooms, type RoomTypeOptions } from "../core/rooms.ts";
 import type { ShardId } from "../protocol/names.ts";
 
-type Mood = "alive" | "throws" | "hangs" | "overloaded" | "fenced";
+type Mood = "alive" | "throws" | "hangs" | "overloaded" | "fenced" | "drains";
 
 /** A partition, and shards of the room `lobby` in any mood. */
 class FailoverRig extends RegistryRig {
@@ -36,6 +36,8 @@ class FailoverRig extends RegistryRig {
         return { ok: true, value: request.type === "load" ? load : null };
       case "fenced":
         return { ok: true, value: { ...load, connections: 0, status: "fenced" } };
+      case "drains":
+        return { ok: true, value: { ...load, connections: 0, status: "draining" } };
       case "overloaded":
         return { ok: false, code: "overloaded", detail: "too much" };
       case "throws":
@@ -114,6 +116,30 @@ test("FO2 a shard that answers keeps its place, and is asked no more until it re
   await rig.reportTo("lobby-2");
   await rig.passInSteps(60_000);
   expect(rig.ports.calls.of("load")).toHaveLength(3);
+});
+
+test("FO2 a dead shard without clients is found when its room is disposed of, which then succeeds", async () => {
+  const rig = await used();
+  await rig.reportTo("lobby-2", 0);
+  rig.moods.set("lobby-2", "throws");
+  const dispose = { type: "dispose", room: id("lobby") } as const;
+  expect(await rig.failed(dispose)).toBe("unavailable");
+  await rig.passInSteps(1_000);
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-2~2"]);
+  expect(await rig.failed(dispose)).toBeNull();
+  expect(await rig.list()).toEqual([]);
+});
+
+test("FO2 a shard that died while the registry was away is found when it is asked for its load", async () => {
+  const rig = await used();
+  rig.moods.set("lobby-2", "throws");
+  await rig.start();
+  await rig.passInSteps(3_000);
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-2~2"]);
+  await rig.reportTo("lobby-1", 0);
+  await rig.reportTo("lobby-2~2", 0);
+  await rig.passInSteps(180_000);
+  expect(await rig.list()).toEqual([]);
 });
 
 test("FO2 a shard without clients is asked nothing, however long it is silent", async () => {
@@ -244,6 +270,42 @@ test("FO6 one that is offline is asked when somebody wants the room, and serves 
   await rig.table("lobby");
   await turns();
   expect((await rig.layout()).map(({ status }) => status)).toEqual(["online", "online"]);
+});
+
+test("FO6 a room with a shard that is offline can end: by itself after a restart, and by hand", async () => {
+  const rig = await used({ failover: false });
+  rig.moods.set("lobby-2", "throws");
+  await rig.suspect("lobby-2");
+  await rig.passInSteps(1_000);
+  await rig.start();
+  await rig.reportTo("lobby-1", 0);
+  await rig.passInSteps(180_000);
+  expect(await rig.list()).toEqual([]);
+  rig.ports.calls.made.length = 0;
+  await rig.passInSteps(180_000);
+  expect(rig.ports.calls.of("load")).toEqual([]);
+  await rig.reportTo("lobby-1");
+  await rig.suspect("lobby-2");
+  await rig.passInSteps(1_000);
+  expect((await rig.layout()).map(({ status }) => status)).toEqual(["online", "offline"]);
+  expect(await rig.failed({ type: "dispose", room: id("lobby") })).toBeNull();
+  expect(await rig.list()).toEqual([]);
+});
+
+test("FO6 a room's end does not wait for a shard that drains and cannot be reached", async () => {
+  const rig = await used();
+  rig.moods.set("lobby-2", "throws");
+  await rig.ask({ type: "drainShard", shard: "lobby-2" as ShardId });
+  expect(await rig.failed({ type: "dispose", room: id("lobby") })).toBeNull();
+  expect(await rig.list()).toEqual([]);
+});
+
+test("AS7 a shard that drains, which the layout does not know, leaves once it is asked", async () => {
+  const rig = await used();
+  rig.moods.set("lobby-2", "drains");
+  await rig.suspect("lobby-2");
+  await rig.passInSteps(1_000);
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-3"]);
 });
 
 test("FO1 a room's own limit goes with it to the fresh shard", async () => {

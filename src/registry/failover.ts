@@ -12,7 +12,9 @@ import type { LoadReply } from "../protocol/calls.ts";
 import type { Learning } from "./learning.ts";
 import type { RegistryOwner, RequestOf } from "./part.ts";
 import type { Room } from "./room-record.ts";
+import type { RoomLife } from "./room-life.ts";
 import type { RoomStore } from "./room-store.ts";
+import type { Scaling } from "./scaling.ts";
 import type { ShardLife } from "./shard-life.ts";
 
 /** A shard that has not answered by then does not answer. */
@@ -34,7 +36,9 @@ type Probe = {
 type Parts = {
   readonly store: RoomStore;
   readonly learning: Learning;
+  readonly life: RoomLife;
   readonly shards: ShardLife;
+  readonly scaling: Scaling;
 };
 
 export class Failover {
@@ -181,6 +185,10 @@ export class Failover {
     const isBack = found.slot.status === "offline";
     const slot = isBack ? this.#parts.shards.markOnline(room, found.slot) : found.slot;
     this.#parts.learning.takeReport(room, slot, load);
+    // The layout that had it so was lost, or is older.
+    if (load.status === "draining" && slot.status === "online") {
+      this.#parts.scaling.drain(room, slot);
+    }
   }
 
   /** It lives, and questions would harm it. */
