@@ -248,6 +248,22 @@ test.each(["drainShard", "migrate"] as const)(
   },
 );
 
+test.each(["drainShard", "migrate"] as const)(
+  "AS6 %s that comes twice moves a shard's clients once",
+  async (type) => {
+    const rig = await new ScalingRig({ shards: 1 }).start();
+    await rig.fill("lobby-1", 2);
+    rig.stubborn.add("lobby-1");
+    for (let call = 0; call < 2; call += 1) {
+      await rig.ask({ type, shard: "lobby-1" as ShardId });
+      expect(await rig.shards()).toEqual(["lobby-1 draining", "lobby-2"]);
+    }
+    rig.stubborn.clear();
+    await rig.passInSteps(3_000);
+    expect(await rig.shards()).toEqual(["lobby-2"]);
+  },
+);
+
 test("AS7 a shard with clients that the layout lacks is emptied where it is one too many", async () => {
   const rig = await new ScalingRig({ shards: 2 }).start();
   await rig.fill("lobby-1", 1);
