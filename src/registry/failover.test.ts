@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { lost, type Answer, type Call } from "../../test/support/fake-calls.ts";
 import { id, RegistryRig } from "../../test/support/registry-rig.ts";
 import { turns } from "../../test/support/turns.ts";
+import { partitionNames } from "../core/partitions.ts";
 import { defineRooms, type RoomTypeOptions } from "../core/rooms.ts";
 import type { ShardId } from "../protocol/names.ts";
 
@@ -237,6 +238,31 @@ test("FO5 the replacement and the fence survive the registry, and the fence is s
   await rig.start();
   await rig.passInSteps(60_000);
   expect(rig.ports.calls.of("fence")).toHaveLength(after);
+});
+
+test("FO5 no sequencer of a type that is not declared is told, until the type is declared again", async () => {
+  const rig = await new RegistryRig().start();
+  rig.ports.calls.answer = () => ({ ok: true, value: null });
+  rig.ports.storage.put({ "fence/other:1-2": "other:1-2~2" });
+  await rig.start(defineRooms({ game: {} }));
+  await rig.passInSteps(120_000);
+  expect(rig.ports.calls.of("fence")).toEqual([]);
+  expect(rig.ports.wakeups.durableAt).toBeNull();
+  await rig.start(defineRooms({ other: {} }));
+  await rig.passInSteps(1_000);
+  expect(rig.ports.calls.of("fence")).toEqual([{ type: "fence", shard: "other:1-2~2" }]);
+});
+
+test("FO5 a partition that is one no longer tells the sequencer before it is let go", async () => {
+  const [, former] = partitionNames(2);
+  const rig = await new RegistryRig(defineRooms({ default: {} }), former).start();
+  rig.ports.storage.put({ "fence/lobby-2": "lobby-2~2" });
+  await rig.start();
+  expect(await rig.failed({ type: "handOver" })).toBe("unavailable");
+  rig.ports.calls.answer = () => ({ ok: true, value: null });
+  await rig.passInSteps(120_000);
+  expect(rig.ports.calls.of("fence").length).toBeGreaterThan(0);
+  expect(await rig.failed({ type: "handOver" })).toBeNull();
 });
 
 test("FO5 a room that was forgotten meanwhile begins with the generations that it had", async () => {

@@ -183,7 +183,8 @@ export class Registry {
   /** A partition that is one no longer is asked again until it owes nothing. */
   async #handOver(): Promise<RegistryReply> {
     const handed = await this.#parts.handOver.handOver();
-    if (!handed.ok || this.#parts.owed.isEmpty || !this.#isFormer) return handed;
+    const { owed, fences } = this.#parts;
+    if (!handed.ok || (owed.isEmpty && fences.isEmpty) || !this.#isFormer) return handed;
     return failure("unavailable", "calls are owed still");
   }
 
