@@ -314,7 +314,7 @@ async function startParts(owner: RegistryOwner): Promise<Parts> {
     fences,
     scaling,
     failover,
-    tables: new PlacementTables(owner, { store, learning, life, shards, scaling, failover }),
+    tables: new PlacementTables(owner, { store, learning, life, shards, scaling, failover, owed }),
     queries: new RoomQueries(owner, { store, learning }),
     matchmaking: new Matchmaking(owner, { store, learning, life, hosted, scaling }),
     listing: new ServerListing(owner, { store, learning, services }),

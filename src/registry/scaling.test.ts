@@ -248,6 +248,25 @@ test.each(["drainShard", "migrate"] as const)(
   },
 );
 
+test("AS6 no table names a fresh shard as open before it knows the room's own limit", async () => {
+  const rig = await new ScalingRig({ shards: 1 }).start();
+  await rig.create("lobby", { maxPlayers: 3 });
+  await rig.fill("lobby-1", 2);
+  rig.stubborn.add("lobby-1");
+  const { answer } = rig.ports.calls;
+  rig.ports.calls.answer = (call) =>
+    call.request.type === "limit"
+      ? { ok: false, code: "unavailable", detail: "not now" }
+      : answer(call);
+  await rig.ask({ type: "migrate", shard: "lobby-1" as ShardId });
+  const statuses = async () => (await rig.table("lobby")).shards.map(({ status }) => status);
+  expect(await statuses()).toEqual(["draining", "offline"]);
+  await rig.start();
+  rig.ports.calls.answer = answer;
+  expect(await statuses()).toEqual(["draining", "online"]);
+  expect(rig.ports.calls.of("limit").at(-1)).toMatchObject({ maxPlayers: 3 });
+});
+
 test.each(["drainShard", "migrate"] as const)(
   "AS6 %s that comes twice moves a shard's clients once",
   async (type) => {
