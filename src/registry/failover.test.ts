@@ -240,6 +240,30 @@ test("FO5 the replacement and the fence survive the registry, and the fence is s
   expect(rig.ports.calls.of("fence")).toHaveLength(after);
 });
 
+test("FO5 whoever meets an older object has its sequencer told again", async () => {
+  const rig = await used();
+  rig.moods.set("lobby-2", "throws");
+  await rig.suspect("lobby-2");
+  await rig.timeUntilReplaced(2_000);
+  await rig.passInSteps(60_000);
+  rig.ports.calls.made.length = 0;
+  await rig.suspect("lobby-2");
+  await rig.suspect("lobby-2~3");
+  await rig.passInSteps(10_000);
+  expect(rig.ports.calls.of("fence")).toEqual([{ type: "fence", shard: "lobby-2~2" }]);
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-2~2"]);
+});
+
+test("FO2 a dead shard of a room that the directory has forgotten is replaced", async () => {
+  const rig = await new FailoverRig().start();
+  rig.moods.set("lobby-2", "throws");
+  await rig.suspect("lobby-2");
+  expect(await rig.list()).toEqual(["lobby"]);
+  await rig.passInSteps(1_000);
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-2~2"]);
+  expect(rig.ports.calls.of("fence")).toEqual([{ type: "fence", shard: "lobby-2~2" }]);
+});
+
 test("FO5 no sequencer of a type that is not declared is told, until the type is declared again", async () => {
   const rig = await new RegistryRig().start();
   rig.ports.calls.answer = () => ({ ok: true, value: null });

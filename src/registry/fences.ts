@@ -41,6 +41,8 @@ export class Fences {
   /** Of its slot this shard and later ones serve; said at once, and again until it is heard. */
   owe(shard: ShardId): void {
     const key = prefix + shardId(roomOfShard(shard), slotOf(shard));
+    const known = this.#debts.get(key);
+    if (known?.shard === shard && known.isUnderWay) return;
     const { storage, clock } = this.#owner.ports;
     storage.put({ [key]: shard });
     const debt = { shard, failures: 0, at: clock.now(), isUnderWay: false };
