@@ -124,7 +124,9 @@ export class Services {
 
   /** A deadline that must hold even if this object dies: silent servers, before all. */
   nextDurableDeadline(): number | null {
-    return this.#parts.servers.nextDeadline();
+    const { servers, snapshots } = this.#parts;
+    const [silent, over] = [servers.nextDeadline(), snapshots.nextDurableDeadline()];
+    return silent === null || over === null ? (silent ?? over) : Math.min(silent, over);
   }
 
   nextDeadline(): number | null {

@@ -167,12 +167,37 @@ test("SN7 a snapshot is gone when its lifetime is over, and nothing of it is lef
   const rig = new Rig();
   const snapshots = await rig.start();
   await store(snapshots, 1, ["abcdefgh", "x"]);
-  expect(snapshots.nextDeadline()).toBe(rig.ports.clock.now() + lifetimeMs);
   rig.ports.clock.advance(lifetimeMs);
   expect(snapshots.newest(room)).toMatchObject({ code: "not-found" });
   snapshots.wake(rig.ports.clock.now());
   expect((await rig.ports.storage.list("")).size).toBe(0);
   expect(snapshots.nextDeadline()).toBeNull();
+});
+
+test("SN7 until it expires a snapshot asks for an alarm, and for a timer only at the end", async () => {
+  const rig = new Rig();
+  const first = await rig.start();
+  await store(first, 1, ["old"]);
+  const expiresAt = rig.ports.clock.now() + lifetimeMs;
+  await rig.ports.storage.sync();
+  for (const snapshots of [first, await rig.start(rig.ports.storage.restart())]) {
+    expect(snapshots.nextDeadline()).toBeNull();
+    expect(snapshots.nextDurableDeadline()).toBe(expiresAt);
+  }
+  rig.ports.clock.advance(lifetimeMs - 60_000);
+  expect(first.nextDeadline()).toBe(expiresAt);
+});
+
+test("SN7 a later snapshot lives for its own time, though the one before had an alarm", async () => {
+  const rig = new Rig();
+  const snapshots = await rig.start();
+  await store(snapshots, 1, ["old"]);
+  rig.ports.clock.advance(lifetimeMs / 2);
+  await store(snapshots, 2, ["new"]);
+  rig.ports.clock.advance(lifetimeMs / 2);
+  snapshots.wake(rig.ports.clock.now());
+  expect(await load(snapshots)).toEqual({ seq: 2, parts: ["new"] });
+  expect(snapshots.nextDurableDeadline()).toBe(rig.ports.clock.now() + lifetimeMs / 2);
 });
 
 test("SN7 a room that is disposed takes its snapshot, and the one on its way, along", async () => {

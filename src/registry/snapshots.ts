@@ -19,6 +19,7 @@ import {
   snapshotPartUnits,
   type SnapshotInfo,
 } from "../protocol/snapshot.ts";
+import { SnapshotDeadlines } from "./snapshot-deadlines.ts";
 
 export const snapshotPrefix = "snapshot/";
 export const partPrefix = "snapshot-part/";
@@ -27,6 +28,7 @@ const exportUnits = 1024 * 1024;
 const digestPattern = /^[0-9a-f]{64}$/;
 /** A snapshot that is not finished by then is given up. */
 const unfinishedMs = 120_000;
+const nearMs = 60_000;
 
 /** `slices`: rows of each part; 0 for one that has not come. */
 const storedSchema = v.object({
@@ -56,6 +58,7 @@ export type SnapshotsOwner = {
 export class Snapshots {
   readonly #owner: SnapshotsOwner;
   readonly #rows = new Map<RoomId, Row>();
+  readonly #deadlines = new SnapshotDeadlines();
 
   private constructor(owner: SnapshotsOwner) {
     this.#owner = owner;
@@ -66,7 +69,9 @@ export class Snapshots {
     for (const [key, value] of await owner.storage.list(snapshotPrefix)) {
       const room = key.slice(snapshotPrefix.length);
       const row = v.safeParse(rowSchema, value);
-      if (isRoomId(room) && row.success) snapshots.#rows.set(room, row.output);
+      if (!isRoomId(room) || !row.success) continue;
+      snapshots.#rows.set(room, row.output);
+      snapshots.#watch(room, row.output);
     }
     return snapshots;
   }
@@ -204,34 +209,41 @@ export class Snapshots {
   drop(room: RoomId): void {
     const { newest, next } = this.#row(room);
     for (const stored of [newest, next]) if (stored !== null) this.#deleteParts(room, stored);
-    if (this.#rows.delete(room)) this.#owner.storage.delete([snapshotPrefix + room]);
+    if (this.#rows.has(room)) this.#write(room, { newest: null, next: null });
   }
 
   /** Drops what has expired or was never finished. */
   wake(now: number): void {
-    for (const [room, { newest, next }] of this.#rows) {
-      const isOver = newest !== null && newest.expiresAt <= now;
-      const isLeft = next !== null && next.takenAt + unfinishedMs <= now;
-      if (isOver && (next === null || isLeft)) this.drop(room);
-      else if (isOver || isLeft) {
-        if (isOver) this.#deleteParts(room, newest);
-        if (isLeft) this.#deleteParts(room, next);
-        this.#write(room, { newest: isOver ? null : newest, next: isLeft ? null : next });
-      }
+    for (;;) {
+      const room = this.#deadlines.take(now);
+      if (room === undefined) return;
+      this.#lookAt(room, this.#row(room), now);
     }
   }
 
+  /** A timer for what is further away would keep an idle object from sleeping: an alarm comes then. */
   nextDeadline(): number | null {
-    let earliest: number | null = null;
-    for (const { newest, next } of this.#rows.values()) {
-      for (const at of [
-        newest?.expiresAt,
-        next === null ? undefined : next.takenAt + unfinishedMs,
-      ]) {
-        if (at !== undefined && (earliest === null || at < earliest)) earliest = at;
-      }
-    }
-    return earliest;
+    const next = this.#deadlines.next();
+    return next === null || next > this.#owner.clock.now() + nearMs ? null : next;
+  }
+
+  nextDurableDeadline(): number | null {
+    return this.#deadlines.next();
+  }
+
+  #lookAt(room: RoomId, { newest, next }: Row, now: number): void {
+    const isOver = newest !== null && newest.expiresAt <= now;
+    const isLeft = next !== null && next.takenAt + unfinishedMs <= now;
+    if (isOver) this.#deleteParts(room, newest);
+    if (isLeft) this.#deleteParts(room, next);
+    const row = { newest: isOver ? null : newest, next: isLeft ? null : next };
+    if (isOver || isLeft) this.#write(room, row);
+    else this.#watch(room, row);
+  }
+
+  #watch(room: RoomId, { newest, next }: Row): void {
+    const unfinishedAt = next === null ? null : next.takenAt + unfinishedMs;
+    this.#deadlines.set(room, newest?.expiresAt ?? null, unfinishedAt);
   }
 
   #row(room: RoomId): Row {
@@ -241,10 +253,12 @@ export class Snapshots {
   #write(room: RoomId, row: Row): void {
     if (row.newest === null && row.next === null) {
       this.#rows.delete(room);
+      this.#watch(room, row);
       this.#owner.storage.delete([snapshotPrefix + room]);
       return;
     }
     this.#rows.set(room, row);
+    this.#watch(room, row);
     this.#owner.storage.put({ [snapshotPrefix + room]: row });
   }
 
