@@ -9,7 +9,8 @@ import type { Rooms, RoomType } from "../core/rooms.ts";
 import type { RoomId, ShardId } from "../protocol/names.ts";
 import type { ProblemCode } from "../protocol/problems.ts";
 import type { Region } from "../protocol/registry.ts";
-import { formerShardOf, parseArrival, shardOf, withoutSession, type Arrival } from "./arrival.ts";
+import { shardOfSession } from "../protocol/session.ts";
+import { parseArrival, shardOf, withoutSession, type Arrival } from "./arrival.ts";
 import { locked, missing, misdirected, redirect } from "./redirecting.ts";
 import type { GatePorts } from "./ports.ts";
 import { refusal, type Refusal } from "./http.ts";
@@ -63,7 +64,7 @@ export class Connecting {
     const shard = ticket === null ? undefined : await shardOf(ticket, room, this.#rooms, ports);
     if (shard !== undefined) return this.takeSeat(shard, comer, ports);
     const known = await this.#tables.current(room, type, ports);
-    const former = await formerShardOf(arrival, room, this.#rooms, ports);
+    const former = await this.#formerShardOf(comer, known, ports);
     if (known.isLocked && !mayEnterLocked(arrival, former, known)) return locked(room);
     if (isOutside(type, known)) {
       const partition = this.#rooms.partitionOf(room);
@@ -110,6 +111,17 @@ export class Connecting {
     const known = await this.#tables.current(room, type, ports);
     if (!isOutside(type, known)) return null;
     return known.redirect === null ? missing(room, known) : misdirected(room, known.redirect);
+  }
+
+  /** The shard of the room that gave the session which the client brings, if one gave it. */
+  async #formerShardOf(
+    { room, type, arrival: { session } }: Comer,
+    known: KnownRoom,
+    ports: GatePorts,
+  ): Promise<ShardId | undefined> {
+    const former = session === null ? null : shardOfSession(session, room);
+    if (former === null || isOutside(type, known)) return undefined;
+    return (await this.#tables.hasShard(known, former, type, ports)) ? former : undefined;
   }
 
   /** Who brings a session goes to the shard that has its seat. */

@@ -3,7 +3,7 @@ import type { Counters } from "../core/counters.ts";
 import { PlacementTable } from "../core/placement-table.ts";
 import { shardsOf, type Rooms, type RoomType } from "../core/rooms.ts";
 import { placeOfSlot } from "../core/shard-regions.ts";
-import { slotOf, type RoomId } from "../protocol/names.ts";
+import { roomOfShard, slotOf, type RoomId, type ShardId } from "../protocol/names.ts";
 import type { GatePorts } from "./ports.ts";
 
 /** Tables are dropped when there are more and they have not been used for a while. */
@@ -13,6 +13,8 @@ const tableIdleMs = 60_000;
 const maxTables = 10_000;
 /** The registry hears of refusals in a room at most so often. */
 const refusalLifetimeMs = 1_000;
+/** So long the answer serves whether a room has shards that its table does not name. */
+const layoutLifetimeMs = 1_000;
 
 export type KnownRoom = {
   readonly placement: PlacementTable;
@@ -31,6 +33,8 @@ export type KnownRoom = {
   asking: Promise<boolean> | null;
   /** When the registry last answered. */
   answeredAt: number;
+  /** Its shards when that was last asked, and until when nobody asks again. */
+  layout: { readonly shards: Promise<ReadonlySet<ShardId>>; until: number } | null;
 };
 
 const unheard = { isLocked: false, redirect: null, isAbsent: false };
@@ -87,6 +91,26 @@ export class Tables {
     return known.asking ?? this.#refresh(room, type, known, ports);
   }
 
+  /**
+   * Whether the room has the shard: who names it may have made it up, and to call an object is to
+   * make it. A table lacks shards that are spared, and those that came since.
+   */
+  async hasShard(
+    known: KnownRoom,
+    shard: ShardId,
+    type: RoomType,
+    ports: GatePorts,
+  ): Promise<boolean> {
+    if (known.placement.has(shard)) return true;
+    if (known.placement.hasSuccessor(shard)) return false;
+    const now = ports.clock.now();
+    if (known.layout === null || now >= known.layout.until) {
+      const shards = this.#layoutOf(roomOfShard(shard), type, ports);
+      known.layout = { shards, until: now + layoutLifetimeMs };
+    }
+    return (await known.layout.shards).has(shard);
+  }
+
   /** What is known without asking. */
   lastKnown(room: RoomId): KnownRoom | undefined {
     return this.#known.get(room);
@@ -116,6 +140,7 @@ export class Tables {
       first: null,
       asking: null,
       answeredAt: -Infinity,
+      layout: null,
     };
     this.#known.set(room, known);
     known.first = this.#refresh(room, type, known, ports).finally(() => {
@@ -169,6 +194,15 @@ export class Tables {
     known.isAbsent = false;
     known.answeredAt = ports.clock.now();
     return true;
+  }
+
+  /** No shards when the registry does not answer. */
+  async #layoutOf(room: RoomId, type: RoomType, ports: GatePorts): Promise<ReadonlySet<ShardId>> {
+    const registry = { role: "registry", id: this.#rooms.partitionOf(room) } as const;
+    const reply = await ports.within(stepMs(type), () =>
+      ports.calls.call(registry, { type: "layout", room }),
+    );
+    return new Set(reply?.ok === true ? reply.value.shards.map(({ id }) => id) : []);
   }
 
   #dropUnused(now: number): void {
