@@ -74,6 +74,11 @@ export class PlacementTable {
     return this.#shards.some(({ id }) => id === shard);
   }
 
+  /** Whether it is one of those that sockets may go to. */
+  takes(shard: ShardId): boolean {
+    return this.#shards.some(({ id, status }) => id === shard && status === "online");
+  }
+
   /** Whether a later object serves the shard's slot, so that this one never will again. */
   hasSuccessor(shard: ShardId): boolean {
     const [slot, generation] = [slotOf(shard), generationOf(shard)];

@@ -33,6 +33,14 @@ type Comer = {
   readonly arrival: Arrival;
 };
 
+/** What was tried for one socket with one table. */
+type Tried = {
+  readonly since: number;
+  readonly excluded: Set<ShardId>;
+  /** Those that serve no more. */
+  readonly moved: Set<ShardId>;
+};
+
 /** Why a shard did not take a socket. */
 type Refused = { readonly ok: false; readonly code: string };
 
@@ -151,12 +159,12 @@ export class Connecting {
     const excluded = new Set<ShardId>(former === undefined ? [] : [former]);
     let why = "unreachable";
     for (let questions = 0; ; questions += 1) {
-      const since = ports.clock.now();
-      const answer = await this.#tryShards(known, until, comer, excluded, ports);
+      const tried = { since: ports.clock.now(), excluded, moved: new Set<ShardId>() };
+      const answer = await this.#tryShards(known, until, comer, tried, ports);
       if (answer instanceof Response) return answer;
       if (answer !== "unreachable") why = answer;
-      const mayAsk = questions < 2 && answer !== "unreachable";
-      if (!mayAsk || !(await this.#askAgain(answer === "full", since, comer, ports))) {
+      const mayAsk = questions < 2 && answer !== "unreachable" && !isFinal(answer);
+      if (!mayAsk || !(await this.#askAgain(answer === "full", tried, comer, ports))) {
         return refusalOf(room, why);
       }
       if (excluded.size >= attempts) excluded.clear();
@@ -164,16 +172,15 @@ export class Connecting {
   }
 
   /** A room in which no shard took a socket; whether another may now. */
-  #askAgain(
+  async #askAgain(
     isFull: boolean,
-    since: number,
+    { since, moved }: Tried,
     { room, type }: Comer,
     ports: GatePorts,
   ): Promise<boolean> {
     // A room that follows its audience may have a shard more then.
-    return isFull
-      ? this.#tables.afterRefusal(room, type, ports)
-      : this.#tables.afterMove(room, type, since, ports);
+    if (isFull && (await this.#tables.afterRefusal(room, type, ports))) return true;
+    return moved.size > 0 && this.#tables.afterMove(room, type, since, moved, ports);
   }
 
   /** A response, or why there is none. */
@@ -181,7 +188,7 @@ export class Connecting {
     { placement }: KnownRoom,
     until: number,
     { type, request, arrival }: Comer,
-    excluded: Set<ShardId>,
+    { excluded, moved }: Tried,
     ports: GatePorts,
   ): Promise<Response | string> {
     const { clock, entropy } = ports;
@@ -212,7 +219,10 @@ export class Connecting {
       if (code === "full") {
         why = "full";
         if (shard.region !== undefined) crowded.add(shard.region);
-      } else if (why !== "full" && (code === "draining" || code === "fenced")) why = "moved";
+      } else if (code === "draining" || code === "fenced") {
+        moved.add(shard.id);
+        if (why !== "full") why = "moved";
+      }
     }
     return why;
   }

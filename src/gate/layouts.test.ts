@@ -73,6 +73,78 @@ test("AS1 in a room that cannot grow, refusals ask the registry about once a sec
   expect(fixed.calls.of("table").some(({ isRefusing }) => isRefusing === true)).toBe(false);
 });
 
+/** A tenth of a second of connects, whose answers are given. */
+async function burst(rig: GateRig): Promise<string[]> {
+  const answers: string[] = [];
+  for (let n = 0; n < 100; n += 1) {
+    answers.push(await problemOf(await rig.upgrade(n % 2 === 0 ? "" : "?session=s1")));
+    rig.clock.advance(1);
+  }
+  return answers;
+}
+
+test("PL5 a seat that is gone is no reason to ask the registry", async () => {
+  const rig = new GateRig({ shards: 1 });
+  rig.connect = () => ({ ok: false, code: "ticket-expired" });
+  await burst(rig);
+  expect(rig.calls.of("table")).toHaveLength(1);
+});
+
+test.each([
+  ["draining", 1],
+  ["fenced", 4],
+  ["fenced", 10],
+])(
+  "PL5 shards that are %s (of %i), though the registry names them, have it asked five times a second",
+  async (code, shards) => {
+    const rig = new GateRig({ shards });
+    rig.connect = () => ({ ok: false, code });
+    for (let n = 0; n < 10; n += 1) {
+      expect(new Set(await burst(rig))).toEqual(new Set(["503 unavailable"]));
+    }
+    // Each of the shards is news once.
+    expect(rig.calls.of("table").length).toBeLessThanOrEqual(5 + 1 + shards);
+  },
+);
+
+test("PL5 a registry that does not answer is asked no more often about shards that are no more", async () => {
+  const rig = new GateRig({ shards: 2 });
+  rig.calls.answer = () => lost;
+  rig.connect = () => ({ ok: false, code: "fenced" });
+  for (let n = 0; n < 10; n += 1) await burst(rig);
+  expect(rig.calls.of("table").length).toBeLessThanOrEqual(5 + 1 + 2);
+});
+
+test("PL5, AD1 a shard that moves while another is contested has the registry asked at once", async () => {
+  const rig = new GateRig({ shards: 2 });
+  const gone = new Set(["lobby-1"]);
+  rig.connect = (shard) => {
+    return gone.has(shard) ? { ok: false, code: "fenced" } : new Response("taken");
+  };
+  rig.loads = [load("lobby-1")];
+  expect(await problemOf(await rig.upgrade())).toBe("503 unavailable");
+  rig.loads = [load("lobby-1"), load("lobby-2")];
+  rig.clock.advance(200);
+  expect((await rig.upgrade()).status).toBe(200);
+  gone.add("lobby-2");
+  rig.loads = [load("lobby-1"), load("lobby-2~2")];
+  rig.clock.advance(1);
+  expect((await rig.upgrade()).status).toBe(200);
+});
+
+test("PL5, AD1 a shard that is replaced beside a full one has the registry asked", async () => {
+  const rig = new GateRig({ shards: 2 });
+  await rig.upgrade();
+  const codes: Record<string, string> = { "lobby-1": "full", "lobby-2": "fenced" };
+  rig.connect = (shard) => {
+    const code = codes[shard];
+    return code === undefined ? new Response("taken") : { ok: false, code };
+  };
+  rig.loads = [load("lobby-1"), load("lobby-2~2")];
+  rig.clock.advance(1);
+  expect((await rig.upgrade()).status).toBe(200);
+});
+
 test("FO7 a shard whose call failed is told of at once, and at most once a second", async () => {
   const rig = new GateRig({ shards: 2 });
   rig.connect = (shard) => (shard === "lobby-1" ? unreachable : new Response("taken"));

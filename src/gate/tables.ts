@@ -13,6 +13,8 @@ const tableIdleMs = 60_000;
 const maxTables = 10_000;
 /** The registry hears of refusals in a room at most so often. */
 const refusalLifetimeMs = 1_000;
+/** Nor is it asked sooner about shards that it names though they have said that they serve no more. */
+const moveLifetimeMs = 200;
 /** So long the answer serves whether a room has shards that its table does not name. */
 const layoutLifetimeMs = 1_000;
 
@@ -27,6 +29,12 @@ export type KnownRoom = {
   refusing: Promise<boolean> | null;
   /** Until then another such question would have the same answer. */
   refusedUntil: number;
+  /** Shards that said that they serve no more since the last question began. */
+  readonly moved: Set<ShardId>;
+  /** Those of which a later question has not heard otherwise. */
+  contested: ReadonlySet<ShardId>;
+  /** Until then another question about those would have the same answer. */
+  movedUntil: number;
   /** The first question, which everybody waits for: a locked room lets nobody in meanwhile. */
   first: Promise<boolean> | null;
   /** The question under way; whether it is answered. */
@@ -82,12 +90,21 @@ export class Tables {
 
   /**
    * Has the table be newer than `since`, when it named shards that serve the room no more; whether it
-   * is now.
+   * is now. A shard that moves while another one is contested has it asked at once all the same.
    */
-  async afterMove(room: RoomId, type: RoomType, since: number, ports: GatePorts): Promise<boolean> {
+  async afterMove(
+    room: RoomId,
+    type: RoomType,
+    since: number,
+    moved: ReadonlySet<ShardId>,
+    ports: GatePorts,
+  ): Promise<boolean> {
     const known = this.#known.get(room);
     if (known === undefined) return false;
     if (known.answeredAt > since) return true;
+    const isNews = [...moved].some((shard) => !known.contested.has(shard));
+    if (!isNews && ports.clock.now() < known.movedUntil) return false;
+    for (const shard of moved) known.moved.add(shard);
     return known.asking ?? this.#refresh(room, type, known, ports);
   }
 
@@ -137,6 +154,9 @@ export class Tables {
       ...unheard,
       refusing: null,
       refusedUntil: 0,
+      moved: new Set(),
+      contested: new Set(),
+      movedUntil: 0,
       first: null,
       asking: null,
       answeredAt: -Infinity,
@@ -172,6 +192,8 @@ export class Tables {
     isRefusing: boolean,
   ): Promise<boolean> {
     const counters = this.#counters.take();
+    const moved = [...known.contested, ...known.moved];
+    known.moved.clear();
     const question = {
       type: "table",
       room,
@@ -186,9 +208,11 @@ export class Tables {
       if (reply?.code === "unknown-room") Object.assign(known, unheard, { isAbsent: true });
       this.#counters.add(counters);
       known.placement.refreshFailed(ports.clock.now());
+      contest(known, moved, ports.clock.now());
       return false;
     }
     known.placement.update(reply.value.shards, ports.clock.now());
+    contest(known, moved, ports.clock.now());
     known.isLocked = reply.value.isLocked;
     known.redirect = reply.value.redirect;
     known.isAbsent = false;
@@ -213,4 +237,10 @@ export class Tables {
       this.#known.delete(room);
     }
   }
+}
+
+/** What was said of shards before a question that has now been answered, or has had no answer. */
+function contest(known: KnownRoom, moved: readonly ShardId[], now: number): void {
+  known.contested = new Set(moved.filter((shard) => known.placement.takes(shard)));
+  known.movedUntil = now + moveLifetimeMs;
 }
