@@ -90,21 +90,10 @@ export class Connecting {
     return this.#place(known, until, { ...comer, arrival: withoutSession(arrival) }, ports);
   }
 
-  /** The shard that a ticket or session names: no other has the seat. */
-  async takeSeat(
-    shard: ShardId,
-    { room, type, request, arrival }: Comer,
-    ports: GatePorts,
-    ms = type.connectTimeoutMs,
-  ): Promise<Response | Refusal> {
-    const result = await ports.within(ms, (signal) =>
-      handOver(shard, !ports.canRefuseUpgrades, request, arrival, ports, signal),
-    );
-    await this.#learn(shard, result, ports);
-    if (result instanceof Response) return result;
-    // The seats of a shard that is no more are no more either.
-    const code = result?.code === "fenced" ? "ticket-expired" : result?.code;
-    return refusalOf(room, code ?? "unreachable");
+  /** The shard that a ticket names: no other has the seat. */
+  async takeSeat(shard: ShardId, comer: Comer, ports: GatePorts): Promise<Response | Refusal> {
+    const result = await this.#tryShard(shard, comer, comer.type.connectTimeoutMs, ports);
+    return result instanceof Response ? result : seatRefusalOf(comer.room, result);
   }
 
   /**
@@ -132,6 +121,20 @@ export class Connecting {
     return (await this.#tables.hasShard(known, former, type, ports)) ? former : undefined;
   }
 
+  /** `null` when it has no answer in time. */
+  async #tryShard(
+    shard: ShardId,
+    { request, arrival }: Comer,
+    ms: number,
+    ports: GatePorts,
+  ): Promise<Response | Refused | null> {
+    const result = await ports.within(ms, (signal) =>
+      handOver(shard, !ports.canRefuseUpgrades, request, arrival, ports, signal),
+    );
+    await this.#learn(shard, result, ports);
+    return result;
+  }
+
   /** Who brings a session goes to the shard that has its seat. */
   async #placeOrComeBack(
     known: KnownRoom,
@@ -141,11 +144,14 @@ export class Connecting {
     ports: GatePorts,
   ): Promise<Response | Refusal> {
     if (former === undefined) return this.#place(known, until, comer, ports);
-    const answer = await this.takeSeat(former, comer, ports, stepMs(comer.type));
-    const isLost = !(answer instanceof Response) && answer.code === "unavailable";
+    const result = await this.#tryShard(former, comer, stepMs(comer.type), ports);
+    if (result instanceof Response) return result;
+    const answer = seatRefusalOf(comer.room, result);
+    const isLost = answer.code === "unavailable";
     // Its seat is kept, and so is its session: the next time it may find it again.
     const mayGoElsewhere = isLost && !known.isLocked;
-    return mayGoElsewhere ? this.#place(known, until, comer, ports, former) : answer;
+    if (!mayGoElsewhere) return answer;
+    return this.#place(known, until, comer, ports, { shard: former, hasLeft: hasLeft(result) });
   }
 
   async #place(
@@ -153,18 +159,20 @@ export class Connecting {
     until: number,
     comer: Comer,
     ports: GatePorts,
-    former?: ShardId,
+    former?: { readonly shard: ShardId; readonly hasLeft: boolean },
   ): Promise<Response | Refusal> {
     const { room } = comer;
-    const excluded = new Set<ShardId>(former === undefined ? [] : [former]);
+    const excluded = new Set<ShardId>(former === undefined ? [] : [former.shard]);
     let why = "unreachable";
     for (let questions = 0; ; questions += 1) {
-      const tried = { since: ports.clock.now(), excluded, moved: new Set<ShardId>() };
+      const moved = new Set<ShardId>();
+      if (questions === 0 && former?.hasLeft === true) moved.add(former.shard);
+      const tried = { since: ports.clock.now(), excluded, moved };
       const answer = await this.#tryShards(known, until, comer, tried, ports);
       if (answer instanceof Response) return answer;
       if (answer !== "unreachable") why = answer;
       const mayAsk = questions < 2 && answer !== "unreachable" && !isFinal(answer);
-      if (!mayAsk || !(await this.#askAgain(answer === "full", tried, comer, ports))) {
+      if (!mayAsk || !(await this.#askAgain(known, answer === "full", tried, comer, ports))) {
         return refusalOf(room, why);
       }
       if (excluded.size >= attempts) excluded.clear();
@@ -173,14 +181,19 @@ export class Connecting {
 
   /** A room in which no shard took a socket; whether another may now. */
   async #askAgain(
+    known: KnownRoom,
     isFull: boolean,
     { since, moved }: Tried,
     { room, type }: Comer,
     ports: GatePorts,
   ): Promise<boolean> {
     // A room that follows its audience may have a shard more then.
-    if (isFull && (await this.#tables.afterRefusal(room, type, ports))) return true;
-    return moved.size > 0 && this.#tables.afterMove(room, type, since, moved, ports);
+    const isNewer =
+      (isFull && (await this.#tables.afterRefusal(room, type, ports))) ||
+      (moved.size > 0 && (await this.#tables.afterMove(room, type, since, moved, ports)));
+    const named = [...moved].filter((shard) => known.isHeard && known.contested.has(shard));
+    await Promise.all(named.map((shard) => this.#suspects.stillNamed(shard, ports)));
+    return isNewer;
   }
 
   /** A response, or why there is none. */
@@ -193,7 +206,7 @@ export class Connecting {
   ): Promise<Response | string> {
     const { clock, entropy } = ports;
     const crowded = new Set<Region>();
-    let why = "unreachable";
+    let why = moved.size > 0 ? "moved" : "unreachable";
     while (excluded.size < attempts) {
       const left = Math.min(stepMs(type), until - clock.now());
       if (left <= 0) break;
@@ -219,7 +232,7 @@ export class Connecting {
       if (code === "full") {
         why = "full";
         if (shard.region !== undefined) crowded.add(shard.region);
-      } else if (code === "draining" || code === "fenced") {
+      } else if (hasLeft(result)) {
         moved.add(shard.id);
         if (why !== "full") why = "moved";
       }
@@ -230,6 +243,7 @@ export class Connecting {
   /** Whether the shard can be reached. */
   async #learn(shard: ShardId, result: Response | Refused | null, ports: GatePorts): Promise<void> {
     if (result instanceof Response) this.#suspects.answered(shard);
+    else if (hasLeft(result)) this.#suspects.left(shard);
     else if (result?.code === "overloaded") await this.#suspects.overloaded(shard, ports);
     else if (result !== null && result.code !== "unreachable") this.#suspects.answered(shard);
     else await this.#suspects.notReached(shard, result === null, ports);
@@ -288,8 +302,18 @@ const seatProblems = {
   "ticket-expired": "the seat was not taken in time, or its grace is over",
 } as const satisfies Partial<Record<ProblemCode, string>>;
 
+function hasLeft(refused: Refused | null): boolean {
+  return refused?.code === "draining" || refused?.code === "fenced";
+}
+
 function isFinal(code: string): code is keyof typeof seatProblems {
   return Object.hasOwn(seatProblems, code);
+}
+
+function seatRefusalOf(room: RoomId, refused: Refused | null): Refusal {
+  // The seats of a shard that is no more are no more either.
+  const code = refused?.code === "fenced" ? "ticket-expired" : refused?.code;
+  return refusalOf(room, code ?? "unreachable");
 }
 
 function refusalOf(room: RoomId, code: string): Refusal {

@@ -175,6 +175,47 @@ test("FO7 a shard that has no answer in time is told of the second time", async 
   }
 });
 
+test.each(["draining", "fenced"])(
+  "FO7 a shard that is %s and that a newer table names all the same is told of, once a second",
+  async (code) => {
+    const rig = new GateRig({ shards: 1 });
+    rig.connect = () => ({ ok: false, code });
+    for (let n = 0; n < 10; n += 1) await burst(rig);
+    expect(rig.calls.of("suspect")).toEqual([{ type: "suspect", shard: "lobby-1" }]);
+    rig.clock.advance(1_000);
+    rig.calls.answer = (call) => {
+      if (call.request.type === "suspect") rig.loads = [load("lobby-1~2")];
+      return rig.answer(call);
+    };
+    rig.connect = (shard) => (shard === "lobby-1" ? { ok: false, code } : new Response("taken"));
+    await rig.upgrade();
+    rig.clock.advance(200);
+    expect((await rig.upgrade()).status).toBe(200);
+    expect(rig.calls.of("suspect")).toHaveLength(2);
+  },
+);
+
+test("FO7 also when all who come bring sessions of it", async () => {
+  const rig = new GateRig({ shards: 1 });
+  rig.connect = () => ({ ok: false, code: "draining" });
+  expect(await problemOf(await rig.upgrade("?session=1.s1"))).toBe("503 unavailable");
+  expect(rig.calls.of("suspect")).toEqual([{ type: "suspect", shard: "lobby-1" }]);
+});
+
+test("FO7 a shard that moved, as the newer table says, is not told of", async () => {
+  const rig = new GateRig({ shards: 2 });
+  await rig.upgrade();
+  rig.connect = (shard) => {
+    return rig.loads.some(({ id, status }) => id === shard && status === "online")
+      ? new Response("taken")
+      : { ok: false, code: "draining" };
+  };
+  rig.loads = [load("lobby-1", { status: "draining" }), load("lobby-2~2"), load("lobby-3")];
+  for (let n = 0; n < 4; n += 1) expect((await rig.upgrade()).status).toBe(200);
+  expect((await rig.upgrade("?session=1.s1")).status).toBe(200);
+  expect(rig.calls.of("suspect")).toEqual([]);
+});
+
 test("FO7 a shard that is full or refuses a ticket can be reached", async () => {
   const rig = new GateRig({ shards: 1 });
   rig.connect = () => full;

@@ -33,6 +33,8 @@ export type KnownRoom = {
   readonly moved: Set<ShardId>;
   /** Those of which a later question has not heard otherwise. */
   contested: ReadonlySet<ShardId>;
+  /** Whether the last question was answered, so that the registry names those that are contested. */
+  isHeard: boolean;
   /** Until then another question about those would have the same answer. */
   movedUntil: number;
   /** The first question, which everybody waits for: a locked room lets nobody in meanwhile. */
@@ -156,6 +158,7 @@ export class Tables {
       refusedUntil: 0,
       moved: new Set(),
       contested: new Set(),
+      isHeard: false,
       movedUntil: 0,
       first: null,
       asking: null,
@@ -208,11 +211,11 @@ export class Tables {
       if (reply?.code === "unknown-room") Object.assign(known, unheard, { isAbsent: true });
       this.#counters.add(counters);
       known.placement.refreshFailed(ports.clock.now());
-      contest(known, moved, ports.clock.now());
+      contest(known, moved, false, ports.clock.now());
       return false;
     }
     known.placement.update(reply.value.shards, ports.clock.now());
-    contest(known, moved, ports.clock.now());
+    contest(known, moved, true, ports.clock.now());
     known.isLocked = reply.value.isLocked;
     known.redirect = reply.value.redirect;
     known.isAbsent = false;
@@ -240,7 +243,8 @@ export class Tables {
 }
 
 /** What was said of shards before a question that has now been answered, or has had no answer. */
-function contest(known: KnownRoom, moved: readonly ShardId[], now: number): void {
+function contest(known: KnownRoom, moved: readonly ShardId[], isHeard: boolean, now: number): void {
+  known.isHeard = isHeard;
   known.contested = new Set(moved.filter((shard) => known.placement.takes(shard)));
   known.movedUntil = now + moveLifetimeMs;
 }
