@@ -23,7 +23,7 @@ test("HT5 the status follows the layout: slots, generations, and what is being e
   const rig = new GateRig(following);
   rig.loads = [
     load("lobby-1", { status: "draining" }),
-    load("lobby-1~2", { generation: 2 }),
+    load("lobby-2~2", { generation: 2 }),
     load("lobby-3", { status: "offline" }),
   ];
   const status = (await (await rig.ask("/parties/router/lobby")).json()) as {
@@ -32,11 +32,42 @@ test("HT5 the status follows the layout: slots, generations, and what is being e
   expect(status.shards.map(({ id, status: state, generation }) => [id, state, generation])).toEqual(
     [
       ["lobby-1", "draining", 1],
-      ["lobby-1", "online", 2],
+      ["lobby-2", "online", 2],
       ["lobby-3", "offline", 1],
     ],
   );
 });
+
+test.each([false, true])(
+  "HT5 the status has a slot once, with the clients of all its objects (reversed: %s)",
+  async (isReversed) => {
+    const rig = new GateRig(following);
+    rig.loads = [
+      load("lobby-1", { status: "draining" }),
+      load("lobby-1~2", { generation: 2 }),
+      load("lobby-2"),
+    ];
+    if (isReversed) rig.loads.reverse();
+    const subscribers = [
+      { shard: "lobby-1", connections: 3, acked: 7, stateError: null },
+      { shard: "lobby-1~2", connections: 4, acked: 9, stateError: null },
+    ];
+    const told = { epoch: "e", seq: 9, history: null, snapshot: null, subscribers };
+    rig.calls.answer = (call) => {
+      return call.request.type === "status" ? { ok: true, value: told } : rig.answer(call);
+    };
+    const status = (await (await rig.ask("/parties/router/lobby")).json()) as {
+      connections: number;
+      shards: { id: string }[];
+    };
+    expect(status.connections).toBe(7);
+    const capacity = 1_000;
+    expect(status.shards.toSorted((a, b) => a.id.localeCompare(b.id))).toEqual([
+      { id: "lobby-1", status: "online", connections: 7, capacity, acked: 7, generation: 2 },
+      { id: "lobby-2", status: "online", connections: 0, capacity, acked: 9, generation: 1 },
+    ]);
+  },
+);
 
 test("HT5 a status without the registry is unavailable, and no guess", async () => {
   const rig = new GateRig(following);
