@@ -7,13 +7,13 @@ import type { ShardCandidate } from "../core/placement-table.ts";
 import type { Counters } from "../core/counters.ts";
 import type { Rooms, RoomType } from "../core/rooms.ts";
 import type { RoomId, ShardId } from "../protocol/names.ts";
-import type { ProblemCode } from "../protocol/problems.ts";
 import type { Region } from "../protocol/registry.ts";
 import { shardOfSession } from "../protocol/session.ts";
 import { parseArrival, shardOf, withoutSession, type Arrival } from "./arrival.ts";
 import { locked, missing, misdirected, redirect } from "./redirecting.ts";
 import type { GatePorts } from "./ports.ts";
 import { refusal, type Refusal } from "./http.ts";
+import { hasLeft, isFinal, refusalOf, seatRefusalOf, type Refused } from "./shard-refusals.ts";
 import { Suspects } from "./suspects.ts";
 import { stepMs, Tables, type KnownRoom } from "./tables.ts";
 
@@ -40,9 +40,6 @@ type Tried = {
   /** Those that serve no more. */
   readonly moved: Set<ShardId>;
 };
-
-/** Why a shard did not take a socket. */
-type Refused = { readonly ok: false; readonly code: string };
 
 export class Connecting {
   readonly #rooms: Rooms;
@@ -293,32 +290,4 @@ function mayRefuse(shard: ShardCandidate, { session }: Arrival, ports: GatePorts
   const left = shard.capacity - shard.connections;
   const isNearlyFull = left <= Math.max(fewPlaces, shard.capacity / 10);
   return !ports.canRefuseUpgrades && (isNearlyFull || session !== null);
-}
-
-/** What is wrong with the ticket or session, which is so on every shard. */
-const seatProblems = {
-  "ticket-invalid": "the ticket is for no seat of this room",
-  "ticket-used": "the ticket was used by another connection",
-  "ticket-expired": "the seat was not taken in time, or its grace is over",
-} as const satisfies Partial<Record<ProblemCode, string>>;
-
-function hasLeft(refused: Refused | null): boolean {
-  return refused?.code === "draining" || refused?.code === "fenced";
-}
-
-function isFinal(code: string): code is keyof typeof seatProblems {
-  return Object.hasOwn(seatProblems, code);
-}
-
-function seatRefusalOf(room: RoomId, refused: Refused | null): Refusal {
-  // The seats of a shard that is no more are no more either.
-  const code = refused?.code === "fenced" ? "ticket-expired" : refused?.code;
-  return refusalOf(room, code ?? "unreachable");
-}
-
-function refusalOf(room: RoomId, code: string): Refusal {
-  if (isFinal(code)) return refusal(code, seatProblems[code]);
-  return code === "full"
-    ? refusal("room-full", `"${room}" has no place for another client at the moment`)
-    : refusal("unavailable", `no shard of "${room}" could be reached`);
 }
