@@ -31,14 +31,22 @@ export class Suspects {
     this.#seen.delete(shard);
   }
 
+  /** The shard says that it serves no more. What was told of it counts on: that it answers is no news. */
+  left(shard: ShardId): void {
+    const seen = this.#seen.get(shard);
+    if (seen !== undefined) seen.slow = 0;
+  }
+
+  /** A table of later names a shard that has left: the registry does not know it, and is to look. */
+  async stillNamed(shard: ShardId, ports: GatePorts): Promise<void> {
+    await this.#suspect(shard, ports);
+  }
+
   /** A call to the shard failed, or had no answer in its time. */
   async notReached(shard: ShardId, isSlow: boolean, ports: GatePorts): Promise<void> {
-    const now = ports.clock.now();
     const seen = this.#of(shard);
     seen.slow += 1;
-    if ((isSlow && seen.slow < slowTimes) || now < seen.toldAt + intervalMs) return;
-    seen.toldAt = now;
-    await this.#tell({ type: "suspect", shard }, ports);
+    if (!isSlow || seen.slow >= slowTimes) await this.#suspect(shard, ports);
   }
 
   /** The platform says that the shard has too much to do: other gates are to spare it too. */
@@ -49,6 +57,14 @@ export class Suspects {
     if (now < seen.toldAt + intervalMs) return;
     seen.toldAt = now;
     await this.#tell({ type: "suspect", shard, isOverloaded: true }, ports);
+  }
+
+  async #suspect(shard: ShardId, ports: GatePorts): Promise<void> {
+    const now = ports.clock.now();
+    const seen = this.#of(shard);
+    if (now < seen.toldAt + intervalMs) return;
+    seen.toldAt = now;
+    await this.#tell({ type: "suspect", shard }, ports);
   }
 
   async #tell(told: Suspicion, ports: GatePorts): Promise<void> {
