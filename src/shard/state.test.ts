@@ -129,6 +129,53 @@ test("SN11 a registry that cannot be reached is counted, and tried again after a
   await until(() => world.stored === 2);
 });
 
+test.each([
+  ["throws", () => fail(), 2],
+  ["returns what cannot be cloned", () => () => 0, 2],
+  // It still owes its first answer.
+  ["never returns", () => new Promise(() => {}), 1],
+])(
+  "SN8 a getSnapshot that %s is asked again when something has changed, and keeps nobody awake",
+  async (_, hook, times) => {
+    const [world, shard] = await used({ snapshotIntervalMs: 10_000 });
+    let asked = 0;
+    shard.ledger.getSnapshot = () => {
+      asked += 1;
+      return hook();
+    };
+    for (let passed = 0; passed < 100; passed += 1) await world.pass(5_000);
+    expect(asked).toBe(1);
+    await world.say("c");
+    for (let passed = 0; passed < 100; passed += 1) await world.pass(5_000);
+    expect(asked).toBe(times);
+    shard.leave();
+    for (let passed = 0; passed < 100; passed += 1) await world.pass(5_000);
+    expect(shard.ports.wakeups.at).toBeNull();
+  },
+);
+
+test("SN8 while the registry is down a shard with clients tries ever less often, an empty one not at all", async () => {
+  const [world, shard] = await used({ snapshotIntervalMs: 10_000 });
+  world.down.add("registry");
+  // Each is a call that is made twice.
+  const tries = (): number => shard.ports.calls.of("beginSnapshot").length / 2;
+  const passToTry = async (intervals: number): Promise<void> => {
+    const before = tries();
+    await world.pass(9_000 * intervals - 1);
+    expect(tries()).toBe(before);
+    await world.pass(2_000 * intervals + 2);
+    await until(() => tries() === before + 1);
+    await turns();
+  };
+  for (const intervals of [1, 1, 2, 4, 8, 16, 32, 60, 60]) await passToTry(intervals);
+  await world.say("c");
+  await passToTry(1);
+  shard.leave();
+  await passToTry(60);
+  for (let passed = 0; passed < 200; passed += 1) await world.pass(10_000);
+  expect(tries()).toBe(11);
+});
+
 test("SN9 a shard that is new to a room has the state of the others before its first client", async () => {
   const [world, first] = await used({ snapshotIntervalMs: 0 }, 2);
   await take(first);
