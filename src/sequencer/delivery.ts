@@ -55,8 +55,8 @@ export type DeliveryOwner = {
   readonly onSuspect: (shard: ShardId) => void;
   /** Ask for `wake()` at this time or earlier. */
   readonly wakeAt: (at: number) => void;
-  /** Something is owed: wake even after a crash. */
-  readonly wakeDurably: () => void;
+  /** Something is owed: wake even after a crash, soon, or by this time. */
+  readonly wakeDurably: (at?: number) => void;
 };
 
 export class Delivery {
@@ -122,7 +122,7 @@ export class Delivery {
   pump(): void {
     if (this.#phase.name === "open") this.#sendFromLog(this.#phase.socket);
     else if (this.#hasWork) {
-      this.#owner.wakeDurably();
+      this.#wakeDurably();
       if (this.#phase.name === "idle") this.#dial();
     }
   }
@@ -208,7 +208,16 @@ export class Delivery {
    * nobody who knows that the shard lacks something.
    */
   #wakeDurablyIfOwed(): void {
-    if (this.acked < this.#owner.log.head) this.#owner.wakeDurably();
+    if (this.acked < this.#owner.log.head) this.#wakeDurably();
+  }
+
+  /** For a shard that is given up not before it is dialled again: it may be gone for good. */
+  #wakeDurably(): void {
+    const now = this.#owner.clock.now();
+    const givenUpMs = this.#failures.givenUpMs(now);
+    if (givenUpMs === null) this.#owner.wakeDurably();
+    else
+      this.#owner.wakeDurably(this.#phase.name === "waiting" ? this.#phase.until : now + givenUpMs);
   }
 
   #dial(): void {
@@ -390,7 +399,7 @@ export class Delivery {
     const until = now + this.#failures.add(now, this.acked < log.head, entropy.random());
     this.#window.restart(this.acked);
     this.#enter({ name: "waiting", until }, until);
-    if (this.#hasWork) this.#owner.wakeDurably();
+    if (this.#hasWork) this.#wakeDurably();
     if (isSuspect && this.#failures.isSuspicious(now)) this.#owner.onSuspect(this.shard);
   }
 }
