@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { StateWorld, until, type StatefulShard } from "../../test/support/state-world.ts";
 import { turns } from "../../test/support/turns.ts";
+import type { RoomId } from "../protocol/names.ts";
 
 const take = (shard: StatefulShard) => shard.shard.handle({ type: "takeSnapshot" });
 const restore = (shard: StatefulShard) => shard.shard.handle({ type: "restoreSnapshot" });
@@ -36,6 +37,21 @@ test("SN8 a state that has changed is stored once an interval, one that has not 
   await world.say("c");
   await world.pass(11_100);
   await until(() => world.stored === 3);
+});
+
+test("SN4 a state that is stored in time gives way to one on its way, and is stored an interval later", async () => {
+  const [world, shard] = await used({ snapshotIntervalMs: 10_000 });
+  await world.pass(8_000);
+  const begins = (): number => shard.ports.calls.of("beginSnapshot").length;
+  const room = "lobby" as RoomId;
+  const other = world.snapshots.begin(room, { epoch: "e01", seq: 1 }, ["0".repeat(64)], 1_000_000);
+  expect(other.ok).toBe(true);
+  await world.pass(3_100);
+  await until(() => begins() === 1);
+  await turns();
+  expect(world.stored).toBeNull();
+  await world.pass(11_100);
+  await until(() => world.stored === 2);
 });
 
 test("SN8 an interval of 0 stores nothing of itself", async () => {

@@ -132,8 +132,8 @@ export class State implements Folding {
   }
 
   /** Stores the state as it is now; what another shard stored of the same position will do. */
-  take(): Promise<Result<SnapshotInfo>> {
-    this.#taking ??= this.#take().finally(() => {
+  take(isTimed = false): Promise<Result<SnapshotInfo>> {
+    this.#taking ??= this.#take(isTimed).finally(() => {
       this.#taking = null;
     });
     return this.#taking;
@@ -195,7 +195,7 @@ export class State implements Folding {
         return;
       }
     }
-    this.#scheduleAfter(await this.take());
+    this.#scheduleAfter(await this.take(true));
   }
 
   /**
@@ -213,12 +213,12 @@ export class State implements Folding {
     }
   }
 
-  async #take(): Promise<Result<SnapshotInfo>> {
+  async #take(isTimed: boolean): Promise<Result<SnapshotInfo>> {
     const taken = await this.#owner.intake().between(() => this.#ask());
     if (!taken.ok) return this.#fail(taken);
     if (this.#isOver) return fencedFailure();
     const { position, text } = taken.value;
-    const stored = await this.#store.store(position, text);
+    const stored = await this.#store.store(position, text, isTimed);
     if (stored.ok) {
       this.#stored = position;
       this.#owner.failures.mended();
