@@ -211,13 +211,8 @@ export class Delivery {
     if (this.acked < this.#owner.log.head) this.#wakeDurably();
   }
 
-  /** For a shard that is given up not before it is dialled again: it may be gone for good. */
   #wakeDurably(): void {
-    const now = this.#owner.clock.now();
-    const givenUpMs = this.#failures.givenUpMs(now);
-    if (givenUpMs === null) this.#owner.wakeDurably();
-    else
-      this.#owner.wakeDurably(this.#phase.name === "waiting" ? this.#phase.until : now + givenUpMs);
+    this.#owner.wakeDurably(this.#failures.durableAt(this.#owner.clock.now()));
   }
 
   #dial(): void {
@@ -306,7 +301,7 @@ export class Delivery {
     // is set first: who hears of the acknowledgement may offer the next batch at once.
     const before = this.acked;
     this.#window.restart(known.seq);
-    if (known.seq > before || known.seq === log.head) this.#succeed();
+    if (known.seq > before || known.seq === log.head) this.#failures.end();
     if (known.seq > before) this.#owner.onAcknowledged(before, known.seq);
     this.#sendFromLog(socket);
     this.#sendWaitingVolatile(socket);
@@ -321,7 +316,7 @@ export class Delivery {
   #acknowledge(seq: number): void {
     const before = this.acked;
     if (!this.#window.acknowledge(seq)) return;
-    this.#succeed();
+    this.#failures.end();
     this.#owner.onAcknowledged(before, seq);
   }
 
@@ -389,14 +384,10 @@ export class Delivery {
     socket?.close(code, "starting anew");
   }
 
-  #succeed(): void {
-    this.#failures.end();
-  }
-
   #fail(isSuspect = true): void {
     const { clock, entropy, log } = this.#owner;
     const now = clock.now();
-    const until = now + this.#failures.add(now, this.acked < log.head, entropy.random());
+    const until = this.#failures.add(now, this.acked < log.head, entropy.random());
     this.#window.restart(this.acked);
     this.#enter({ name: "waiting", until }, until);
     if (this.#hasWork) this.#wakeDurably();

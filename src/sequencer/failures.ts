@@ -18,6 +18,7 @@ export class Failures {
   #since: number | null = null;
   /** The first one in a row, whatever was owed. */
   #firstAt: number | null = null;
+  #retryAt = 0;
   /** Those since the shard last gave any answer, if only that it has too much to do. */
   #inRow = 0;
   #toldAt: number | null = null;
@@ -27,19 +28,23 @@ export class Failures {
     return this.#since === null || now - this.#since < holdLogMs;
   }
 
-  /** It fails for so long that nobody keeps awake for it: the longest that it is left alone, or `null`. */
-  givenUpMs(now: number): number | null {
-    const isGivenUp = this.#firstAt !== null && now - this.#firstAt >= holdLogMs;
-    return isGivenUp ? givenUpBounds.maxMs : null;
+  /**
+   * When to be woken for it after a crash; `undefined` for soon. One that is given up may be gone for
+   * good: nobody is woken for it before it is dialled again.
+   */
+  durableAt(now: number): number | undefined {
+    if (!this.#isGivenUp(now)) return undefined;
+    return this.#retryAt > now ? this.#retryAt : now + givenUpBounds.maxMs;
   }
 
-  /** Returns how long to wait. A shard that is owed nothing holds nothing: its time begins later. */
+  /** Returns when to try again. A shard that is owed nothing holds nothing: its time begins later. */
   add(now: number, isOwed: boolean, random: number): number {
     this.#count += 1;
     this.#since = isOwed ? (this.#since ?? now) : null;
     this.#firstAt ??= now;
-    const bounds = this.givenUpMs(now) === null ? retryBounds : givenUpBounds;
-    return backoffMs(this.#count, random, bounds);
+    const bounds = this.#isGivenUp(now) ? givenUpBounds : retryBounds;
+    this.#retryAt = now + backoffMs(this.#count, random, bounds);
+    return this.#retryAt;
   }
 
   /** Another one that speaks against the shard: whether the registry is to be told now. */
@@ -63,5 +68,9 @@ export class Failures {
     this.#since = null;
     this.#firstAt = null;
     this.excuse();
+  }
+
+  #isGivenUp(now: number): boolean {
+    return this.#firstAt !== null && now - this.#firstAt >= holdLogMs;
   }
 }
