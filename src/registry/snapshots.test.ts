@@ -120,6 +120,27 @@ test("SN4 of shards that would store one position, one does; a later position ta
   expect(await load(snapshots)).toEqual({ seq: 6, parts: ["b"] });
 });
 
+test("SN4 a timed snapshot leaves one on its way alone for ten seconds, one that was asked for does not", async () => {
+  const rig = new Rig();
+  const snapshots = await rig.start();
+  const digests = [await digestOf("a")];
+  const timed = (seq: number, epoch = "1"): Result<unknown> =>
+    snapshots.begin(room, at(seq, epoch), digests, lifetimeMs, true);
+  expect(timed(5).ok).toBe(true);
+  expect(timed(6)).toMatchObject({ code: "snapshot-stale" });
+  rig.ports.clock.advance(9_999);
+  expect(timed(7)).toMatchObject({ code: "snapshot-stale" });
+  rig.ports.clock.advance(1);
+  expect(timed(5)).toMatchObject({ code: "snapshot-stale" });
+  expect(timed(7).ok).toBe(true);
+  const id = await begin(snapshots, 8, ["a"]);
+  expect(timed(9)).toMatchObject({ code: "snapshot-stale" });
+  valueOf(await snapshots.part(room, id, 0, "a"));
+  valueOf(snapshots.commit(room, id));
+  expect(timed(9).ok).toBe(true);
+  expect(timed(1, "2").ok).toBe(true);
+});
+
 test("SN4 a call that comes twice does no harm", async () => {
   const snapshots = await new Rig().start();
   const id = await begin(snapshots, 5, ["aaaaaa"]);

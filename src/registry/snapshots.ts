@@ -29,6 +29,8 @@ const digestPattern = /^[0-9a-f]{64}$/;
 /** A snapshot that is not finished by then is given up. */
 const unfinishedMs = 120_000;
 const nearMs = 60_000;
+/** For so long no timed one takes its place, or large ones would supersede each other. */
+const undisturbedMs = 10_000;
 
 /** `slices`: rows of each part; 0 for one that has not come. */
 const storedSchema = v.object({
@@ -81,6 +83,7 @@ export class Snapshots {
     position: Position,
     digests: readonly string[],
     lifetimeMs: number,
+    isTimed = false,
   ): Result<{ readonly id: string }> {
     if (digests.length * snapshotPartUnits > maxSnapshotUnits + snapshotPartUnits) return tooLarge;
     if (digests.length === 0 || !digests.every((each) => digestPattern.test(each))) {
@@ -91,8 +94,8 @@ export class Snapshots {
       return failure("snapshot-stale", "the room has a snapshot of this position or a later one");
     }
     const now = this.#owner.clock.now();
-    if (next !== null && next.takenAt + unfinishedMs > now && !isNewer(position, next.position)) {
-      return failure("snapshot-stale", "a snapshot of this position or a later one is on its way");
+    if (next !== null && isInTheWay(next, position, isTimed, now)) {
+      return failure("snapshot-stale", "a snapshot of the room is on its way");
     }
     if (next !== null) this.#deleteParts(room, next);
     const id = this.#owner.entropy.id();
@@ -276,6 +279,13 @@ const tooLarge = failure(
   "snapshot-too-large",
   `a snapshot must not exceed ${maxSnapshotUnits} characters of text`,
 );
+
+/** Whether the one on its way stays. One that somebody asked for does not wait. */
+function isInTheWay(next: Stored, by: Position, isTimed: boolean, now: number): boolean {
+  const ageMs = now - next.takenAt;
+  if (isTimed && ageMs < undisturbedMs && by.epoch === next.position.epoch) return true;
+  return ageMs < unfinishedMs && !isNewer(by, next.position);
+}
 
 /** A snapshot of another life of the room stands for nothing that this life knows. */
 function isNewer(position: Position, than: Position): boolean {

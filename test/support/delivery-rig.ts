@@ -30,6 +30,8 @@ export class DeliveryRig {
   readonly published: UpstreamWrite[] = [];
   goneBecauseEmpty = 0;
   durableWakes = 0;
+  /** When it asked for the last of them; `undefined` for soon. */
+  durableAt: number | undefined;
   wakeAt = Infinity;
   /** Runs when the owner learns of an acknowledgement. */
   onAcknowledged = (): void => {};
@@ -55,7 +57,10 @@ export class DeliveryRig {
       onOver: () => (this.goneBecauseEmpty += 1),
       onSuspect: (shard) => this.suspected.push(`${shard} ${this.clock.now() - this.startedAt}`),
       wakeAt: (at) => (this.wakeAt = Math.min(this.wakeAt, at)),
-      wakeDurably: () => (this.durableWakes += 1),
+      wakeDurably: (at) => {
+        this.durableWakes += 1;
+        this.durableAt = at;
+      },
     });
   }
 
