@@ -52,7 +52,7 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
     readonly #admitted = new WeakMap<Request, Admitted>();
     #shard: Shard | undefined;
     /** The class's start was begun and has not come to a good end. */
-    #isStarting = false;
+    #isStarted = false;
 
     constructor(ctx: DurableObjectState, env: Bindings & Cloudflare.Env) {
       super(ctx, env);
@@ -78,8 +78,9 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
     async partyshardCall(request: unknown): Promise<unknown> {
       const parsed = parseRequest("shard", request);
       if (!parsed.ok) return parsed;
-      // Whose class cannot start takes no sockets: that its role lives is no answer.
-      if (this.#isStarting && parsed.value.type === "load") {
+      // Whose class cannot start takes no sockets: that its role lives is no answer. Each life has to
+      // try, since one that could not start is over before it is asked.
+      if (!this.#isStarted && parsed.value.type === "load") {
         const error = await this.__unsafe_ensureInitialized().catch(String);
         if (error !== undefined) return failure("unreachable", error);
       }
@@ -87,9 +88,8 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
     }
 
     override async onStart(...props: Parameters<Server["onStart"]>): Promise<void> {
-      this.#isStarting = true;
       await super.onStart(...props);
-      this.#isStarting = false;
+      this.#isStarted = true;
     }
 
     override async fetch(request: Request): Promise<Response> {
@@ -105,7 +105,9 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
       this.#admitted.set(request, { client, entry: admission.value });
       try {
         const response = await super.fetch(request);
-        return this.#admitted.has(request) ? refuse("unavailable") : response;
+        if (!this.#admitted.has(request)) return response;
+        // A class that cannot start is a reason to look after the shard.
+        return refuse(this.#isStarted ? "unavailable" : "unreachable");
       } finally {
         // The class failed before its socket was accepted. The framework throws on what is no error.
         if (this.#admitted.delete(request)) this.#role.release(admission.value);
@@ -252,7 +254,7 @@ class PlainSurvivor implements ClientSocket {
 }
 
 /** An answer to the gate, which tries another shard or tells the client. */
-function refuse(code: Refused | NotServing | "unavailable"): Response {
+function refuse(code: Refused | NotServing | "unavailable" | "unreachable"): Response {
   return new Response(null, { status: 503, headers: { [refusedHeader]: code } });
 }
 
