@@ -55,6 +55,19 @@ export const registryRequestSchema = v.variant("type", [
     status: v.exactOptional(v.picklist(["online", "draining"])),
     counters: countersSchema,
   }),
+  /** What shards of the room told the sequencer on their links, which gathers it for a second. */
+  v.strictObject({
+    type: v.literal("reports"),
+    room: roomSchema,
+    loads: v.array(
+      v.strictObject({
+        shard: shardSchema,
+        connections: countSchema,
+        reserved: countSchema,
+        at: countSchema,
+      }),
+    ),
+  }),
   /** A sequencer or gate could not reach the shard. Evidence, no verdict: the registry probes. */
   v.strictObject({ type: v.literal("suspect"), shard: shardSchema }),
   /** The room is to have so many shards, or as many as its audience needs again (`null`). */
@@ -270,6 +283,8 @@ export type RegistryReplies = SnapshotReplies & {
   };
   /** Fails with `fenced` when a later generation serves the slot. */
   report: null;
+  /** Shards whose load is to be told again: their room is being disposed of. */
+  reports: { readonly again: readonly ShardId[] };
   suspect: null;
   layout: { readonly shards: readonly ShardLoad[] };
   resize: RoomListing;

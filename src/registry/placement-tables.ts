@@ -93,6 +93,18 @@ export class PlacementTables {
     return success(null);
   }
 
+  /** What the sequencer has gathered: as if each had reported. */
+  reports({ room, loads }: RequestOf<"reports">): RegistryReply {
+    const again: ShardId[] = [];
+    for (const load of loads) {
+      if (roomOfShard(load.shard) !== room) continue;
+      const taken = this.report({ ...load, type: "report", players: null, counters: {} });
+      // One that is fenced hears it from the sequencer.
+      if (!taken.ok && taken.code !== "fenced") again.push(load.shard);
+    }
+    return success({ again });
+  }
+
   /** The slot of a shard that serves, which the layout has from now on. */
   #present(room: Room, shard: ShardId): Slot {
     const { store, shards, scaling } = this.#parts;

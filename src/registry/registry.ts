@@ -108,6 +108,8 @@ export class Registry {
         return tables.table(request);
       case "report":
         return tables.report(request);
+      case "reports":
+        return tables.reports(request);
       case "count":
         return success(null);
       case "sweep":

@@ -12,6 +12,7 @@ import type { RoomType } from "../core/rooms.ts";
 import type { AnyReply, LoadReply, RequestTo } from "../protocol/calls.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
 import type { ShardId } from "../protocol/names.ts";
+import { encodeFrame } from "../protocol/link.ts";
 import { encodePayload, type MessageData } from "../protocol/payload.ts";
 import { success, type Result } from "../protocol/result.ts";
 import type { Entry } from "./admission.ts";
@@ -116,6 +117,7 @@ export class Shard {
       load: () => this.#load,
       onFenced: () => this.#fence(),
       counters: this.#counters,
+      sayOnLink: type.shards.max === 1 ? undefined : (load) => this.#intake.send(encodeFrame(load)),
       wakeAt: () => this.#armWake(),
     });
     this.#entrance = this.#createEntrance();
@@ -283,8 +285,14 @@ export class Shard {
         this.#armWake();
       },
       onReset: () => this.#clients.reset(),
-      onEnded: () => this.#stay.store(),
-      onBroken: () => this.#renewal.later(),
+      onEnded: () => {
+        this.#stay.store();
+        this.#reporter.linkEnded(false);
+      },
+      onBroken: () => {
+        this.#renewal.later();
+        this.#reporter.linkEnded(true);
+      },
     });
   }
 

@@ -61,6 +61,10 @@ export class CrowdShard {
       load: () => this.load,
       onFenced: () => this.fence(),
       counters: new Counters(),
+      sayOnLink: (load) => {
+        this.#link?.send(encodeFrame(load));
+        return this.#link !== null;
+      },
     });
   }
 
@@ -132,7 +136,7 @@ export class CrowdShard {
     if (link !== this.#link || this.isFenced) return;
     this.#reporter.used();
     const frame = this.#owner.parse(text);
-    if (frame.type === "bye") this.#link = null;
+    if (frame.type === "bye") this.#endLink(false);
     if (frame.type === "reset") throw new Error(`${this.id} lost continuity`);
     if (frame.type !== "batch" || this.#position === null) return;
     if (frame.after > this.#position.seq) throw new Error(`${this.id} was sent a gap`);
@@ -143,7 +147,7 @@ export class CrowdShard {
   }
 
   closed(link: Socket): void {
-    if (link === this.#link) this.#link = null;
+    if (link === this.#link) this.#endLink(true);
   }
 
   wake(): void {
@@ -159,6 +163,11 @@ export class CrowdShard {
     this.isFenced = true;
     this.#reporter.end();
     this.#owner.onFenced();
+  }
+
+  #endLink(isBroken: boolean): void {
+    this.#link = null;
+    this.#reporter.linkEnded(isBroken);
   }
 
   #greet(link: Socket): void {

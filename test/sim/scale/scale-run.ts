@@ -103,7 +103,10 @@ class ScaleRun {
     await this.#world.run(quietMs);
     const faults = crowd.faults(await this.#world.head());
     return {
-      ...{ options, stormSeconds, unevennessAfterStorm, unevennessAfterLoss },
+      options,
+      stormSeconds,
+      unevennessAfterStorm,
+      unevennessAfterLoss,
       ...this.#callFigures(stormSeconds),
       loss,
       ...faults,
