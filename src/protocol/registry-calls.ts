@@ -68,8 +68,13 @@ export const registryRequestSchema = v.variant("type", [
       }),
     ),
   }),
-  /** A sequencer or gate could not reach the shard. Evidence, no verdict: the registry probes. */
-  v.strictObject({ type: v.literal("suspect"), shard: shardSchema }),
+  /** A sequencer or gate could not reach these shards. Evidence, no verdict: the registry probes. */
+  v.strictObject({
+    type: v.literal("suspect"),
+    shard: shardSchema,
+    /** Of the same room. */
+    others: v.exactOptional(v.array(shardSchema)),
+  }),
   /** The room is to have so many shards, or as many as its audience needs again (`null`). */
   v.strictObject({
     type: v.literal("resize"),

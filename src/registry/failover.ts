@@ -60,9 +60,13 @@ export class Failover {
     }
   }
 
-  suspect({ shard }: RequestOf<"suspect">): Result<null> {
-    const found = this.#find(shard);
-    if (found !== null && found.slot.status !== "offline") this.#probe(shard, "unreachable");
+  suspect({ shard: first, others = [] }: RequestOf<"suspect">): Result<null> {
+    for (const shard of [first, ...others]) {
+      const found = this.#find(shard);
+      const isOfRoom = roomOfShard(shard) === roomOfShard(first);
+      if (!isOfRoom || found === null || found.slot.status === "offline") continue;
+      this.#probe(shard, "unreachable");
+    }
     return success(null);
   }
 

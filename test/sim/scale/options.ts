@@ -24,7 +24,7 @@ export function scaleOptions(shards: number, more: Partial<ScaleOptions> = {}): 
     seed: 1,
     sockets: shards * 1_000,
     shards,
-    capacity: 1_500,
+    capacity: 1_100,
     gates: 50,
     partitions: 4,
     connectsPerSecond: shards * 10,
