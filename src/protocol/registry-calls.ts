@@ -55,7 +55,7 @@ export const registryRequestSchema = v.variant("type", [
     status: v.exactOptional(v.picklist(["online", "draining"])),
     counters: countersSchema,
   }),
-  /** What shards of the room told the sequencer on their links, which gathers it for a second. */
+  /** What shards of the room told the sequencer on their links, which gathers it for a moment. */
   v.strictObject({
     type: v.literal("reports"),
     room: roomSchema,

@@ -1,13 +1,14 @@
 /**
- * What shards say of their load on their links, gathered for the registry: one call a second for the
- * whole room instead of one for each shard. Knows nothing of links, nor of what a load means.
+ * What shards say of their load on their links, gathered for the registry: two calls a second for
+ * the whole room instead of one for each shard. Knows nothing of links, nor of what a load means.
  */
 import { backoffMs } from "../core/backoff.ts";
 import type { Caller, Clock, Entropy } from "../core/ports.ts";
 import type { LinkLoad } from "../protocol/link.ts";
 import { roomOfShard, type ShardId } from "../protocol/names.ts";
 
-const intervalMs = 1_000;
+/** Short, as it puts off when a shard that falls silent is missed. */
+const intervalMs = 500;
 const retryBounds = { baseMs: 1_000, maxMs: 60_000 };
 
 export type LoadRelayOwner = {
