@@ -13,9 +13,8 @@ const taken = (again: readonly string[] = []): Answer => ({ ok: true, value: { a
 function relayOf() {
   const clock = new FakeClock();
   const calls = new FakeCalls(() => taken());
-  const wakeAt = (): void => {};
   const entropy = new FakeEntropy();
-  const relay = new LoadRelay({ clock, entropy, calls, registry: "default", wakeAt });
+  const relay = new LoadRelay({ clock, entropy, calls, registry: "default", wakeAt: () => {} });
   const say = (shard: number, connections: number): void =>
     relay.take(`lobby-${shard}` as ShardId, {
       type: "load",

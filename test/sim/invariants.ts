@@ -144,8 +144,8 @@ export class Invariants {
   registryCalled(caller: object, request: { readonly type: string }): void {
     const what = request.type;
     // What a gate counted goes along at most once a second, beside its questions; its tests hold that.
-    // Neither does evidence against shards, a shard each five seconds.
-    if (what === "count" || what === "suspect") return;
+    // Neither does evidence against shards, a shard each five seconds, nor loads, twice a second.
+    if (what === "count" || what === "suspect" || what === "reports") return;
     // A status asks for the shards as they are.
     if (what === "layout" || what === "drainShard") return;
     // Nor does the question of a client that found no place, which is asked once a second.

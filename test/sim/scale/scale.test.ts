@@ -21,7 +21,7 @@ test.each(["broken", "silent"] as const)(
     expect(figures.loss.lastReplacedMs).not.toBeNull();
     expect(figures.loss.allBackMs).not.toBeNull();
     // Loads of ten shards that change all the time: two calls a second, not ten.
-    expect(registry.meanInStorm).toBeLessThanOrEqual(few.gates + 2);
+    expect(registry.meanInStorm).toBeLessThanOrEqual(few.gates + 2.5);
     expect(calls["registry reports"] ?? 0).toBeGreaterThan(0);
   },
 );
