@@ -1,12 +1,6 @@
 /** Counts calls between objects: by second, by type, and in bytes. Knows nothing of what they do. */
 import { hub } from "../../../src/core/partitions.ts";
 
-export type CallFigures = {
-  /** Calls to the registry's partition that was called most, in each second. */
-  readonly perSecond: readonly number[];
-  readonly byType: Readonly<Record<string, number>>;
-};
-
 export class CallBook {
   readonly #startedAt: number;
   /** Calls by partition, one number a second. */
