@@ -184,6 +184,24 @@ export class RegistryClient {
     return this.#http.call("POST", `${snapshotPath(roomId)}/restore`, isSnapshot);
   }
 
+  /** How a game server stores and takes up the state of its rooms: `GameServer` does it. */
+  transferSnapshot(
+    roomId: string,
+    body: BodyInput<"transferSnapshot">,
+  ): Promise<RegistryResult<unknown>> {
+    return this.#http.call("POST", `${snapshotPath(roomId)}/transfer`, isAnything, { body });
+  }
+
+  /** Of a game server outside that has let go of the room: it goes to another one. */
+  relocateRoom(
+    roomId: string,
+    from: string,
+    instance: string,
+  ): Promise<RegistryResult<RoomRegistration>> {
+    const body: BodyInput<"migrateShard"> = { from, instance };
+    return this.#http.call("POST", `${roomPath(roomId)}/migrate`, isRoom, { body });
+  }
+
   /** One page of shards and servers outside; a page may be short and still have a cursor. */
   getServers(
     { kind, type, limit }: ServersQuery = {},

@@ -13,18 +13,28 @@ const { env } = process;
 const roomType = env["ROOM_TYPE"] ?? "game";
 const serverId = env["SERVER_ID"] ?? `server-${process.pid}`;
 const seatTtlMs = Number(env["SEAT_TTL_MS"] ?? 15_000);
+const snapshotIntervalMs = Number(env["SNAPSHOT_INTERVAL_MS"] ?? 30_000);
 
-/** A room tells who is in it, and says on what is said. */
+/**
+ * A room tells who is in it, and says on what is said. How often something was said goes with it to
+ * another server.
+ */
 function gameRoom(room: GameRoom): RoomHandlers {
+  let said = 0;
   const announce = (): void => {
     const players = room.players.map(({ id }) => id);
-    room.broadcast(JSON.stringify({ server: serverId, room: room.id, players }));
+    room.broadcast(JSON.stringify({ server: serverId, room: room.id, players, said }));
   };
   return {
     onConnect: announce,
     onClose: announce,
     onMessage: async (player, text) => {
+      said += 1;
       await room.publish(`${player.id}: ${String(text)}`);
+    },
+    getSnapshot: () => said,
+    onRestore: (state) => {
+      if (typeof state === "number") said = state;
     },
   };
 }
@@ -46,7 +56,7 @@ const server = new GameServer({
   address: "127.0.0.1",
   port: address.port,
   rooms: { [roomType]: gameRoom },
-  roomTypes: defineRooms({ [roomType]: { maxPlayers: 2, seatTtlMs } }),
+  roomTypes: defineRooms({ [roomType]: { maxPlayers: 2, seatTtlMs, snapshotIntervalMs } }),
   drainMs: 500,
   emptyRoomMs: 500,
   onProblem: ({ detail }) => console.error(`${serverId}: ${detail}`),

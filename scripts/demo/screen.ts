@@ -15,7 +15,7 @@ export function progressBar(label: string, total: number): (done: number) => voi
   };
 }
 
-/** Columns as wide as their widest cell; the first is aligned left, the others right. */
+/** Columns as wide as their widest cell; the first and the last are aligned left, the others right. */
 export function table(heads: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = heads.map((head, column) =>
     Math.max(head.length, ...rows.map((row) => row[column]?.length ?? 0)),
@@ -25,7 +25,8 @@ export function table(heads: readonly string[], rows: readonly (readonly string[
       row
         .map((cell, column) => {
           const width = widths[column] ?? 0;
-          return column === 0 ? cell.padEnd(width) : cell.padStart(width);
+          const isLeft = column === 0 || column === row.length - 1;
+          return isLeft ? cell.padEnd(width) : cell.padStart(width);
         })
         .join("  ")
         .trimEnd(),

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { shardId, type RoomId } from "../protocol/names.ts";
-import { Autoscale, calmMs, type ScaledShard } from "./autoscale.ts";
+import { Autoscale, calmMs, emptiestOf, type ScaledShard } from "./autoscale.ts";
 
 const bounds = { min: 1, max: 32 };
 
@@ -80,3 +80,43 @@ test("AS3 an audience that stays the same is never scaled to and fro", () => {
     }),
   );
 });
+
+const world = ["weur", "weur", "enam", "apac"] as const;
+
+/** A room's shards in Europe, Europe, America and Asia. */
+function worldwide(...loads: readonly number[]): ScaledShard[] {
+  return shards(...loads).map((shard, index) => ({ ...shard, region: world[index % 4] ?? "weur" }));
+}
+
+test("RE2 the last shard of a region stays as long as another region has several", () => {
+  const scale = new Autoscale();
+  const calm = worldwide(30, 20, 0, 0);
+  scale.decide(calm, bounds, false, 0);
+  expect(scale.decide(calm, bounds, false, calmMs)).toEqual({ type: "drain", shard: "room-2" });
+  const [, second, ...others] = calm;
+  if (second === undefined) throw new Error("no shard");
+  const oneEach = [second, ...others];
+  scale.decide(oneEach, bounds, false, calmMs);
+  expect(scale.decide(oneEach, bounds, false, 2 * calmMs)).toEqual({
+    type: "drain",
+    shard: "room-4",
+  });
+});
+
+test("RE2 whichever is let go, a region is given up only when every region has one", () => {
+  const some = fc.array(fc.nat(100), { minLength: 1, maxLength: 12 });
+  fc.assert(
+    fc.property(some, (loads) => {
+      const all = worldwide(...loads);
+      const least = emptiestOf(all);
+      const isLast = countRegions(all.filter((each) => each !== least)) < countRegions(all);
+      expect(isLast).toBe(all.length === countRegions(all));
+      const rivals = isLast ? all : all.filter(({ region }) => region === least?.region);
+      expect(least?.connections).toBe(Math.min(...rivals.map(({ connections }) => connections)));
+    }),
+  );
+});
+
+function countRegions(all: readonly ScaledShard[]): number {
+  return new Set(all.map(({ region }) => region)).size;
+}

@@ -3,6 +3,7 @@
  * with room to spare. Pure; time comes in. Knows nothing of how shards are added or drained.
  */
 import type { ShardId } from "../protocol/names.ts";
+import type { Region } from "../protocol/registry.ts";
 
 /** Used share of the shards' capacity, as a mean, above which shards are added. */
 const growAbove = 0.7;
@@ -18,6 +19,7 @@ export type ScaledShard = {
   readonly isDraining: boolean;
   readonly connections: number;
   readonly capacity: number;
+  readonly region?: Region;
 };
 
 export type ShardBounds = { readonly min: number; readonly max: number };
@@ -67,11 +69,7 @@ export class Autoscale {
     now: number,
     isDraining: boolean,
   ): Scaling {
-    const emptiest = serving.reduce<ScaledShard | undefined>(
-      (least, shard) =>
-        least === undefined || shard.connections <= least.connections ? shard : least,
-      undefined,
-    );
+    const emptiest = emptiestOf(serving);
     const isSpare =
       emptiest !== undefined &&
       !isDraining &&
@@ -86,4 +84,19 @@ export class Autoscale {
     this.#calmSince = null;
     return { type: "drain", shard: emptiest.id };
   }
+}
+
+/**
+ * Which of these shards to let go first. A region keeps its last one as long as another region has
+ * several, so that the room stays near everybody.
+ */
+export function emptiestOf(serving: readonly ScaledShard[]): ScaledShard | undefined {
+  const spare = serving.filter((shard) =>
+    serving.some((other) => other !== shard && other.region === shard.region),
+  );
+  let emptiest: ScaledShard | undefined;
+  for (const shard of spare.length > 0 ? spare : serving) {
+    if (emptiest === undefined || shard.connections <= emptiest.connections) emptiest = shard;
+  }
+  return emptiest;
 }

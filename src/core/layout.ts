@@ -16,7 +16,7 @@ const slotSchema = v.object({
   /** When a drain is over, epoch milliseconds. */
   until: v.optional(v.nullable(v.number()), null),
 });
-/** One object of the room: while clients are moved, a slot has its former object too, which drains. */
+/** One object of the room: a slot has one at any time. */
 export type Slot = v.InferOutput<typeof slotSchema>;
 
 const layoutSchema = v.object({
@@ -71,16 +71,27 @@ export function nextGeneration({ slots, next }: Layout, number: number): number 
   return generation;
 }
 
-/** So many shards more, in the lowest slots that nobody has. */
-export function grown(layout: Layout, by: number): Layout {
+/**
+ * So many shards more, in the lowest slots that nobody has: of those of the type's regions, which slots
+ * take in turn, that have the fewest shards.
+ */
+export function grown(layout: Layout, by: number, { regions }: RoomType): Layout {
   const slots = [...layout.slots];
   const next = { ...layout.next };
   const taken = new Set(slots.map(({ number }) => number));
-  for (let number = 1, left = by; left > 0; number += 1) {
-    if (taken.has(number)) continue;
+  const serving = Array.from({ length: Math.max(1, regions.length) }, () => 0);
+  const count = (number: number): void => {
+    const turn = (number - 1) % serving.length;
+    serving[turn] = (serving[turn] ?? 0) + 1;
+  };
+  for (const { number } of servingSlots(layout)) count(number);
+  for (let left = by; left > 0; left -= 1) {
+    let number = serving.indexOf(Math.min(...serving)) + 1;
+    while (taken.has(number)) number += serving.length;
+    taken.add(number);
+    count(number);
     slots.push(fresh(number, next[number] ?? 1));
     delete next[number];
-    left -= 1;
   }
   return { ...layout, slots: inOrder(slots), next };
 }
@@ -100,22 +111,19 @@ export function draining(layout: Layout, slot: Slot, until: number): Layout {
   return withSlot(layout, slot, { ...slot, status: "draining", until });
 }
 
-/** A fresh object of the slot serves, and the former drains. */
-export function migrating(layout: Layout, slot: Slot, until: number): Layout {
-  const generation = nextGeneration(layout, slot.number);
-  const moved = draining(layout, slot, until);
-  return { ...moved, slots: inOrder([...moved.slots, fresh(slot.number, generation)]) };
+/**
+ * The slot's object drains, and a fresh one serves in another slot: of one slot the sequencer would shut
+ * the former out at once, and its clients would have to go all together.
+ */
+export function migrating(layout: Layout, slot: Slot, until: number, type: RoomType): Layout {
+  return grown(draining(layout, slot, until), 1, type);
 }
 
 /** The object has left; should the slot be needed again, its generation rises. */
 export function without(layout: Layout, slot: Slot): Layout {
   const generation = nextGeneration(layout, slot.number);
   const slots = layout.slots.filter((each) => each !== slot);
-  const hasNewer = slots.some(
-    (each) => each.number === slot.number && each.generation > slot.generation,
-  );
-  const next = hasNewer ? layout.next : { ...layout.next, [slot.number]: generation };
-  return { ...layout, slots, next };
+  return { ...layout, slots, next: { ...layout.next, [slot.number]: generation } };
 }
 
 /** An object that serves though the layout did not have it, since its row was lost or is older. */

@@ -3,10 +3,13 @@ import { expect, test } from "vitest";
 import { FakeEntropy } from "../../test/support/fake-entropy.ts";
 import type { ShardLoad } from "../protocol/registry-calls.ts";
 import { shardId, type RoomId, type ShardId } from "../protocol/names.ts";
-import { leastConnections, roundRobin, type PlacementStrategy } from "./placement.ts";
+import { regions, type Region } from "../protocol/registry.ts";
+import { leastConnections, nearest, roundRobin, type PlacementStrategy } from "./placement.ts";
 import { PlacementTable } from "./placement-table.ts";
+import { fallbackOrder } from "./regions.ts";
 
 const none: ReadonlySet<ShardId> = new Set();
+const nowhere: ReadonlySet<Region> = new Set();
 const shard = (number: number): ShardId => shardId("room" as RoomId, number);
 
 function load(number: number, more: Partial<ShardLoad> = {}): ShardLoad {
@@ -23,7 +26,8 @@ const asked = { key: "", region: null, local: null };
 
 function place(table: PlacementTable, placing: Placing = {}): ShardId | undefined {
   const { now = 0, strategy = leastConnections, excluded = none } = placing;
-  return table.place(strategy, { ...asked, random: () => entropy.random() }, now, excluded)?.id;
+  return table.place(strategy, { ...asked, random: () => entropy.random() }, now, excluded, nowhere)
+    ?.id;
 }
 
 /** The largest shard, against the mean of all. */
@@ -183,7 +187,7 @@ test("PL6 a shard that is known to be full is chosen only when there is no other
     fc.property(shards, fc.nat(10), (states, placed) => {
       const table = new PlacementTable(states.map((state, index) => load(index + 1, state)));
       for (let n = 0; n <= placed; n += 1) {
-        const chosen = table.place(roundRobin, { ...asked, random: () => 0 }, 0, none);
+        const chosen = table.place(roundRobin, { ...asked, random: () => 0 }, 0, none, nowhere);
         const free = states.reduce((sum, s) => sum + Math.max(0, s.capacity - s.connections), 0);
         const isFull = chosen === undefined || chosen.connections >= chosen.capacity;
         expect(isFull).toBe(n >= free);
@@ -203,4 +207,47 @@ test("a table is unused once it has been stale since then", () => {
   table.startRefresh(5_000);
   table.update(loads(1), 5_000);
   expect([table.isUnusedSince(6_000), table.isUnusedSince(6_001)]).toEqual([false, true]);
+});
+
+const somewhere = fc.constantFrom(...regions);
+const someShards = fc.array(
+  fc.record({ region: somewhere, capacity: fc.integer({ min: 1, max: 4 }) }),
+  {
+    minLength: 1,
+    maxLength: 12,
+  },
+);
+
+test("RE4 a crowd from one region fills the nearest shards first, then the next nearest, to the last place", () => {
+  fc.assert(
+    fc.property(someShards, somewhere, (places, from) => {
+      const table = new PlacementTable(places.map((each, index) => load(index + 1, each)));
+      const order = fallbackOrder(from);
+      const here = { ...asked, region: from, random: () => entropy.random() };
+      const ranks: number[] = [];
+      for (
+        let left = places.reduce((sum, { capacity }) => sum + capacity, 0);
+        left > 0;
+        left -= 1
+      ) {
+        const chosen = table.place(nearest, here, 0, none, nowhere);
+        if (chosen?.region === undefined) throw new Error("nowhere");
+        expect(chosen.connections).toBeLessThan(chosen.capacity);
+        ranks.push(order.indexOf(chosen.region));
+      }
+      expect(ranks).toEqual(ranks.toSorted((one, other) => one - other));
+    }),
+  );
+});
+
+test("RE4 a region whose shard has just refused is chosen only when there is no other with space", () => {
+  const places = ["weur", "weur", "eeur", "oc"] as const;
+  const table = new PlacementTable(places.map((region, index) => load(index + 1, { region })));
+  const here = { ...asked, region: "weur", random: () => 0 } as const;
+  const crowded = new Set<Region>();
+  for (const region of ["weur", "eeur", "oc"] as const) {
+    expect(table.place(nearest, here, 0, none, crowded)?.region).toBe(region);
+    crowded.add(region);
+  }
+  expect(table.place(nearest, here, 0, none, crowded)?.region).toBe("weur");
 });

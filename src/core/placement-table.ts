@@ -4,6 +4,7 @@
  */
 import type { ShardLoad } from "../protocol/registry-calls.ts";
 import type { ShardId } from "../protocol/names.ts";
+import type { Region } from "../protocol/registry.ts";
 import type { Candidate, PlacementContext, PlacementStrategy } from "./placement.ts";
 
 export type ShardCandidate = Candidate & { readonly id: ShardId };
@@ -13,6 +14,7 @@ type Estimate = {
   readonly id: ShardId;
   readonly capacity: number;
   readonly reportedAt: number;
+  readonly region?: Region;
   connections: number;
 };
 
@@ -84,22 +86,27 @@ export class PlacementTable {
     return this.#freshUntil < time;
   }
 
-  /** Chooses a shard, not one of `excluded`, and counts the choice. */
+  /**
+   * Chooses a shard, not one of `excluded`, and counts the choice. Shards in `crowded` regions, whose
+   * least loaded has just refused, are chosen only when there are no others.
+   */
   place(
     strategy: PlacementStrategy,
     asked: Omit<PlacementContext, "placed">,
     now: number,
     excluded: ReadonlySet<ShardId>,
+    crowded: ReadonlySet<Region>,
   ): ShardCandidate | undefined {
-    const candidates = this.#candidates(excluded);
+    const candidates = this.#candidates(excluded, crowded);
     if (!hasAny(candidates)) return undefined;
-    const { id, capacity, connections } = strategy(candidates, { ...asked, placed: this.#placed });
+    const context = { ...asked, placed: this.#placed };
+    const { id, capacity, connections, region } = strategy(candidates, context);
     this.#placed += 1;
     const times = this.#choices.get(id);
     if (times === undefined) this.#choices.set(id, [now]);
     else times.push(now);
     this.#count(id, now, this.#share);
-    return { id, capacity, connections };
+    return { id, capacity, connections, ...placeOf(region) };
   }
 
   /** A choice that came to nothing is not counted. */
@@ -138,10 +145,11 @@ export class PlacementTable {
   /** What there is on the shards that take sockets: as reported, and by the choices since. */
   #estimate(): void {
     const online: Estimate[] = [];
-    for (const { id, status, capacity, connections: reported, reportedAt } of this.#shards) {
+    for (const shard of this.#shards) {
+      const { id, status, capacity, reportedAt, region } = shard;
       if (status !== "online") continue;
-      const connections = reported + this.#share * this.#choicesSince(id, reportedAt);
-      online.push({ id, capacity, reportedAt, connections });
+      const connections = shard.connections + this.#share * this.#choicesSince(id, reportedAt);
+      online.push({ id, capacity, reportedAt, connections, ...placeOf(region) });
     }
     this.#online = online;
     this.#byId = new Map(online.map((each) => [each.id, each]));
@@ -158,12 +166,19 @@ export class PlacementTable {
   }
 
   /** Shards that take sockets; those known to be full only when there is no other. */
-  #candidates(excluded: ReadonlySet<ShardId>): readonly ShardCandidate[] {
+  #candidates(
+    excluded: ReadonlySet<ShardId>,
+    crowded: ReadonlySet<Region>,
+  ): readonly ShardCandidate[] {
     const online =
       excluded.size === 0 ? this.#online : this.#online.filter(({ id }) => !excluded.has(id));
-    if (this.#full === 0) return online;
-    const withSpace = online.filter((shard) => !isFull(shard));
-    return withSpace.length > 0 ? withSpace : online;
+    const withSpace = this.#full === 0 ? online : online.filter((shard) => !isFull(shard));
+    if (withSpace.length === 0) return online;
+    if (crowded.size === 0) return withSpace;
+    const elsewhere = withSpace.filter(
+      ({ region }) => region === undefined || !crowded.has(region),
+    );
+    return elsewhere.length > 0 ? elsewhere : withSpace;
   }
 
   #choicesSince(shard: ShardId, since: number): number {
@@ -177,6 +192,10 @@ export class PlacementTable {
 
 function isFull({ connections, capacity }: Estimate): boolean {
   return connections >= capacity;
+}
+
+function placeOf(region: Region | undefined): { readonly region?: Region } {
+  return region === undefined ? {} : { region };
 }
 
 function hasAny<Each>(list: readonly Each[]): list is readonly [Each, ...Each[]] {

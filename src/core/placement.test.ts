@@ -229,6 +229,24 @@ test("PL9 nearest takes those without a region last, and any when the request ha
   expect(nearest(among, { ...context, region: null })).toBe(among[0]);
 });
 
+test("PL9 each region that a room lacks is passed over, and the others keep their order", () => {
+  const some = fc.uniqueArray(fc.constantFrom(...regions), { minLength: 1 });
+  fc.assert(
+    fc.property(some, fc.constantFrom(...regions), (present, from) => {
+      let left = servers(...present.map((region) => ({ region })));
+      const visited: unknown[] = [];
+      for (;;) {
+        const chosen = nearest(left, { ...context, region: from });
+        visited.push(chosen.region);
+        const [first, ...others] = left.filter((each) => each !== chosen);
+        if (first === undefined) break;
+        left = [first, ...others];
+      }
+      expect(visited).toEqual(fallbackOrder(from).filter((region) => present.includes(region)));
+    }),
+  );
+});
+
 test("PL9 regions fall back on the nearer ones first, and places belong to a region", () => {
   expect(fallbackOrder("weur").slice(0, 2)).toEqual(["weur", "eeur"]);
   expect(fallbackOrder("enam").slice(0, 2)).toEqual(["enam", "wnam"]);

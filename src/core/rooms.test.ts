@@ -18,9 +18,10 @@ const define = (options: unknown): unknown => defineRooms({ game: options as Roo
 const whole = (name: string, from: number, to: number) =>
   `${name} must be a whole number from ${from} to ${to}`;
 const roomOptions =
-  "shards, failover, capacity, placement, history, maxMessageBytes, publishOverSocket, heartbeatIntervalMs, " +
+  "shards, failover, capacity, placement, regions, history, maxMessageBytes, publishOverSocket, heartbeatIntervalMs, " +
   "maxPlayers, seatTtlMs, leaseMs, hostedBy, snapshotIntervalMs, snapshotTtlMs, connectTimeoutMs";
 const shardsRule = "shards must be a whole number from 1 to 1000, or { min, max } of such numbers";
+const regionRule = "regions must be a list of wnam, enam, sam, weur, eeur, apac, oc, afr, me";
 const placements =
   "placement must be one of least-connections, least-players, least-rooms, power-of-two, " +
   "round-robin, random, weighted, fill-first, sticky, nearest, or a function";
@@ -60,7 +61,7 @@ test.each([
   ],
   [{ maxPlayers: 4, capacity: 3 }, "maxPlayers must not exceed capacity (3)"],
   [{ seatTtlMs: 999 }, whole("seatTtlMs", 1_000, 600_000)],
-  [{ leaseMs: 9_999 }, "leaseMs must be at least twice heartbeatIntervalMs"],
+  [{ leaseMs: 9_999 }, "leaseMs must be at least twice heartbeatIntervalMs (5000)"],
   [{ leaseMs: 600_001 }, whole("leaseMs", 2_000, 600_000)],
   [
     { snapshotIntervalMs: 999 },
@@ -71,11 +72,27 @@ test.each([
     "snapshotIntervalMs must be 0 or a whole number from 1000 to 3600000",
   ],
   [{ snapshotTtlMs: 999 }, whole("snapshotTtlMs", 1_000, 2_592_000_000)],
+  [{ snapshotTtlMs: Infinity }, whole("snapshotTtlMs", 1_000, 2_592_000_000)],
+  [{ snapshotTtlMs: 2_592_000_001 }, whole("snapshotTtlMs", 1_000, 2_592_000_000)],
+  [
+    { snapshotIntervalMs: 60_000, snapshotTtlMs: 59_999 },
+    "snapshotTtlMs must be at least snapshotIntervalMs (60000)",
+  ],
   [{ snapshotTtlMs: 29_999 }, "snapshotTtlMs must be at least snapshotIntervalMs (30000)"],
   [{ hostedBy: "redis" }, "hostedBy must be shards or servers"],
   [{ placement: "best" }, placements],
   [{ placement: "toString" }, placements],
   [{ placement: 1 }, placements],
+  [{ shards: 2, regions: ["weur", "mars"] }, regionRule],
+  [{ shards: 2, regions: ["weur", "WEUR"] }, regionRule],
+  [{ shards: 2, regions: [1] }, regionRule],
+  [{ regions: "weur" }, regionRule],
+  [{ regions: null }, regionRule],
+  [{ regions: ["weur", "enam"] }, "regions must not be more than the shards (1)"],
+  [
+    { shards: { min: 1, max: 2 }, regions: ["weur", "enam", "oc"] },
+    "regions must not be more than the shards (2)",
+  ],
   [{ shardz: 3 }, `a room type is an object of ${roomOptions}`],
   [null, `a room type is an object of ${roomOptions}`],
   [3, `a room type is an object of ${roomOptions}`],
@@ -83,6 +100,15 @@ test.each([
   expect(() => define(options)).toThrow(TypeError);
   expect(() => define(options)).toThrow(`Room type "game": × ${sentence}`);
 });
+
+test.each([NaN, Infinity, 1_500.5, 3_600_001, "30000", null])(
+  "RT1 snapshots cannot be taken every %j ms",
+  (snapshotIntervalMs) => {
+    expect(() => define({ snapshotIntervalMs })).toThrow(
+      "snapshotIntervalMs must be 0 or a whole number from 1000 to 3600000",
+    );
+  },
+);
 
 test.each(["", "a:b", "a b", "ä", "a".repeat(65), "a/b"])(
   "RT1 a room type cannot be called %j",
@@ -111,6 +137,8 @@ test.each([
   { publishOverSocket: true },
   { maxPlayers: 1_000, seatTtlMs: 600_000, hostedBy: "servers" as const },
   { heartbeatIntervalMs: 1_000, leaseMs: 2_000, seatTtlMs: 1_000, hostedBy: "shards" as const },
+  { shards: { min: 1, max: 3 }, regions: ["weur", "weur", "oc"] as const },
+  { regions: [] },
   { snapshotIntervalMs: 0, snapshotTtlMs: 1_000 },
   { snapshotIntervalMs: 3_600_000, snapshotTtlMs: 2_592_000_000 },
 ])("RT1 the bounds themselves are possible: %j", (options) => {
@@ -122,6 +150,7 @@ const defaults = {
   failover: true,
   capacity: 1_000,
   placement: leastConnections,
+  regions: [],
   history: { messages: 1_000, seconds: 300 },
   maxMessageBytes: 1_048_576,
   publishOverSocket: false,

@@ -10,6 +10,7 @@ import {
   type RoomId,
   type ShardId,
 } from "../protocol/names.ts";
+import { regions, type Region } from "../protocol/registry.ts";
 import type { ShardBounds } from "./autoscale.ts";
 import { maxPartitions, partitionOf } from "./partitions.ts";
 import { strategies, type PlacementStrategy, type StrategyName } from "./placement.ts";
@@ -21,12 +22,21 @@ export type RoomTypeOptions = {
    * audience. Default 1.
    */
   readonly shards?: number | ShardBounds;
-  /** Whether a shard that is found dead is replaced by a fresh one. Default true. */
+  /**
+   * Whether a shard that is found dead is replaced by a fresh one, and whether rooms of a game server
+   * that is gone go to another one. Default true.
+   */
   readonly failover?: boolean;
   /** Sockets a shard admits, 1 to 32,000 (the platform holds 32,768). Default 1,000. */
   readonly capacity?: number;
   /** Which shard takes the next socket: a strategy's name or a function. Default `least-connections`. */
   readonly placement?: StrategyName | PlacementStrategy;
+  /**
+   * Where shards are, on Cloudflare Workers: they take these regions in turn, and one that is named
+   * twice gets twice as many. At most as many as the type's most shards. Default: none, so that a
+   * shard is near whoever comes to it first. PartyKit places its objects itself.
+   */
+  readonly regions?: readonly Region[];
   /** What the log keeps for those who come late. Both bounds hold. Default 1,000 messages, 300 s. */
   readonly history?: { readonly messages?: number; readonly seconds?: number };
   /** Largest body of one POST, in bytes, 1 to 1 MiB. Default 1 MiB. */
@@ -82,6 +92,7 @@ export type RoomType = {
   readonly failover: boolean;
   readonly capacity: number;
   readonly placement: PlacementStrategy;
+  readonly regions: readonly Region[];
   readonly history: { readonly messages: number; readonly seconds: number };
   readonly maxMessageBytes: number;
   readonly publishOverSocket: boolean;
@@ -121,6 +132,7 @@ function wholeShards(name: string) {
   return within(name, 1, 1_000);
 }
 
+const regionList = `regions must be a list of ${regions.join(", ")}`;
 const strategyList = `placement must be one of ${Object.keys(strategies).join(", ")}, or a function`;
 
 /** An object of these options and no others. */
@@ -151,6 +163,7 @@ const optionsSchema = options("a room type", {
     ),
     "least-connections",
   ),
+  regions: v.optional(v.array(v.picklist(regions, regionList), regionList), []),
   history: v.optional(
     options("history", {
       messages: wholeNumber("history.messages", 0, 100_000, 1_000),
@@ -179,6 +192,7 @@ const deploymentSchema = options("a deployment", {
 function contradiction(type: v.InferOutput<typeof optionsSchema>): string | null {
   const { min, max } = boundsOf(type.shards);
   if (min > max) return "shards.min must not exceed shards.max";
+  if (type.regions.length > max) return `regions must not be more than the shards (${max})`;
   if (type.maxPlayers !== undefined && max > 1) {
     return "maxPlayers needs a room of one shard: leave shards out or set it to 1";
   }
@@ -186,7 +200,7 @@ function contradiction(type: v.InferOutput<typeof optionsSchema>): string | null
     return `maxPlayers must not exceed capacity (${type.capacity})`;
   }
   if (type.leaseMs !== undefined && type.leaseMs < 2 * type.heartbeatIntervalMs) {
-    return "leaseMs must be at least twice heartbeatIntervalMs";
+    return `leaseMs must be at least twice heartbeatIntervalMs (${type.heartbeatIntervalMs})`;
   }
   if (type.snapshotTtlMs < type.snapshotIntervalMs) {
     return `snapshotTtlMs must be at least snapshotIntervalMs (${type.snapshotIntervalMs})`;
@@ -231,6 +245,15 @@ export class Rooms {
 
   names(): string[] {
     return [...this.#types.keys()];
+  }
+
+  /** The same types for a host that places its objects itself. */
+  withoutRegions(): Rooms {
+    const types = Array.from(
+      this.#types,
+      ([name, type]) => [name, { ...type, regions: [] }] as const,
+    );
+    return new Rooms(new Map(types), this.deployment);
   }
 }
 

@@ -26,7 +26,7 @@ test("SN1 what structured clone carries comes back as it was", () => {
       expect(roundTrip(value)).toStrictEqual(structuredClone(value));
     }),
   );
-});
+}, 60_000);
 
 test("SN1 cycles, shared values, buffers, views, patterns and errors come back", () => {
   const shared = { score: 1 };
@@ -45,6 +45,26 @@ test("SN1 cycles, shared values, buffers, views, patterns and errors come back",
   state["self"] = state;
   const back = roundTrip(state);
   expect(back).toStrictEqual(structuredClone(state));
+});
+
+test("SN1 what a pattern has found, and an error of the platform, come back", () => {
+  const found = /b(?<rest>c)/du.exec("abcd");
+  const state = { found, error: new DOMException("given up", "AbortError"), list: [found] };
+  const back = roundTrip(state) as typeof state;
+  expect(back).toStrictEqual(structuredClone(state));
+  expect(back.list[0]).toBe(back.found);
+  expect(back.error.name).toBe("AbortError");
+});
+
+test("SN1 errors, named arrays and names of all kinds may hold themselves", () => {
+  const state: Record<string, unknown> = { first: 1 };
+  const all = { enumerable: true, configurable: true, writable: true };
+  Object.defineProperty(state, "__proto__", { value: { own: state }, ...all });
+  state["error"] = new TypeError("in the middle", { cause: { state } });
+  state["list"] = Object.assign([1, 2], { state, last: true });
+  state["last"] = 2;
+  expect(roundTrip(state)).toStrictEqual(structuredClone(state));
+  expect(Object.keys(roundTrip(state) as object)).toEqual(Object.keys(state));
 });
 
 class Counter {

@@ -24,22 +24,84 @@ function isPlain(value: unknown): value is object {
   );
 }
 
+/** Whether an array has names beside its indexes, as what `exec` of a pattern gives. */
+function isNamed(value: unknown): value is unknown[] {
+  if (!Array.isArray(value)) return false;
+  // Names come after all indexes.
+  const last = Object.keys(value).at(-1);
+  return last !== undefined && !(String(Number(last)) === last && Number(last) < value.length);
+}
+
 /** What `devalue` leaves to others. */
 const reducers = {
+  // Also an error, so it comes first.
+  DOMException: (value: unknown) =>
+    value instanceof DOMException && [value.name, value.message, value.stack],
   Error: (value: unknown) =>
     value instanceof Error && [value.name, value.message, value.stack, value.cause],
   // A player may have given himself this name.
   Entries: (value: unknown) =>
     isPlain(value) && Object.hasOwn(value, "__proto__") && Object.entries(value),
+  Named: (value: unknown) => isNamed(value) && [value.length, Object.entries(value)],
 };
+
+type Entry = [name: string, value: unknown];
+type ErrorParts = [name: string, message: string, stack: string | undefined, cause: unknown];
+
+/**
+ * One that holds itself is asked for while its parts are still being read: it is made of those that
+ * are there, and completed when it is asked for again.
+ */
+class Revived<Parts extends object, Value extends object> {
+  readonly #values = new WeakMap<Parts, Value>();
+  readonly #make: (parts: Parts) => Value;
+  readonly #complete: (value: Value, parts: Parts) => void;
+
+  constructor(make: (parts: Parts) => Value, complete: (value: Value, parts: Parts) => void) {
+    this.#make = make;
+    this.#complete = complete;
+  }
+
+  readonly of = (parts: Parts): Value => {
+    const value = this.#values.get(parts) ?? this.#make(parts);
+    this.#values.set(parts, value);
+    this.#complete(value, parts);
+    return value;
+  };
+}
+
+function defineAll(target: object, entries: readonly Entry[]): void {
+  // `forEach` leaves out those that have not been read.
+  entries.forEach(([name, value]) => {
+    const all = { configurable: true, enumerable: true, writable: true };
+    Object.defineProperty(target, name, { value, ...all });
+  });
+}
+
+function createError([name, message]: ErrorParts): Error {
+  return isErrorName(name) ? new errors[name](message) : new Error(message);
+}
+
+function completeError(error: Error, [, , stack, cause]: ErrorParts): void {
+  const hidden = { configurable: true, writable: true };
+  Object.defineProperty(error, "stack", { value: stack, ...hidden });
+  if (cause !== undefined) Object.defineProperty(error, "cause", { value: cause, ...hidden });
+}
+
 const revivers = {
-  Entries: (entries: [string, unknown][]) => Object.fromEntries(entries),
-  Error: ([name, message, stack, cause]: [string, string, string | undefined, unknown]) => {
-    const Kind = isErrorName(name) ? errors[name] : Error;
-    const error = new Kind(message, cause === undefined ? {} : { cause });
-    Object.defineProperty(error, "stack", { value: stack, configurable: true, writable: true });
-    return error;
-  },
+  Entries: new Revived<Entry[], object>(() => ({}), defineAll).of,
+  Named: new Revived<[length: number, entries?: Entry[]], unknown[]>(
+    () => [],
+    (array, [length, entries = []]) => {
+      array.length = length;
+      defineAll(array, entries);
+    },
+  ).of,
+  Error: new Revived(createError, completeError).of,
+  DOMException: new Revived<ErrorParts, Error>(
+    ([name, message]) => new DOMException(message, name),
+    completeError,
+  ).of,
 };
 
 /** Copies the value first, so that what cannot be cloned is refused as the platform refuses it. */

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { lost, type Answer } from "../../test/support/fake-calls.ts";
 import { GateRig, problemOf } from "../../test/support/gate-rig.ts";
 import { turns } from "../../test/support/turns.ts";
+import type { Region } from "../protocol/registry.ts";
 
 const full = { ok: false, code: "full" } as const;
 const queryOf = (units: number): string => `?_pk=me&a=${"x".repeat(units - "_pk=me&a=".length)}`;
@@ -226,4 +227,61 @@ test("AD4 where upgrades can be refused, no place is asked for", async () => {
   const rig = new GateRig({ shards: 1, capacity: 1 });
   await rig.upgrade();
   expect(rig.calls.of("hold")).toEqual([]);
+});
+
+const world = ["enam", "weur", "apac", "oc", "weur", "weur", "weur"] as const;
+
+/** A room around the world, and a client from a region. */
+function worldRig(from: Region | null, registryKnows = true): GateRig {
+  const options = { shards: world.length, regions: world, placement: "nearest" } as const;
+  const rig = new GateRig(options, { region: () => from });
+  rig.loads = rig.loads.map((load, index) => ({ ...load, region: world[index] ?? "enam" }));
+  if (!registryKnows) rig.calls.answer = () => lost;
+  return rig;
+}
+
+test.each([
+  ["weur", true, ["lobby-2", "lobby-5", "lobby-6", "lobby-7"]],
+  ["weur", false, ["lobby-2", "lobby-5", "lobby-6", "lobby-7"]],
+  ["afr", true, ["lobby-2", "lobby-5", "lobby-6", "lobby-7"]],
+  ["wnam", true, ["lobby-1"]],
+  ["me", true, ["lobby-2", "lobby-5", "lobby-6", "lobby-7"]],
+] as const)(
+  "RE4 nearest takes a client from %s to the nearest shards, told by the registry (%j) or not",
+  async (from, registryKnows, near) => {
+    const rig = worldRig(from, registryKnows);
+    for (let n = 0; n < 8; n += 1) await rig.upgrade();
+    expect([...new Set(shardsOf(rig))].toSorted()).toEqual(near);
+  },
+);
+
+test("RE4 a client whose region is not known goes to the least loaded shard", async () => {
+  const rig = worldRig(null);
+  for (let n = 0; n < 70; n += 1) await rig.upgrade();
+  expect(new Set(shardsOf(rig)).size).toBe(world.length);
+});
+
+test("RE4 shards that are full are passed over for the next nearest", async () => {
+  const rig = worldRig("weur");
+  rig.loads = rig.loads.map((load) =>
+    load.region === "weur" ? { ...load, connections: load.capacity } : load,
+  );
+  await rig.upgrade();
+  expect(shardsOf(rig)).toEqual(["lobby-1"]);
+});
+
+test("RE4 a shard that refuses, as it is full, is followed by the next nearest region", async () => {
+  const rig = worldRig("weur");
+  rig.connect = (shard) => (shard === "lobby-3" ? new Response("taken") : full);
+  expect(await (await rig.upgrade()).text()).toBe("taken");
+  const tried = shardsOf(rig).map((shard) => world[Number(shard.split("-")[1]) - 1]);
+  expect(tried).toEqual(["weur", "enam", "apac"]);
+});
+
+test("RE4 a shard that cannot be reached is followed by another of its region", async () => {
+  const rig = worldRig("weur");
+  rig.connect = () => lost;
+  await rig.upgrade();
+  const tried = shardsOf(rig).map((shard) => world[Number(shard.split("-")[1]) - 1]);
+  expect(tried).toEqual(["weur", "weur", "weur"]);
 });

@@ -8,6 +8,7 @@ import type { Counters } from "../core/counters.ts";
 import type { Rooms, RoomType } from "../core/rooms.ts";
 import type { RoomId, ShardId } from "../protocol/names.ts";
 import type { ProblemCode } from "../protocol/problems.ts";
+import type { Region } from "../protocol/registry.ts";
 import { formerShardOf, parseArrival, shardOf, withoutSession, type Arrival } from "./arrival.ts";
 import { locked, missing, misdirected, redirect } from "./redirecting.ts";
 import type { GatePorts } from "./ports.ts";
@@ -134,25 +135,33 @@ export class Connecting {
     ports: GatePorts,
     former?: ShardId,
   ): Promise<Response | Refusal> {
-    const { room, type } = comer;
+    const { room } = comer;
     const excluded = new Set<ShardId>(former === undefined ? [] : [former]);
     let why = "unreachable";
     for (let questions = 0; ; questions += 1) {
+      const since = ports.clock.now();
       const answer = await this.#tryShards(known, until, comer, excluded, ports);
       if (answer instanceof Response) return answer;
       if (answer !== "unreachable") why = answer;
-      if (questions === 2 || !(await this.#mayBePlace(why, room, type, ports))) {
+      const mayAsk = questions < 2 && answer !== "unreachable";
+      if (!mayAsk || !(await this.#askAgain(answer === "full", since, comer, ports))) {
         return refusalOf(room, why);
       }
       if (excluded.size >= attempts) excluded.clear();
     }
   }
 
-  /** Asks the registry about a room in which no shard took a socket. */
-  async #mayBePlace(why: string, room: RoomId, type: RoomType, ports: GatePorts): Promise<boolean> {
+  /** A room in which no shard took a socket; whether another may now. */
+  #askAgain(
+    isFull: boolean,
+    since: number,
+    { room, type }: Comer,
+    ports: GatePorts,
+  ): Promise<boolean> {
     // A room that follows its audience may have a shard more then.
-    if (why === "full") return this.#tables.afterRefusal(room, type, ports);
-    return why === "moved" && this.#tables.afterMove(room, type, ports);
+    return isFull
+      ? this.#tables.afterRefusal(room, type, ports)
+      : this.#tables.afterMove(room, type, since, ports);
   }
 
   /** A response, or why there is none. */
@@ -164,6 +173,7 @@ export class Connecting {
     ports: GatePorts,
   ): Promise<Response | string> {
     const { clock, entropy } = ports;
+    const crowded = new Set<Region>();
     let why = "unreachable";
     while (excluded.size < attempts) {
       const left = Math.min(stepMs(type), until - clock.now());
@@ -174,7 +184,7 @@ export class Connecting {
         region: ports.region(request),
         local: null,
       };
-      const shard = placement.place(type.placement, asked, clock.now(), excluded);
+      const shard = placement.place(type.placement, asked, clock.now(), excluded, crowded);
       if (shard === undefined) break;
       const result = await ports.within(left, async (signal) => {
         const isAsked = mayRefuse(shard, arrival, ports);
@@ -187,17 +197,20 @@ export class Connecting {
       excluded.add(shard.id);
       const code = result?.code ?? "unreachable";
       if (isFinal(code)) return code;
-      if (code === "full") why = "full";
-      else if (why !== "full" && (code === "draining" || code === "fenced")) why = "moved";
+      if (code === "full") {
+        why = "full";
+        if (shard.region !== undefined) crowded.add(shard.region);
+      } else if (why !== "full" && (code === "draining" || code === "fenced")) why = "moved";
     }
     return why;
   }
 
   /** Whether the shard can be reached. */
   async #learn(shard: ShardId, result: Response | Refused | null, ports: GatePorts): Promise<void> {
-    if (result !== null && (result instanceof Response || result.code !== "unreachable")) {
-      this.#suspects.answered(shard);
-    } else await this.#suspects.notReached(shard, result === null, ports);
+    if (result instanceof Response) this.#suspects.answered(shard);
+    else if (result?.code === "overloaded") await this.#suspects.overloaded(shard, ports);
+    else if (result !== null && result.code !== "unreachable") this.#suspects.answered(shard);
+    else await this.#suspects.notReached(shard, result === null, ports);
   }
 }
 

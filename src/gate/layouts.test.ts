@@ -83,6 +83,15 @@ test("FO7 a shard whose call failed is told of at once, and at most once a secon
   expect(rig.calls.of("suspect")).toHaveLength(2);
 });
 
+test("FO4, FO7 a shard that has too much to do is told of as such, and others take its clients", async () => {
+  const rig = new GateRig({ shards: 2 });
+  const overloaded = { ok: false, code: "overloaded" } as const;
+  rig.connect = (shard) => (shard === "lobby-1" ? overloaded : new Response("taken"));
+  for (let n = 0; n < 30; n += 1) expect((await rig.upgrade()).status).toBe(200);
+  const told = { type: "suspect", shard: "lobby-1", isOverloaded: true };
+  expect(rig.calls.of("suspect")).toEqual([told]);
+});
+
 test("FO7 a shard that has no answer in time is told of the second time", async () => {
   const rig = new GateRig({ shards: 1 });
   rig.connect = () => Promise.withResolvers<Response>().promise;
@@ -125,13 +134,14 @@ test("AS6 resize, migrate and drain ask the room's partition", async () => {
   expect(await resized.json()).toMatchObject({ serverIds: ["lobby-1"] });
   const body = { from: "lobby-1" };
   expect((await rig.admin("rooms/lobby/migrate", { method: "POST", body })).status).toBe(200);
-  rig.loads = [load("lobby-1", { status: "draining", connections: 7 })];
+  rig.loads = [load("lobby-1", { status: "draining", connections: 7, region: "weur" })];
   const drained = await rig.admin("servers/lobby-1/drain", { method: "POST" });
   expect(await drained.json()).toMatchObject({
     serverId: "lobby-1",
     kind: "shard",
     status: "draining",
     playerCount: 7,
+    region: "weur",
   });
   expect(rig.calls.of("resize")).toEqual([{ type: "resize", room: "lobby", shards: 3 }]);
   expect(rig.calls.of("migrate")).toEqual([{ type: "migrate", shard: "lobby-1" }]);

@@ -3,10 +3,14 @@
  * nothing of what the registry makes of that.
  */
 import type { Rooms } from "../core/rooms.ts";
+import type { RequestTo } from "../protocol/calls.ts";
 import { roomOfShard, type RoomId, type ShardId } from "../protocol/names.ts";
 import type { GatePorts } from "./ports.ts";
 
-/** Of a room's shards one call tells at most once in this time, whatever the number of those that died. */
+/**
+ * Of a room's shards one call tells at most once in this time, whatever the number of those that died;
+ * of one that has too much to do, a call of its own.
+ */
 const intervalMs = 1_000;
 /** A shard that was too slow so often in a row is told of. */
 const slowTimes = 2;
@@ -15,6 +19,7 @@ const patienceMs = 1_000;
 const maxShards = 1_000;
 const maxRooms = 1_000;
 
+type Suspicion = Extract<RequestTo<"registry">, { type: "suspect" }>;
 /** Shards of one room that the registry is to be told of, and when it was told last. */
 type Untold = { readonly shards: Set<ShardId>; toldAt: number };
 
@@ -23,6 +28,8 @@ export class Suspects {
   /** How often in a row a shard was too slow, or could not be reached. */
   readonly #slow = new Map<ShardId, number>();
   readonly #untold = new Map<RoomId, Untold>();
+  /** When the registry was told that the shard has too much to do. */
+  readonly #spared = new Map<ShardId, number>();
 
   constructor(rooms: Rooms) {
     this.#rooms = rooms;
@@ -36,11 +43,10 @@ export class Suspects {
   /** A call to the shard failed, or had no answer in its time. */
   async notReached(shard: ShardId, isSlow: boolean, ports: GatePorts): Promise<void> {
     const now = ports.clock.now();
-    const room = roomOfShard(shard);
     const slow = (this.#slow.get(shard) ?? 0) + 1;
     if (this.#slow.size >= maxShards) this.#slow.clear();
     this.#slow.set(shard, slow);
-    const untold = this.#untoldOf(room);
+    const untold = this.#untoldOf(roomOfShard(shard));
     // One that was slow once is asked about when another is.
     untold.shards.add(shard);
     if ((isSlow && slow < slowTimes) || now < untold.toldAt + intervalMs) return;
@@ -48,12 +54,23 @@ export class Suspects {
     untold.shards.delete(shard);
     const others = [...untold.shards];
     untold.shards.clear();
-    const request = { type: "suspect", shard } as const;
+    await this.#tell({ type: "suspect", shard, ...(others.length === 0 ? {} : { others }) }, ports);
+  }
+
+  /** The platform says that the shard has too much to do: other gates are to spare it too. */
+  async overloaded(shard: ShardId, ports: GatePorts): Promise<void> {
+    const now = ports.clock.now();
+    this.answered(shard);
+    if (now < (this.#spared.get(shard) ?? -Infinity) + intervalMs) return;
+    if (this.#spared.size >= maxShards) this.#spared.clear();
+    this.#spared.set(shard, now);
+    await this.#tell({ type: "suspect", shard, isOverloaded: true }, ports);
+  }
+
+  async #tell(told: Suspicion, ports: GatePorts): Promise<void> {
+    const partition = this.#rooms.partitionOf(roomOfShard(told.shard));
     await ports.within(patienceMs, () =>
-      ports.calls.call(
-        { role: "registry", id: this.#rooms.partitionOf(room) },
-        others.length === 0 ? request : { ...request, others },
-      ),
+      ports.calls.call({ role: "registry", id: partition }, told),
     );
   }
 

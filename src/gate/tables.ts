@@ -2,7 +2,8 @@
 import type { Counters } from "../core/counters.ts";
 import { PlacementTable } from "../core/placement-table.ts";
 import { shardsOf, type Rooms, type RoomType } from "../core/rooms.ts";
-import type { RoomId } from "../protocol/names.ts";
+import { placeOfSlot } from "../core/shard-regions.ts";
+import { slotOf, type RoomId } from "../protocol/names.ts";
 import type { GatePorts } from "./ports.ts";
 
 /** Tables are dropped when there are more and they have not been used for a while. */
@@ -21,11 +22,15 @@ export type KnownRoom = {
   /** There is no such room, and it will not be on shards: it comes about by a seat, or by hand. */
   isAbsent: boolean;
   /** A question on behalf of a client that found no place, which all such wait for. */
-  refusing: Promise<void> | null;
+  refusing: Promise<boolean> | null;
   /** Until then another such question would have the same answer. */
   refusedUntil: number;
   /** The first question, which everybody waits for: a locked room lets nobody in meanwhile. */
-  first: Promise<void> | null;
+  first: Promise<boolean> | null;
+  /** The question under way; whether it is answered. */
+  asking: Promise<boolean> | null;
+  /** When the registry last answered. */
+  answeredAt: number;
 };
 
 const unheard = { isLocked: false, redirect: null, isAbsent: false };
@@ -62,7 +67,6 @@ export class Tables {
     if (known === undefined || type.shards.min === type.shards.max) return false;
     if (known.refusing === null) {
       if (ports.clock.now() < known.refusedUntil) return false;
-      known.placement.beginRefresh(ports.clock.now());
       known.refusing = this.#refresh(room, type, known, ports, true).finally(() => {
         known.refusing = null;
         known.refusedUntil = ports.clock.now() + refusalLifetimeMs;
@@ -72,18 +76,15 @@ export class Tables {
     return true;
   }
 
-  /** Has the table be what it is now: shards that it names serve the room no more. */
-  async afterMove(room: RoomId, type: RoomType, ports: GatePorts): Promise<boolean> {
+  /**
+   * Has the table be newer than `since`, when it named shards that serve the room no more; whether it
+   * is now.
+   */
+  async afterMove(room: RoomId, type: RoomType, since: number, ports: GatePorts): Promise<boolean> {
     const known = this.#known.get(room);
     if (known === undefined) return false;
-    if (known.refusing === null) {
-      known.placement.beginRefresh(ports.clock.now());
-      known.refusing = this.#refresh(room, type, known, ports).finally(() => {
-        known.refusing = null;
-      });
-    }
-    await known.refusing;
-    return true;
+    if (known.answeredAt > since) return true;
+    return known.asking ?? this.#refresh(room, type, known, ports);
   }
 
   /** What is known without asking. */
@@ -103,7 +104,9 @@ export class Tables {
     const now = ports.clock.now();
     this.#dropUnused(now);
     const empty = { connections: 0, capacity: type.capacity, generation: 1, reportedAt: 0 };
-    const loads = shardsOf(room, type).map((id) => ({ id, status: "online" as const, ...empty }));
+    const loads = shardsOf(room, type).map((id) => {
+      return { id, status: "online" as const, ...empty, ...placeOfSlot(type, slotOf(id)) };
+    });
     const placement = new PlacementTable(loads);
     const known: KnownRoom = {
       placement,
@@ -111,22 +114,38 @@ export class Tables {
       refusing: null,
       refusedUntil: 0,
       first: null,
+      asking: null,
+      answeredAt: -Infinity,
     };
     this.#known.set(room, known);
-    placement.startRefresh(now);
     known.first = this.#refresh(room, type, known, ports).finally(() => {
       known.first = null;
     });
     return known;
   }
 
-  async #refresh(
+  #refresh(
     room: RoomId,
     type: RoomType,
     known: KnownRoom,
     ports: GatePorts,
     isRefusing = false,
-  ): Promise<void> {
+  ): Promise<boolean> {
+    known.placement.beginRefresh(ports.clock.now());
+    const asking = this.#ask(room, type, known, ports, isRefusing).finally(() => {
+      if (known.asking === asking) known.asking = null;
+    });
+    known.asking = asking;
+    return asking;
+  }
+
+  async #ask(
+    room: RoomId,
+    type: RoomType,
+    known: KnownRoom,
+    ports: GatePorts,
+    isRefusing: boolean,
+  ): Promise<boolean> {
     const counters = this.#counters.take();
     const question = {
       type: "table",
@@ -142,12 +161,14 @@ export class Tables {
       if (reply?.code === "unknown-room") Object.assign(known, unheard, { isAbsent: true });
       this.#counters.add(counters);
       known.placement.refreshFailed(ports.clock.now());
-      return;
+      return false;
     }
     known.placement.update(reply.value.shards, ports.clock.now());
     known.isLocked = reply.value.isLocked;
     known.redirect = reply.value.redirect;
     known.isAbsent = false;
+    known.answeredAt = ports.clock.now();
+    return true;
   }
 
   #dropUnused(now: number): void {

@@ -1,6 +1,13 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { discardUpgrade, outsideHeaders, WakeTimer, within, withDeadline } from "./platform.ts";
+import {
+  callFailure,
+  discardUpgrade,
+  outsideHeaders,
+  WakeTimer,
+  within,
+  withDeadline,
+} from "./platform.ts";
 
 const isTrusted = (name: string): boolean => /^x-party(kit|shard)-/.test(name);
 
@@ -26,6 +33,16 @@ test("IO3 every other header stays as it is, and the request's own are not chang
       expect([...headers]).toEqual(before);
     }),
   );
+});
+
+test.each([
+  [Object.assign(new Error("too much"), { overloaded: true }), "overloaded", "too much"],
+  [Object.assign(new Error("gone"), { overloaded: false }), "unreachable", "gone"],
+  [Object.assign(new Error("gone"), { retryable: true }), "unreachable", "gone"],
+  ["words", "unreachable", "words"],
+  [null, "unreachable", "null"],
+])("FO4 an object is overloaded only when the platform says so: %s", (error, code, detail) => {
+  expect(callFailure(error)).toEqual({ ok: false, code, detail });
 });
 
 beforeEach(() => void vi.useFakeTimers({ now: 1_000_000 }));

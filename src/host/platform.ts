@@ -3,7 +3,7 @@ import { nanoid } from "nanoid";
 import type { Clock, Entropy } from "../core/ports.ts";
 import { parseSeatClaim, type Role, type SeatClaim } from "../protocol/calls.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
-import { success, type Result } from "../protocol/result.ts";
+import { failure, success, type Failure, type Result } from "../protocol/result.ts";
 
 export const clock: Clock = { now: () => Date.now() };
 
@@ -43,6 +43,17 @@ const snapshotDeadlineMs = 60_000;
 function deadlineOf(role: Role, type: string): number {
   if (type === "takeSnapshot" || type === "restoreSnapshot") return snapshotDeadlineMs;
   return role === "shard" ? shardDeadlineMs : callDeadlineMs;
+}
+
+/**
+ * What an error of the platform says. An object that is `overloaded` lives, and must not be tried again
+ * (Cloudflare, "Error handling" of Durable Objects, 2026).
+ */
+export function callFailure(error: unknown): Failure {
+  const isError = typeof error === "object" && error !== null;
+  const isOverloaded = isError && "overloaded" in error && error.overloaded === true;
+  const detail = error instanceof Error ? error.message : String(error);
+  return failure(isOverloaded ? "overloaded" : "unreachable", detail);
 }
 
 /** Rejects when a call to another object has no answer in time, so that nothing waits for ever. */

@@ -25,6 +25,7 @@ const statuses: Record<ProblemCode, number> = {
   "room-empty": 409,
   "no-state": 409,
   "snapshot-stale": 409,
+  "snapshot-superseded": 409,
   "lock-held": 409,
   "lock-lost": 409,
   "payload-too-large": 413,
@@ -51,7 +52,7 @@ test.each(codes)("HT7 %s is a problem document with a stable type and status", (
 
 test("HT7 no two problems share a type or a title", () => {
   const documents = codes.map((code) => problemDocument(code, ""));
-  expect(codes).toHaveLength(36);
+  expect(codes).toHaveLength(37);
   expect(new Set(documents.map(({ type }) => type)).size).toBe(codes.length);
   expect(new Set(documents.map(({ title }) => title)).size).toBe(codes.length);
 });

@@ -25,6 +25,7 @@ const problemTable = {
   "room-empty": [409, "No shard of the room has clients"],
   "no-state": [409, "The room class keeps no state"],
   "snapshot-stale": [409, "Another snapshot of the room is being stored"],
+  "snapshot-superseded": [409, "Another snapshot of the room has taken its place"],
   "lock-held": [409, "Another owner has the lock"],
   "lock-lost": [409, "The lock is not held with this token"],
   "payload-too-large": [413, "The body is too large"],

@@ -3,7 +3,7 @@
  * partition; calls about servers outside and events go to the hub.
  */
 import * as v from "valibot";
-import { snapshotRequests, type SnapshotReplies } from "./snapshot.ts";
+import { snapshotRequests, type SnapshotInfo, type SnapshotReplies } from "./snapshot.ts";
 import { isRoomId, isShardId, type RoomId, type ShardId } from "./names.ts";
 import type {
   HeartbeatAnswer,
@@ -25,8 +25,11 @@ const countSchema = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const countersSchema = v.record(v.string(), countSchema);
 const regionSchema = v.nullable(v.custom<Region>((value) => typeof value === "string"));
 const serverSchema = v.optional(v.nullable(v.string()));
+const snapshotFailureSchema = v.strictObject({ reason: v.string(), detail: v.string() });
 const metadataSchema = v.custom<Metadata>((value) => typeof value === "object" && value !== null);
 const querySchema = v.custom<RoomQuery>((value) => typeof value === "object" && value !== null);
+/** One start of a server outside. */
+const tenantSchema = v.strictObject({ server: v.string(), instance: v.string() });
 const eventSchema = v.custom<TimedEvent>((value) => typeof value === "object" && value !== null);
 
 /** An event where it arose; the hub numbers it. */
@@ -54,6 +57,8 @@ export const registryRequestSchema = v.variant("type", [
     /** Left out: `online`. */
     status: v.exactOptional(v.picklist(["online", "draining"])),
     counters: countersSchema,
+    /** What went wrong with its state since the last report that arrived, if anything did. */
+    failures: v.exactOptional(v.array(snapshotFailureSchema)),
   }),
   /** What shards of the room told the sequencer on their links, which gathers it for a moment. */
   v.strictObject({
@@ -72,6 +77,8 @@ export const registryRequestSchema = v.variant("type", [
   v.strictObject({
     type: v.literal("suspect"),
     shard: shardSchema,
+    /** The platform answered that the first has too much to do: it lives, and is to be left alone. */
+    isOverloaded: v.exactOptional(v.boolean()),
     /** Of the same room. */
     others: v.exactOptional(v.array(shardSchema)),
   }),
@@ -177,6 +184,8 @@ export const registryRequestSchema = v.variant("type", [
     region: regionSchema,
     /** The server that asked for the room. */
     local: serverSchema,
+    /** The room is there no longer, and is to go to any other. */
+    leaving: v.exactOptional(tenantSchema),
   }),
   /** To the hub: the server that a new room would be given, or `null` for shards. Changes nothing. */
   v.strictObject({
@@ -209,7 +218,33 @@ export const registryRequestSchema = v.variant("type", [
       }),
     ),
   }),
-  /** From the hub to a partition: this start of the server is gone, and these rooms with it. */
+  /** From a server outside that has let go of the room: it is to go to another one. */
+  v.strictObject({
+    type: v.literal("relocate"),
+    room: roomSchema,
+    server: v.string(),
+    instance: v.string(),
+  }),
+  /**
+   * From a server outside that has the room: begins a newer snapshot than any before, and makes it the
+   * room's. In between come its parts. `seq` rises with every snapshot of the server's process.
+   */
+  v.strictObject({
+    type: v.literal("beginHosted"),
+    room: roomSchema,
+    server: v.string(),
+    instance: v.string(),
+    seq: countSchema,
+    digests: v.array(v.string()),
+  }),
+  v.strictObject({
+    type: v.literal("commitHosted"),
+    room: roomSchema,
+    server: v.string(),
+    instance: v.string(),
+    id: v.string(),
+  }),
+  /** From the hub to a partition: this start of the server is gone, and these rooms leave it. */
   v.strictObject({
     type: v.literal("gone"),
     server: v.string(),
@@ -235,6 +270,8 @@ export const registryRequestSchema = v.variant("type", [
     /** The same for a batch that is sent again: it is published once. */
     batch: v.optional(v.string()),
   }),
+  /** From the hub: somebody has subscribed to events. */
+  v.strictObject({ type: v.literal("heard") }),
   /** From the hub to a former partition: rows that belong elsewhere are to go there. */
   v.strictObject({ type: v.literal("handOver") }),
   /** From a former partition: rows of this one. Those that are there already stay as they are. */
@@ -255,6 +292,8 @@ export type ShardLoad = {
   readonly generation: number;
   /** When `connections` was true, epoch milliseconds. */
   readonly reportedAt: number;
+  /** Where the shard is, if its type names regions. */
+  readonly region?: Region;
 };
 
 /** `address` is `null` where the gate knows it: rooms on shards are at its own address. */
@@ -325,6 +364,9 @@ export type RegistryReplies = SnapshotReplies & {
   /** `url`: the server's address. */
   offer: { readonly server: string; readonly url: string } | null;
   vacate: null;
+  relocate: RoomListing;
+  beginHosted: { readonly id: string };
+  commitHosted: SnapshotInfo;
   /** Rooms that the partition does not place on that server. */
   hosted: { readonly unknown: readonly RoomId[] };
   gone: null;
@@ -333,6 +375,7 @@ export type RegistryReplies = SnapshotReplies & {
   release: null;
   /** Whether anybody listens. */
   events: { readonly isHeard: boolean };
+  heard: null;
   handOver: null;
   adopt: null;
 };

@@ -66,6 +66,9 @@ const roomTypeSchema = v.string();
 
 export const defaultKeepMs = 300_000;
 
+/** One start of a game server outside. */
+const tenantEntries = { serverId: idSchema, instance: idSchema };
+
 const bodies = {
   /** `POST rooms`. */
   createRoom: v.strictObject({
@@ -88,8 +91,33 @@ const bodies = {
   }),
   /** `POST rooms/:id/resize`: within the type's bounds; `null` to follow the audience again. */
   resizeRoom: v.strictObject({ shards: v.nullable(wholeNumber(1, 1_000)) }),
-  /** `POST rooms/:id/migrate`: a shard by its own name, or by its slot's, such as `my-room-1`. */
-  migrateShard: v.strictObject({ from: v.string() }),
+  /** `POST rooms/:id/migrate`: a shard by its own name, or by its slot's, such as `my-room-1`; or a server. */
+  migrateShard: v.strictObject({
+    from: v.string(),
+    /** Of a game server outside, which lets go of the room: this start of it. */
+    instance: v.optional(idSchema),
+  }),
+  /** `POST snapshots/:id/transfer`: of a game server that stores or takes up a room's state. */
+  transferSnapshot: v.variant("type", [
+    v.strictObject({
+      type: v.literal("begin"),
+      ...tenantEntries,
+      /** Rises with every snapshot of the server's process. */
+      seq: wholeNumber(1, Number.MAX_SAFE_INTEGER),
+      /** SHA-256 of each part in hexadecimal, in order; each part but the last has 524,288 characters. */
+      digests: v.pipe(v.array(v.string()), v.minLength(1), v.maxLength(64)),
+    }),
+    v.strictObject({
+      type: v.literal("part"),
+      id: v.string(),
+      index: wholeNumber(0, 63),
+      text: v.string(),
+    }),
+    /** From here on this is the room's snapshot. */
+    v.strictObject({ type: v.literal("commit"), ...tenantEntries, id: v.string() }),
+    v.strictObject({ type: v.literal("newest") }),
+    v.strictObject({ type: v.literal("read"), id: v.string(), index: wholeNumber(0, 63) }),
+  ]),
   /** `POST route`. */
   route: v.strictObject({
     roomType: roomTypeSchema,
@@ -270,6 +298,14 @@ export type LockGrant = {
   readonly expiresAt: number;
 };
 
+/** Why a room's state could not be stored, or not be taken up. */
+export type SnapshotFailure = {
+  /** The kind that metrics count it by, such as `snapshot_threw`. */
+  readonly reason: string;
+  /** One sentence; up to 500 characters. */
+  readonly detail: string;
+};
+
 /** What an event says beyond its type, number and time. */
 export type RegistryEventBody =
   | { readonly type: "server:online" | "server:draining"; readonly serverId: string }
@@ -289,6 +325,12 @@ export type RegistryEventBody =
       readonly from: string;
       readonly to: string;
     }
+  /** The room is served on, and the snapshot before stays. `serverId` is the shard. */
+  | ({
+      readonly type: "snapshot:failed";
+      readonly roomId: string;
+      readonly serverId: string;
+    } & SnapshotFailure)
   /** With `playerId` for rooms with `maxPlayers`, with `count` for others. */
   | {
       readonly type: "player:joined" | "player:left";

@@ -7,6 +7,7 @@ import type { Learning } from "./learning.ts";
 import { layoutPrefix } from "./layouts.ts";
 import { lastTokenKey, lockPrefix, type Locks } from "./locks.ts";
 import type { RegistryOwner, RequestOf } from "./part.ts";
+import type { Relocation } from "./relocation.ts";
 import type { RoomLife } from "./room-life.ts";
 import { namedByRow, rowPrefix, seatsPrefix, type RoomStore } from "./room-store.ts";
 import { partPrefix, snapshotPrefix, type Snapshots } from "./snapshots.ts";
@@ -17,6 +18,7 @@ type Parts = {
   readonly store: RoomStore;
   readonly learning: Learning;
   readonly life: RoomLife;
+  readonly relocation: Relocation;
   readonly hosted: HostedRooms;
   readonly locks: Locks;
   readonly snapshots: Snapshots;
@@ -32,7 +34,7 @@ export class Adoption {
   }
 
   adopt({ rows }: RequestOf<"adopt">): Result<null> {
-    const { store, learning, life, hosted, locks, snapshots } = this.#parts;
+    const { store, learning, life, relocation, hosted, locks, snapshots } = this.#parts;
     const { rooms, name } = this.#owner;
     for (const [key, value] of Object.entries(rows)) {
       if (key === lastTokenKey) locks.adopt({ [key]: value });
@@ -55,6 +57,7 @@ export class Adoption {
       } else hosted.adopt(key, value);
     }
     learning.begin();
+    relocation.begin();
     return success(null);
   }
 }

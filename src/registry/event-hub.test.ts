@@ -30,6 +30,7 @@ class HubRig {
   readonly clock = new FakeClock();
   storage = new FakeStorage();
   readonly counted: string[] = [];
+  heard = 0;
   #hub: EventHub | undefined;
 
   async start(): Promise<this> {
@@ -37,7 +38,13 @@ class HubRig {
     this.storage = this.storage.restart();
     const { clock, storage } = this;
     const count = (what: string): void => void this.counted.push(what);
-    this.#hub = await EventHub.start({ clock, storage, count, wakeAt: () => {} });
+    this.#hub = await EventHub.start({
+      clock,
+      storage,
+      count,
+      wakeAt: () => {},
+      onHeard: () => void (this.heard += 1),
+    });
     return this;
   }
 
@@ -152,6 +159,18 @@ test("EV2 many numbers take few writes", async () => {
   rig.pass(5_000);
   expect(rig.storage.writes).toBe(4);
   expect(rig.hub.nextDeadline()).toBeNull();
+});
+
+test("EV4 the first of those who listen is told of, and none beside it", async () => {
+  const rig = await new HubRig().start();
+  const first = rig.subscribe();
+  const second = rig.subscribe();
+  expect(rig.heard).toBe(1);
+  rig.hub.leave(first);
+  rig.hub.leave(second);
+  await rig.stream().cancel();
+  rig.subscribe("malformed pattern");
+  expect(rig.heard).toBe(2);
 });
 
 test("EV4 without subscribers nothing is numbered or written", async () => {

@@ -32,6 +32,8 @@ export type EventHubOwner = {
   readonly storage: Storage;
   readonly wakeAt: (at: number) => void;
   readonly count: (what: string) => void;
+  /** Somebody listens now, and nobody did. */
+  readonly onHeard: () => void;
 };
 
 export class EventHub {
@@ -77,8 +79,9 @@ export class EventHub {
   /** Takes a socket that has just been opened. */
   subscribe(socket: EventSocket, pattern: string): void {
     const parsed = parsePattern(pattern);
-    if (parsed.ok) this.#sockets.set(socket, this.#welcome(socket, pattern));
-    else socket.close(closeCodes.malformedFrame, parsed.detail);
+    if (!parsed.ok) return socket.close(closeCodes.malformedFrame, parsed.detail);
+    if (!this.isHeard) this.#owner.onHeard();
+    this.#sockets.set(socket, this.#welcome(socket, pattern));
   }
 
   /** Takes a socket that outlived the object's memory. */
@@ -94,6 +97,7 @@ export class EventHub {
     if (!parsed.ok) return parsed;
     const leave = (gone: StreamSubscriber): void => void this.#streams.delete(gone);
     const subscriber = new StreamSubscriber(pattern, this.#seq, leave);
+    if (!this.isHeard) this.#owner.onHeard();
     this.#streams.add(subscriber);
     this.#pingAt ??= this.#owner.clock.now() + streamPingMs;
     this.#arm();

@@ -139,6 +139,26 @@ test("EV3 large events count for more: fewer are kept, and fewer leave at a time
   expect(rooms).toEqual(Array.from({ length: 249 }, (_, index) => String(151 + index)));
 });
 
+test("EV4 a partition that is told of a subscriber sends again, whatever it is answered meanwhile", async () => {
+  const rig = new LogRig();
+  const answered = Promise.withResolvers<typeof unheard>();
+  rig.answer = () => answered.promise;
+  rig.emit("a");
+  await rig.pass(0);
+  rig.log.heard();
+  answered.resolve(unheard);
+  await turns();
+  rig.emit("b");
+  rig.answer = () => unheard;
+  await rig.pass(100);
+  rig.emit("c");
+  rig.log.heard();
+  rig.answer = () => heard;
+  rig.emit("d");
+  await rig.pass(100);
+  expect(rig.sent).toEqual([["a"], ["b"], ["d"]]);
+});
+
 test("EV4 nothing is kept or sent for five seconds after the hub said that nobody listens", async () => {
   const rig = new LogRig();
   rig.answer = () => unheard;

@@ -2,8 +2,8 @@
  * Events that arise in one partition, on their way to the hub: in batches, at most ten a second, the
  * newest 1,000 kept, or fewer large ones, while the hub does not answer. Knows nothing of subscribers.
  *
- * While nobody listens nothing is kept or sent; the hub is asked again by the first event after five
- * seconds.
+ * While nobody listens nothing is kept or sent, until the hub says that somebody does; should that be
+ * lost, the hub is asked again by the first event after five seconds.
  */
 import { backoffMs } from "../core/backoff.ts";
 import { weightOf } from "../protocol/event-bounds.ts";
@@ -47,6 +47,8 @@ export class EventLog {
   #isSending = false;
   #lastSentAt = 0;
   #unheardUntil = 0;
+  /** The hub has told of a subscriber since the last batch was sent. */
+  #isHeard = false;
   #failures = 0;
   #nextAt: number | null = null;
 
@@ -67,6 +69,12 @@ export class EventLog {
       this.#lost += 1;
     }
     this.#sendSoon();
+  }
+
+  /** Somebody listens from now on. */
+  heard(): void {
+    this.#isHeard = true;
+    this.#unheardUntil = 0;
   }
 
   nextDeadline(): number | null {
@@ -93,6 +101,7 @@ export class EventLog {
     const batch = (this.#batch ??= this.#takeBatch());
     this.#lastSentAt = now;
     this.#isSending = true;
+    this.#isHeard = false;
     const reply = await this.#owner.toHub(batch);
     this.#isSending = false;
     if (!reply.ok) {
@@ -104,7 +113,7 @@ export class EventLog {
     this.#failures = 0;
     this.#batch = null;
     this.#batchWeight = 0;
-    if (!reply.value.isHeard) {
+    if (!reply.value.isHeard && !this.#isHeard) {
       this.#unheardUntil = this.#owner.clock.now() + unheardMs;
       this.#kept = [];
       this.#keptWeight = 0;

@@ -12,6 +12,8 @@ type Mood = "alive" | "throws" | "hangs" | "overloaded" | "fenced";
 class FailoverRig extends RegistryRig {
   readonly moods = new Map<string, Mood>();
   isSequencerDeaf = false;
+  /** Called after a shard was asked. */
+  onLoad: () => void = () => {};
 
   constructor(options: RoomTypeOptions = {}) {
     super(defineRooms({ default: { shards: 2, ...options } }));
@@ -27,7 +29,9 @@ class FailoverRig extends RegistryRig {
     if (role === "sequencer") return this.isSequencerDeaf ? lost : { ok: true, value: null };
     if (role !== "shard") return { ok: true, value: { isHeard: true } };
     const load = { connections: 3, players: null, reserved: 0 };
-    switch (this.moods.get(name) ?? "alive") {
+    const mood = this.moods.get(name) ?? "alive";
+    if (request.type === "load") this.onLoad();
+    switch (mood) {
       case "alive":
         return { ok: true, value: request.type === "load" ? load : null };
       case "fenced":
@@ -41,8 +45,11 @@ class FailoverRig extends RegistryRig {
     }
   }
 
-  async suspect(shard: string): Promise<void> {
-    await this.ask({ type: "suspect", shard: shard as ShardId });
+  async suspect(shard: string, isOverloaded = false): Promise<void> {
+    await this.ask({
+      ...({ type: "suspect", shard: shard as ShardId } as const),
+      ...(isOverloaded ? { isOverloaded } : {}),
+    });
     await turns();
   }
 
@@ -146,6 +153,23 @@ test("FO4 a shard that has too much to do is left alone, and gets no new sockets
   expect((await rig.table("lobby")).shards.map(({ id: shard }) => shard)).toEqual(["lobby-1"]);
   await rig.pass(5_000);
   expect((await rig.table("lobby")).shards).toHaveLength(2);
+});
+
+test("FO4 one that a gate was told has too much to do is asked nothing, and spared for a while", async () => {
+  const rig = await used();
+  rig.moods.set("lobby-2", "throws");
+  rig.ports.calls.made.length = 0;
+  await rig.suspect("lobby-2");
+  await rig.suspect("lobby-2", true);
+  await rig.passInSteps(4_000);
+  expect(rig.ports.calls.of("load")).toHaveLength(1);
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-2"]);
+  expect((await rig.table("lobby")).shards.map(({ id: shard }) => shard)).toEqual(["lobby-1"]);
+  await rig.suspect("lobby-1", true);
+  // With every shard resting, clients are better off with any than with none.
+  expect((await rig.table("lobby")).shards).toHaveLength(2);
+  await rig.passInSteps(1_000);
+  expect((await rig.table("lobby")).shards.map(({ id: shard }) => shard)).toEqual(["lobby-2"]);
 });
 
 test("FO1 what a replaced shard reports is answered fenced, and counts for nothing", async () => {
@@ -281,5 +305,52 @@ test("FO1 whatever order evidence comes in, there is one replacement, and the ot
       expect(await rig.shards()).toEqual(["lobby-1", "lobby-2~2"]);
     }),
     { numRuns: 60 },
+  );
+});
+
+const failing = fc.record({
+  leaseMs: fc.integer({ min: 2_000, max: 60_000 }),
+  /** How long before its failure the shard was heard of last. */
+  heardMs: fc.integer({ min: 0, max: 1_000 }),
+  /** How each of the two questions fails: at once, or by its time; the second may differ. */
+  moods: fc.tuple(
+    fc.constantFrom<Mood>("throws", "hangs"),
+    fc.constantFrom<Mood>("throws", "hangs"),
+  ),
+});
+
+test("FO3 however a silent shard fails, its slot is replaced within leaseMs and two seconds of the failure", async () => {
+  await fc.assert(
+    fc.asyncProperty(failing, async ({ leaseMs, heardMs, moods: [mood, next] }) => {
+      const rig = await used({ leaseMs, heartbeatIntervalMs: 1_000 });
+      await rig.reportTo("lobby-1", 0);
+      await rig.pass(heardMs);
+      rig.moods.set("lobby-2", mood);
+      const replaced = rig.timeUntilReplaced(leaseMs + 2_000);
+      rig.onLoad = () => rig.moods.set("lobby-2", next);
+      expect(await replaced).toBeLessThanOrEqual(leaseMs + 2_000 - heardMs);
+    }),
+    { numRuns: 100 },
+  );
+});
+
+test("FO3 a shard that throws is replaced in less than two seconds of the first report, whatever else is told", async () => {
+  const more = fc.array(fc.integer({ min: 0, max: 300 }), { maxLength: 6 });
+  await fc.assert(
+    fc.asyncProperty(more, async (pauses) => {
+      const rig = await used();
+      rig.moods.set("lobby-2", "throws");
+      const { clock } = rig.ports;
+      const failedAt = clock.now();
+      await rig.suspect("lobby-2");
+      for (const ms of pauses) {
+        if ((await rig.shards()).includes("lobby-2~2")) break;
+        await rig.pass(ms);
+        await rig.suspect("lobby-2");
+      }
+      if (!(await rig.shards()).includes("lobby-2~2")) await rig.timeUntilReplaced(2_000);
+      expect(clock.now() - failedAt).toBeLessThan(2_000);
+    }),
+    { numRuns: 100 },
   );
 });

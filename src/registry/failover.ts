@@ -60,12 +60,13 @@ export class Failover {
     }
   }
 
-  suspect({ shard: first, others = [] }: RequestOf<"suspect">): Result<null> {
+  suspect({ shard: first, others = [], isOverloaded }: RequestOf<"suspect">): Result<null> {
     for (const shard of [first, ...others]) {
       const found = this.#find(shard);
       const isOfRoom = roomOfShard(shard) === roomOfShard(first);
       if (!isOfRoom || found === null || found.slot.status === "offline") continue;
-      this.#probe(shard, "unreachable");
+      if (isOverloaded === true && shard === first) this.#rest(shard);
+      else this.#probe(shard, "unreachable");
     }
     return success(null);
   }
@@ -169,7 +170,7 @@ export class Failover {
       probe.ends[index] = null;
       this.#judge(shard, probe);
     } else {
-      if (reply.code === "overloaded") this.#resting.set(shard, this.#now + restMs);
+      if (reply.code === "overloaded") this.#rest(shard);
       this.#probes.delete(shard);
     }
     this.#owner.rearm();
@@ -183,6 +184,12 @@ export class Failover {
     const isBack = found.slot.status === "offline";
     const slot = isBack ? this.#parts.shards.markOnline(room, found.slot) : found.slot;
     this.#parts.learning.takeReport(room, slot, load);
+  }
+
+  /** It lives, and questions would harm it. */
+  #rest(shard: ShardId): void {
+    this.#probes.delete(shard);
+    this.#resting.set(shard, this.#now + restMs);
   }
 
   #judge(shard: ShardId, probe: Probe): void {

@@ -17,6 +17,11 @@ const mine = Array.from({ length: 50 }, (_, index) => `game:${index}`).filter(
 );
 const [room = "", other = ""] = mine;
 
+const steady = defineRooms(
+  { game: { maxPlayers: 3, seatTtlMs: 10_000, failover: false } },
+  { partitions: 2 },
+);
+
 const from = { server: "s1", instance: "i1" };
 const atServer = { ...from, url: "wss://s1.example" };
 
@@ -218,7 +223,8 @@ test("DI11 a seat that this partition knows nothing of counts while its player i
 });
 
 test("DI11, SV7 a server is told which rooms are not its own; one that is gone takes its rooms with it", async () => {
-  const { rig, report, count } = await start();
+  let allocated: Answer = { ok: true, value: atServer };
+  const { rig, report, count } = await start(() => allocated);
   await rig.create(room, { keepMs: minute });
   const held = await rig.reserve({ room: id(room) });
   expect(held).toMatchObject(from);
@@ -239,15 +245,17 @@ test("DI11, SV7 a server is told which rooms are not its own; one that is gone t
   }
   expect(await count()).toBe(0);
   expect(await report(["x"])).toEqual({ unknown: [] });
+  allocated = { ok: false, code: "no-server", detail: "none has space" };
   await rig.ask({ type: "gone", ...from, rooms: [id(room), id(other)] });
+  await turns();
   expect(await rig.list()).toEqual([]);
   const left = [...rig.ports.storage.rows.keys()];
   expect(left.filter((key) => key.startsWith("room/") || key.startsWith("seats/"))).toEqual([]);
 });
 
 test("SV7 a server that is gone when the hub's answer comes takes the room with it", async () => {
-  const allocated = Promise.withResolvers<{ ok: true; value: typeof atServer }>();
-  const { rig } = await start(() => allocated.promise);
+  const allocated = Promise.withResolvers<Answer>();
+  const { rig } = await start(() => allocated.promise, steady);
   const created = rig.create(room, { keepMs: minute });
   await turns();
   const gone = { type: "gone" as const, ...from, rooms: [id(room)] };

@@ -10,28 +10,34 @@ import type { HeldSeats, RegistryReplies } from "../protocol/registry-calls.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
 import type { RegistryOwner, RequestOf } from "./part.ts";
 import { freeSeats, type HeldSeat, type Room } from "./room-record.ts";
+import { isMoving, isOn, type Relocation } from "./relocation.ts";
 import type { RoomLife } from "./room-life.ts";
 import { namedByRow, seatKey, seatsPrefix, type RoomStore } from "./room-store.ts";
 
 const seatSchema = v.object({ player: v.string(), expiresAt: v.number() });
 type Report = RequestOf<"hosted">["rooms"][number];
 
+type Parts = {
+  readonly store: RoomStore;
+  readonly life: RoomLife;
+  readonly relocation: Relocation;
+};
+
 export class HostedRooms {
   readonly #owner: RegistryOwner;
   readonly #store: RoomStore;
   readonly #life: RoomLife;
+  readonly #relocation: Relocation;
 
-  private constructor(owner: RegistryOwner, store: RoomStore, life: RoomLife) {
+  private constructor(owner: RegistryOwner, { store, life, relocation }: Parts) {
     this.#owner = owner;
     this.#store = store;
     this.#life = life;
+    this.#relocation = relocation;
   }
 
-  static async start(
-    owner: RegistryOwner,
-    { store, life }: { store: RoomStore; life: RoomLife },
-  ): Promise<HostedRooms> {
-    const rooms = new HostedRooms(owner, store, life);
+  static async start(owner: RegistryOwner, parts: Parts): Promise<HostedRooms> {
+    const rooms = new HostedRooms(owner, parts);
     const changed = new Set<Room>();
     for (const [key, value] of await owner.ports.storage.list(seatsPrefix)) {
       const room = rooms.#load(key, value);
@@ -65,6 +71,7 @@ export class HostedRooms {
   /** Holds a seat for each, or for none. */
   hold(room: Room, wanted: HeldSeats["seats"], ttlMs: number): Result<HeldSeats> {
     if (room.host === null) return failure("unavailable", `"${room.id}" is on shards`);
+    if (room.departure !== null) return isMoving(room);
     // Until its server has reported, its players are not known, and a seat might be sold twice.
     if (!room.isKnown) return failure("unavailable", `"${room.host.server}" has yet to report`);
     if (freeSeats(room) < wanted.length) {
@@ -94,11 +101,11 @@ export class HostedRooms {
     return success({ unknown });
   }
 
-  /** The server is gone, and its rooms with it. */
+  /** The server is gone: its rooms go elsewhere, or with it. */
   gone({ rooms, ...from }: RequestOf<"gone">): Result<null> {
     for (const id of rooms) {
       const room = this.#store.get(id);
-      if (room !== undefined && isOn(room, from)) this.#life.lose(room, "server-offline");
+      if (room !== undefined && isOn(room, from)) this.#relocation.lose(room);
     }
     const isComing = rooms.some((id) => this.#life.isEntering(id));
     if (isComing) return failure("unavailable", "a room may be on its way to that server");
@@ -141,12 +148,4 @@ export class HostedRooms {
     const strangers = Math.max(0, named.size - unseated);
     this.#store.changeLoad(room, () => (room.reserved = away + strangers));
   }
-}
-
-/** Whether this start of the server has the room: another one may have it by now. */
-function isOn(
-  { host }: Room,
-  from: { readonly server: string; readonly instance: string },
-): boolean {
-  return host?.server === from.server && host.instance === from.instance;
 }

@@ -81,9 +81,11 @@ export class Hosting {
     return hosting;
   }
 
-  /** Who has the room, unless that server is gone. */
-  tenantOf(room: RoomId): Tenant | null {
-    return this.#gone.has(room) ? null : (this.#assignments.get(room) ?? null);
+  /** Who has the room, unless that server is gone or the room leaves it. */
+  tenantOf(room: RoomId, leaving: Tenant | null = null): Tenant | null {
+    const tenant = this.#gone.has(room) ? undefined : this.#assignments.get(room);
+    if (tenant === undefined) return null;
+    return leaving !== null && isSameTenant(tenant, leaving) ? null : tenant;
   }
 
   roomCount(tenant: Tenant): number {
@@ -143,7 +145,7 @@ export class Hosting {
       const askedAt = unwanted.get(room);
       const assignment = this.#assignments.get(room);
       // It may have been given the room since.
-      const isItsOwn = assignment !== undefined && isSame(assignment, tenant);
+      const isItsOwn = assignment !== undefined && isSameTenant(assignment, tenant);
       return askedAt === undefined || (isItsOwn && assignment.at > askedAt) ? [] : [room];
     });
     unwanted.clear();
@@ -191,7 +193,7 @@ export class Hosting {
   ): void {
     for (const { room } of said) {
       const assignment = this.#assignments.get(room);
-      const isHere = assignment !== undefined && isSame(assignment, tenant);
+      const isHere = assignment !== undefined && isSameTenant(assignment, tenant);
       if (!unknown.has(room)) {
         // Where it was given out while the call was under way, that is newer.
         if (assignment === undefined || this.#gone.has(room)) this.assign(room, tenant);
@@ -291,6 +293,6 @@ function nameOf({ server, instance }: Tenant): string {
   return `${server} ${instance}`;
 }
 
-function isSame(one: Tenant, other: Tenant): boolean {
+export function isSameTenant(one: Tenant, other: Tenant): boolean {
   return one.server === other.server && one.instance === other.instance;
 }

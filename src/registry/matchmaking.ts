@@ -15,6 +15,7 @@ import type { Learning } from "./learning.ts";
 import { asProblem, type RegistryOwner, type RegistryReply, type RequestOf } from "./part.ts";
 import { freeSeats, limitOf, playerCount, serverOf, shardsIn, type Room } from "./room-record.ts";
 import { unknownRoom, unknownType, type RoomLife } from "./room-life.ts";
+import { isMoving } from "./relocation.ts";
 import type { RoomStore } from "./room-store.ts";
 import type { Scaling } from "./scaling.ts";
 import { ShardCounts } from "./shard-counts.ts";
@@ -65,6 +66,7 @@ export class Matchmaking {
     const room = this.#parts.store.get(id);
     if (room === undefined) return success({ type: "create" });
     await this.#parts.learning.know(room);
+    if (room.departure !== null) return success(unavailable(isMoving(room).detail));
     if (room.isLocked) return success(unavailable(`"${id}" is locked`));
     if (!hasMetadata(room, query.metadata)) return success(unavailable(`"${id}" is not like that`));
     if (freeSeats(room) <= 0) return success(unavailable(`"${id}" is full`));
@@ -115,6 +117,7 @@ export class Matchmaking {
       return request.create === id ? this.#reserveInNew(id, search) : unknownRoom(id);
     }
     if (room.isLocked) return failure("room-locked", `"${id}" is locked`);
+    if (room.departure !== null) return isMoving(room);
     if (room.isClosing) return failure("unavailable", `"${id}" is being disposed of`);
     if (!hasMetadata(room, request.query.metadata)) {
       return failure("unknown-room", `"${id}" has other metadata`);

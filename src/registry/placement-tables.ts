@@ -3,6 +3,7 @@
  * nothing of messages.
  */
 import { findSlot, idOf, nextGeneration, type Layout, type Slot } from "../core/layout.ts";
+import { placeOfSlot } from "../core/shard-regions.ts";
 import { generationOf, roomOfShard, slotOf, type ShardId } from "../protocol/names.ts";
 import type { ShardLoad } from "../protocol/registry-calls.ts";
 import { failure, success } from "../protocol/result.ts";
@@ -10,6 +11,7 @@ import type { Failover } from "./failover.ts";
 import type { Learning } from "./learning.ts";
 import { asProblem, type RegistryOwner, type RegistryReply, type RequestOf } from "./part.ts";
 import { limitOf, newRow, roomOf, type Room } from "./room-record.ts";
+import { isMoving } from "./relocation.ts";
 import { unknownType, type RoomLife } from "./room-life.ts";
 import type { RoomStore } from "./room-store.ts";
 import type { Scaling } from "./scaling.ts";
@@ -36,12 +38,28 @@ export class PlacementTables {
     this.#parts = parts;
   }
 
-  async table({ room: id, isRefusing = false }: RequestOf<"table">): Promise<RegistryReply> {
+  handle(
+    request: RequestOf<"table" | "layout" | "report" | "reports">,
+  ): RegistryReply | Promise<RegistryReply> {
+    switch (request.type) {
+      case "table":
+        return this.#table(request);
+      case "layout":
+        return this.#layout(request);
+      case "report":
+        return this.#report(request);
+      case "reports":
+        return this.#reports(request);
+    }
+  }
+
+  async #table({ room: id, isRefusing = false }: RequestOf<"table">): Promise<RegistryReply> {
     const { life, learning, scaling } = this.#parts;
     const found = await life.lookUp(id);
     if (!found.ok) return asProblem(found);
     const room = found.value;
     const { isLocked, host } = room;
+    if (room.departure !== null) return isMoving(room);
     if (host !== null) return success({ shards: [], isLocked, redirect: host.url });
     await learning.know(room);
     if (isRefusing) scaling.refused(room);
@@ -50,7 +68,7 @@ export class PlacementTables {
   }
 
   /** Every shard of a room, whether anybody has used it or not. */
-  layout({ room: id }: RequestOf<"layout">): RegistryReply {
+  #layout({ room: id }: RequestOf<"layout">): RegistryReply {
     const { store } = this.#parts;
     const type = this.#owner.rooms.typeOf(id);
     if (type === undefined) return unknownType(id);
@@ -58,7 +76,7 @@ export class PlacementTables {
     return success({ shards: room.host === null ? shardLoads(room, store.layouts.of(room)) : [] });
   }
 
-  report(request: RequestOf<"report">): RegistryReply {
+  #report(request: RequestOf<"report">): RegistryReply {
     const { shard, connections, players, reserved, status = "online", at } = request;
     const { store, life, learning, scaling, failover } = this.#parts;
     const id = roomOfShard(shard);
@@ -94,11 +112,11 @@ export class PlacementTables {
   }
 
   /** What the sequencer has gathered: as if each had reported. */
-  reports({ room, loads }: RequestOf<"reports">): RegistryReply {
+  #reports({ room, loads }: RequestOf<"reports">): RegistryReply {
     const again: ShardId[] = [];
     for (const load of loads) {
       if (roomOfShard(load.shard) !== room) continue;
-      const taken = this.report({ ...load, type: "report", players: null, counters: {} });
+      const taken = this.#report({ ...load, type: "report", players: null, counters: {} });
       // One that is fenced hears it from the sequencer.
       if (!taken.ok && taken.code !== "fenced") again.push(load.shard);
     }
@@ -140,5 +158,6 @@ function shardLoads(room: Room, { slots }: Layout): ShardLoad[] {
     capacity: type.shards.max === 1 ? limitOf(room) : type.capacity,
     generation: slot.generation,
     reportedAt: counts?.reportedAt(slot) ?? 0,
+    ...placeOfSlot(type, slot.number),
   }));
 }

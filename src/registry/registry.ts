@@ -18,6 +18,7 @@ import { Failover } from "./failover.ts";
 import { Fences } from "./fences.ts";
 import { HandOver } from "./hand-over.ts";
 import { HostedRooms } from "./hosted-rooms.ts";
+import { HostedSnapshots } from "./hosted-snapshots.ts";
 import { layoutPrefix } from "./layouts.ts";
 import { Learning } from "./learning.ts";
 import { Matchmaking } from "./matchmaking.ts";
@@ -27,6 +28,7 @@ import { OwedCalls } from "./owed-calls.ts";
 import type { RegistryOwner, RegistryReply, RegistryRequest, RequestOf, Waking } from "./part.ts";
 import { Patience } from "./patience.ts";
 import { PlacementTables } from "./placement-tables.ts";
+import { Relocation } from "./relocation.ts";
 import { RoomLife } from "./room-life.ts";
 import { RoomQueries } from "./room-queries.ts";
 import { ServerListing } from "./server-listing.ts";
@@ -40,7 +42,9 @@ type Parts = {
   readonly learning: Learning;
   readonly owed: OwedCalls;
   readonly life: RoomLife;
+  readonly relocation: Relocation;
   readonly hosted: HostedRooms;
+  readonly hostedSnapshots: HostedSnapshots;
   readonly tables: PlacementTables;
   readonly queries: RoomQueries;
   readonly matchmaking: Matchmaking;
@@ -56,7 +60,7 @@ type Parts = {
 export class Registry {
   readonly #owner: RegistryOwner;
   readonly #parts: Parts;
-  readonly #waking: readonly Waking[];
+  readonly #waking: Waking[];
   readonly #counters: Counters;
   #wakeAt: number | null = null;
   #durableAt: number | null = null;
@@ -65,8 +69,20 @@ export class Registry {
     this.#owner = owner;
     this.#counters = counters;
     this.#parts = parts;
-    const { learning, life, owed, fences, scaling, failover, handOver, services } = parts;
-    this.#waking = [learning, life, owed, fences, scaling, failover, handOver, services, patience];
+    const { learning, life, owed, relocation, fences, scaling, failover, handOver, services } =
+      parts;
+    this.#waking = [
+      learning,
+      life,
+      owed,
+      relocation,
+      fences,
+      scaling,
+      failover,
+      handOver,
+      services,
+    ];
+    this.#waking.push(patience);
   }
 
   /** The partition with this name. */
@@ -89,6 +105,7 @@ export class Registry {
     };
     registry = new Registry(owner, await startParts(owner), counters, patience);
     registry.#parts.learning.begin();
+    registry.#parts.relocation.begin();
     registry.rearm();
     return registry;
   }
@@ -97,19 +114,19 @@ export class Registry {
     const reply = this.#elsewhere(request) ?? (await this.#answer(request));
     // Who is refused counts them again.
     if (reply.ok && "counters" in request) this.#counters.add(request.counters);
+    if (reply.ok && request.type === "report") this.#tellFailures(request);
     return reply;
   }
 
   async #answer(request: RegistryRequest): Promise<RegistryReply> {
     const { tables, queries, life, matchmaking, hosted, adoption, services } = this.#parts;
-    const { scaling, failover } = this.#parts;
+    const { scaling, failover, relocation } = this.#parts;
     switch (request.type) {
       case "table":
-        return tables.table(request);
+      case "layout":
       case "report":
-        return tables.report(request);
       case "reports":
-        return tables.reports(request);
+        return tables.handle(request);
       case "count":
         return success(null);
       case "sweep":
@@ -140,12 +157,15 @@ export class Registry {
         return hosted.hosted(request);
       case "gone":
         return hosted.gone(request);
+      case "relocate":
+        return relocation.relocate(request);
+      case "beginHosted":
+      case "commitHosted":
+        return this.#parts.hostedSnapshots.handle(request);
       case "handOver":
         return this.#handOver();
       case "adopt":
         return adoption.adopt(request);
-      case "layout":
-        return tables.layout(request);
       case "suspect":
         return failover.suspect(request);
       case "resize":
@@ -189,6 +209,13 @@ export class Registry {
     this.#parts.services.emit(event);
   }
 
+  #tellFailures({ shard, failures = [] }: RequestOf<"report">): void {
+    const where = { roomId: roomOfShard(shard), serverId: shard };
+    for (const { reason, detail } of failures) {
+      this.emit({ type: "snapshot:failed", ...where, reason, detail });
+    }
+  }
+
   /** Has the host wake this object when the next part has something to do. */
   rearm(): void {
     let next: number | null = null;
@@ -200,8 +227,8 @@ export class Registry {
       this.#wakeAt = next;
       this.#owner.ports.wakeups.soon(next);
     }
-    const { store, services, scaling, fences } = this.#parts;
-    const durable = [store, services, scaling, fences]
+    const { store, services, scaling, fences, relocation } = this.#parts;
+    const durable = [store, services, scaling, fences, relocation]
       .map((part) => part.nextDurableDeadline())
       .reduce(earlier, null);
     if (durable === null || durable === this.#durableAt) return;
@@ -257,9 +284,10 @@ async function startParts(owner: RegistryOwner): Promise<Parts> {
   const owed = await OwedCalls.start(owner, slots);
   const learning = new Learning(owner, store, slots);
   const life = new RoomLife(owner, { store, learning, owed, slots });
-  const hosted = await HostedRooms.start(owner, { store, life });
   const services = await Services.start(owner);
   const { snapshots, locks } = services;
+  const relocation = new Relocation(owner, { store, life, slots, snapshots });
+  const hosted = await HostedRooms.start(owner, { store, life, relocation });
   const fences = await Fences.start(owner, slots);
   const shards = new ShardLife(owner, { store, learning, owed, fences });
   const scaling = new Scaling(owner, { store, learning, shards });
@@ -275,7 +303,9 @@ async function startParts(owner: RegistryOwner): Promise<Parts> {
     learning,
     owed,
     life,
+    relocation,
     hosted,
+    hostedSnapshots: new HostedSnapshots(owner, store, snapshots),
     handOver,
     fences,
     scaling,
@@ -284,6 +314,6 @@ async function startParts(owner: RegistryOwner): Promise<Parts> {
     queries: new RoomQueries(owner, { store, learning }),
     matchmaking: new Matchmaking(owner, { store, learning, life, hosted, scaling }),
     listing: new ServerListing(owner, { store, learning, services }),
-    adoption: new Adoption(owner, { store, learning, life, hosted, locks, snapshots }),
+    adoption: new Adoption(owner, { store, learning, life, relocation, hosted, locks, snapshots }),
   };
 }

@@ -138,6 +138,11 @@ export class RoomLife {
     this.#store.forget(room, reason);
   }
 
+  /** The hub gave a server to a room that does not need it any more. */
+  giveUp(id: RoomId, host: RoomHost): void {
+    if (this.#store.get(id)?.host?.server !== host.server) this.#oweVacating(id, host);
+  }
+
   nextDeadline(): number | null {
     return this.#store.nextDeadline();
   }
@@ -289,7 +294,7 @@ export class RoomLife {
   }
 }
 
-function hostOf(place: RegistryReplies["allocate"]): RoomHost | null {
+export function hostOf(place: RegistryReplies["allocate"]): RoomHost | null {
   if (place === null) return null;
   const { server, instance, url } = place;
   return { server, instance, url };

@@ -15,8 +15,18 @@ const unusedMs = 60_000;
 const noMetadata: Metadata = Object.freeze({});
 
 /** The server outside that a room lives on, and which start of it: another one knows nothing of the room. */
-const hostSchema = v.object({ server: v.string(), instance: v.string(), url: v.string() });
+const hostSchema = v.object({
+  server: v.string(),
+  instance: v.string(),
+  url: v.string(),
+  /** Of the snapshots that it has stored, from the first on. */
+  epoch: v.exactOptional(v.string()),
+});
 export type RoomHost = v.InferOutput<typeof hostSchema>;
+
+/** Why a room is to leave its server: that is gone, or lets go of it. */
+const departureSchema = v.picklist(["lost", "asked"]);
+export type Departure = v.InferOutput<typeof departureSchema>;
 
 const rowSchema = v.object({
   metadata: v.optional(v.record(v.string(), v.unknown()), {}),
@@ -26,6 +36,7 @@ const rowSchema = v.object({
   /** For rooms that were created by hand; `null` for rooms that were entered when first used. */
   keepMs: v.optional(v.nullable(v.number()), null),
   host: v.optional(v.nullable(hostSchema), null),
+  departure: v.optional(v.nullable(departureSchema), null),
   createdAt: v.optional(v.number(), 0),
   updatedAt: v.optional(v.number(), 0),
   /** Since when nobody has been in a room that is kept for long. */
@@ -44,10 +55,12 @@ export type Room = {
   isLocked: boolean;
   maxPlayers: number | null;
   keepMs: number | null;
-  readonly host: RoomHost | null;
+  host: RoomHost | null;
+  /** Until another server has been found for it. */
+  departure: Departure | null;
   /** Whether its load was reported or asked for since this object started. */
   isKnown: boolean;
-  /** Being disposed of: nobody is sent there any more. */
+  /** Being disposed of or moved: nobody is sent there any more. */
   isClosing: boolean;
   /** By shard; `null` until a shard has reported or a table was asked for. */
   counts: ShardCounts | null;
@@ -71,7 +84,7 @@ export type Room = {
 export function newRow(now: number, more: Partial<RoomRow> = {}): RoomRow {
   const created = { createdAt: now, updatedAt: now, emptySince: null };
   const plain = { metadata: noMetadata, isLocked: false, maxPlayers: null, keepMs: null };
-  return { ...plain, host: null, ...created, ...more };
+  return { ...plain, host: null, departure: null, ...created, ...more };
 }
 
 /** What a row says, or `null` when it is none. Rows of the first version hold `true`. */
@@ -82,12 +95,15 @@ export function parseRow(value: unknown): RoomRow | null {
 }
 
 export function toRow(room: Room): RoomRow {
-  const { metadata, isLocked, maxPlayers, keepMs, host, createdAt, updatedAt, emptySince } = room;
-  return { metadata, isLocked, maxPlayers, keepMs, host, createdAt, updatedAt, emptySince };
+  const { metadata, isLocked, maxPlayers, keepMs, host, departure } = room;
+  const { createdAt, updatedAt, emptySince } = room;
+  const times = { createdAt, updatedAt, emptySince };
+  return { metadata, isLocked, maxPlayers, keepMs, host, departure, ...times };
 }
 
 export function roomOf(id: RoomId, type: RoomType, row: RoomRow, isKnown: boolean): Room {
-  const { metadata, isLocked, maxPlayers, keepMs, host, createdAt, updatedAt, emptySince } = row;
+  const { metadata, isLocked, maxPlayers, keepMs, host, departure } = row;
+  const { createdAt, updatedAt, emptySince } = row;
   return {
     id,
     type,
@@ -98,8 +114,9 @@ export function roomOf(id: RoomId, type: RoomType, row: RoomRow, isKnown: boolea
     maxPlayers,
     keepMs,
     host,
+    departure,
     isKnown,
-    isClosing: false,
+    isClosing: departure !== null,
     counts: null,
     connections: 0,
     players: null,

@@ -21,7 +21,9 @@ import {
   roomOf,
   serverOf,
   toRow,
+  type Departure,
   type Room,
+  type RoomHost,
   type RoomRow,
 } from "./room-record.ts";
 
@@ -36,6 +38,10 @@ export const seatsPrefix = "seats/";
 
 export function seatKey(room: string, seat: string): string {
   return `${seatsPrefix}${room}/${seat}`;
+}
+
+function seatKeys({ id, seats }: Room): string[] {
+  return [...(seats?.keys() ?? [])].map((seat) => seatKey(id, seat));
 }
 
 /** The room or lock that the row with this key goes with. */
@@ -54,6 +60,8 @@ export class RoomStore {
   /** Rooms that were created by hand, whose end must come even if this object dies. */
   readonly #kept = new Deadlines<Room>();
   readonly #used = new Deadlines<Room>();
+  /** Rooms that are to leave their server outside. */
+  readonly departing = new Set<Room>();
   #occupied = 0;
   #connections = 0;
 
@@ -90,6 +98,7 @@ export class RoomStore {
     if (this.#owner.rooms.partitionOf(id) !== this.#owner.name) return;
     const room = roomOf(id, type, row, false);
     this.directory.add(room);
+    if (room.departure !== null) this.departing.add(room);
     if (room.emptySince !== null) this.lookAt(room, room.emptySince + keepMsOf(room));
   }
 
@@ -153,13 +162,44 @@ export class RoomStore {
     this.directory.refresh(room);
   }
 
+  /** Whether the room is to leave its server; it is sent nobody meanwhile. */
+  setDeparture(room: Room, departure: Departure | null): void {
+    room.departure = departure;
+    if (departure === null) this.departing.delete(room);
+    else this.departing.add(room);
+    this.#owner.ports.storage.put({ [rowPrefix + room.id]: toRow(room) });
+    this.setClosing(room, departure !== null);
+  }
+
+  /** What the snapshots of the room's server are of, from now on. */
+  setEpoch(room: Room, host: RoomHost, epoch: string): void {
+    room.host = { ...host, epoch };
+    this.#owner.ports.storage.put({ [rowPrefix + room.id]: toRow(room) });
+  }
+
+  /** The room is on another server, and nobody there yet: seats of before hold no more. */
+  move(room: Room, host: RoomHost, isKnown: boolean): void {
+    const from = serverOf(room, this.layouts.of(room));
+    this.departing.delete(room);
+    this.#owner.ports.storage.delete(seatKeys(room));
+    room.seats = null;
+    room.departure = null;
+    this.changeLoad(room, () => {
+      const now = this.#owner.ports.clock.now();
+      const load = { players: [], reserved: 0, isKnown };
+      Object.assign(room, { host, ...load, isClosing: false, emptySince: null, updatedAt: now });
+      this.#owner.ports.storage.put({ [rowPrefix + room.id]: toRow(room) });
+    });
+    this.#owner.emit({ type: "room:migrated", roomId: room.id, from, to: host.server });
+  }
+
   forget(room: Room, reason: string): void {
     if (!this.has(room)) return;
     this.directory.remove(room);
+    this.departing.delete(room);
     this.layouts.settle(room);
     this.#count(room, -1);
-    const seats = [...(room.seats?.keys() ?? [])].map((seat) => seatKey(room.id, seat));
-    this.#owner.ports.storage.delete([rowPrefix + room.id, ...seats]);
+    this.#owner.ports.storage.delete([rowPrefix + room.id, ...seatKeys(room)]);
     this.#owner.emit({ type: "room:disposed", roomId: room.id, reason });
   }
 

@@ -201,18 +201,22 @@ test.each([0, 5])(
   },
 );
 
-test("AS6 a shard is migrated to a fresh object of its slot, and its former one drains", async () => {
+test("AS6, GD11 a shard is migrated to a fresh object of another slot, and drains", async () => {
   const rig = await new ScalingRig({ shards: 1, capacity: 10 }).start();
   await rig.fill("lobby-1", 5);
   rig.stubborn.add("lobby-1");
   const listed = await rig.ask({ type: "migrate", shard: "lobby-1" as ShardId });
-  expect(listed.serverIds).toEqual(["lobby-1~2", "lobby-1"]);
-  expect(await rig.shards()).toEqual(["lobby-1 draining", "lobby-1~2"]);
+  expect(listed.serverIds).toEqual(["lobby-2", "lobby-1"]);
+  expect(await rig.shards()).toEqual(["lobby-1 draining", "lobby-2"]);
+  // Nobody shuts it out while it has clients.
+  expect(rig.ports.calls.of("fence")).toEqual([]);
   rig.stubborn.clear();
   await rig.passInSteps(3_000);
-  expect(await rig.shards()).toEqual(["lobby-1~2"]);
+  expect(await rig.shards()).toEqual(["lobby-2"]);
   expect(rig.ports.calls.of("fence")).toEqual([{ type: "fence", shard: "lobby-1~2" }]);
-  expect(await rig.failed({ type: "migrate", shard: "lobby-2" as ShardId })).toBe("unknown-server");
+  expect(await rig.failed({ type: "migrate", shard: "lobby-1" as ShardId })).toBe("unknown-server");
+  await rig.ask({ type: "migrate", shard: "lobby-2" as ShardId });
+  expect(await rig.online()).toEqual(["lobby-1~2"]);
 });
 
 test("AS7 a shard with clients that the layout lacks is emptied where it is one too many", async () => {
@@ -293,4 +297,45 @@ test("AS3 an audience that stays never makes a room flap", async () => {
     }),
     { numRuns: 20 },
   );
+});
+
+const worldwide = {
+  shards: { min: 1, max: 6 },
+  capacity: 10,
+  regions: ["weur", "enam", "oc"],
+} as const;
+
+async function regionsOf(rig: ScalingRig): Promise<string[]> {
+  const serving = (await rig.layout()).filter(({ status }) => status === "online");
+  return serving.map(({ region = "none" }) => region);
+}
+
+test("RE2, RE5 a room that grows comes to every region of its type, and keeps them while it shrinks", async () => {
+  const rig = await new ScalingRig(worldwide).start();
+  await rig.fill("lobby-1", 5);
+  expect(await regionsOf(rig)).toEqual(["weur"]);
+  await rig.fill("lobby-1", 10);
+  expect(await regionsOf(rig)).toEqual(["weur", "enam"]);
+  await rig.resize(6);
+  expect(await regionsOf(rig)).toEqual(["weur", "enam", "oc", "weur", "enam", "oc"]);
+  await rig.fill("lobby-2", 9);
+  await rig.fill("lobby-5", 8);
+  await rig.resize(3);
+  await rig.passInSteps(3_000);
+  // The emptier ones of each region leave, though the last in Oceania has nobody.
+  expect((await regionsOf(rig)).toSorted()).toEqual(["enam", "oc", "weur"]);
+  expect(await rig.online()).toContain("lobby-2");
+});
+
+test("RE1, RE5 a shard that is replaced or moved stays in its region, as the table tells", async () => {
+  const rig = await new ScalingRig({ shards: 3, regions: ["weur", "enam"] }).start();
+  await rig.fill("lobby-2", 5);
+  await rig.ask({ type: "migrate", shard: "lobby-2" as ShardId });
+  await rig.passInSteps(3_000);
+  const { shards } = await rig.table("lobby");
+  expect(shards.map(({ id: shard, region }) => [shard, region])).toEqual([
+    ["lobby-1", "weur"],
+    ["lobby-3", "weur"],
+    ["lobby-4", "enam"],
+  ]);
 });

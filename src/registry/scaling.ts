@@ -2,8 +2,9 @@
  * How many shards a room has: more and fewer as its audience asks, as many as were asked for by hand;
  * and emptying those that are to leave. Knows nothing of shards that die.
  */
-import { Autoscale, type ScaledShard } from "../core/autoscale.ts";
+import { Autoscale, emptiestOf, type ScaledShard } from "../core/autoscale.ts";
 import { idOf, servingSlots, type Slot } from "../core/layout.ts";
+import { placeOfSlot } from "../core/shard-regions.ts";
 import { generationOf, roomOfShard, slotOf, type ShardId } from "../protocol/names.ts";
 import { failure, success, type Failure, type Result } from "../protocol/result.ts";
 import type { Learning } from "./learning.ts";
@@ -148,7 +149,7 @@ export class Scaling {
     if (!store.has(room) || room.host !== null) return;
     const bounds = this.#boundsOf(room);
     const serving = servingSlots(shards.layout(room));
-    if (serving.length > bounds.max) this.#drainSurplus(room, serving, bounds.max);
+    if (serving.length > bounds.max) this.#drainSurplus(room, bounds.max);
     if (serving.length <= bounds.min && bounds.min === bounds.max) {
       if (serving.length < bounds.min) this.#grow(room, bounds.min - serving.length);
       this.#autoscales.delete(room);
@@ -168,12 +169,14 @@ export class Scaling {
   }
 
   /** After a resize, or with a type that has become smaller. */
-  #drainSurplus(room: Room, serving: readonly Slot[], max: number): void {
-    const emptiestFirst = serving.toSorted(
-      (one, other) => connectionsOf(room, one) - connectionsOf(room, other),
-    );
-    for (const slot of emptiestFirst.slice(0, serving.length - max)) {
+  #drainSurplus(room: Room, max: number): void {
+    let serving = this.#scaled(room).filter(({ isDraining }) => !isDraining);
+    while (serving.length > max) {
+      const surplus = emptiestOf(serving);
+      const slot = surplus && this.#parts.store.layouts.slot(room, surplus.id);
+      if (slot === undefined) return;
       this.drain(room, slot);
+      serving = serving.filter((shard) => shard !== surplus);
     }
   }
 
@@ -188,6 +191,7 @@ export class Scaling {
       isDraining: slot.status === "draining",
       connections: connectionsOf(room, slot),
       capacity: room.type.capacity,
+      ...placeOfSlot(room.type, slot.number),
     }));
   }
 

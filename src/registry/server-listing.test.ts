@@ -126,3 +126,19 @@ test("SV8 one call looks at about 1,000 shards, and says where the next begins",
   expect(first.through).toBe("room-084-");
   expect(await listed(rig)).toEqual(["room-199-12"]);
 });
+
+test("RE5 a shard is listed with its region, where its type names any", async () => {
+  const world = defineRooms({ world: { shards: 3, regions: ["weur", "oc"] }, here: {} });
+  const rig = await new RegistryRig(world).start();
+  rig.ports.calls.answer = () => ({ ok: true, value: null });
+  for (const number of [1, 2, 3]) await rig.report("world:a", { number, connections: 1 });
+  await rig.report("here:a", { connections: 1 });
+  const { servers } = await page(rig);
+  expect(servers.map(({ serverId, region }) => [serverId, region])).toEqual([
+    ["here:a-1", undefined],
+    ["world:a-1", "weur"],
+    ["world:a-2", "oc"],
+    ["world:a-3", "weur"],
+  ]);
+  expect(servers[0]).not.toHaveProperty("region");
+});

@@ -4,6 +4,7 @@
  */
 import { mergePages } from "../core/listing.ts";
 import { idOf, type Slot } from "../core/layout.ts";
+import { placeOfSlot } from "../core/shard-regions.ts";
 import { isRoomId } from "../protocol/names.ts";
 import type { RegistryReplies } from "../protocol/registry-calls.ts";
 import type { ServerRegistration } from "../protocol/registry.ts";
@@ -133,6 +134,7 @@ function registrationOf({ id, room, slot }: Shard): ServerRegistration[] {
       playerCount: counts?.at(slot).connections ?? 0,
       capacity: type.shards.max === 1 ? limitOf(room) : type.capacity,
       lastHeartbeat,
+      ...placeOfSlot(type, slot.number),
     },
   ];
 }

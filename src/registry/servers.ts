@@ -17,7 +17,7 @@ import type {
   ServerRegistration,
 } from "../protocol/registry.ts";
 import { failure, success, type Failure, type Result } from "../protocol/result.ts";
-import { Hosting, type HostingOwner, type Tenant } from "./hosting.ts";
+import { Hosting, isSameTenant, type HostingOwner, type Tenant } from "./hosting.ts";
 import { OutsideServer } from "./outside-server.ts";
 import { isServerAddress } from "./server-address.ts";
 
@@ -167,17 +167,18 @@ export class Servers {
     key,
     region,
     local = null,
+    leaving,
   }: Call<"allocate">): Result<RegistryReplies["allocate"]> {
     this.#expire();
     const type = this.#rooms.typeOf(room);
     if (type === undefined) return failure("unknown-room-type", `no room type for "${room}"`);
-    const tenant = this.#hosting.tenantOf(room);
+    const tenant = this.#hosting.tenantOf(room, leaving);
     const present = tenant === null ? undefined : this.#servers.get(tenant.server);
     if (present !== undefined) {
       this.#hosting.renew(room);
       return success({ ...present.placeOf(room), isOld: true });
     }
-    const chosen = this.#choose(type, { key, region, local });
+    const chosen = this.#choose(type, { key, region, local }, leaving);
     if (!chosen.ok) return chosen;
     if (chosen.value === null) return success(null);
     this.#placed.set(type.name, (this.#placed.get(type.name) ?? 0) + 1);
@@ -277,17 +278,21 @@ export class Servers {
   #choose(
     type: RoomType,
     asked: Pick<PlacementContext, "key" | "region" | "local">,
+    leaving?: Tenant,
   ): Result<OutsideServer | null, "no-server"> {
     const offering = this.#offering(type);
     if (offering.length === 0 && type.hostedBy !== "servers") return success(null);
-    const [first, ...others] = offering.flatMap((server) => this.#candidate(server) ?? []);
+    const others = offering.filter(
+      ({ tenant }) => leaving === undefined || !isSameTenant(tenant, leaving),
+    );
+    const [first, ...more] = others.flatMap((server) => this.#candidate(server) ?? []);
     if (first === undefined) {
       return failure("no-server", `no server takes a room of type "${type.name}" at the moment`);
     }
     const placed = this.#placed.get(type.name) ?? 0;
     const random = (): number => this.#owner.entropy.random();
     const context = { random, placed, ...asked };
-    return success(type.placement([first, ...others], context).server);
+    return success(type.placement([first, ...more], context).server);
   }
 
   #candidate(server: OutsideServer): (Candidate & { readonly server: OutsideServer }) | null {

@@ -3,7 +3,7 @@
  * servers outside and events.
  * Gives each request to the part that answers it. Keeps nothing itself.
  */
-import { hub, partitionOf } from "../core/partitions.ts";
+import { hub, partitionNames, partitionOf } from "../core/partitions.ts";
 import type { RegistryReplies } from "../protocol/registry-calls.ts";
 import type { RegistryEventBody } from "../protocol/registry.ts";
 import { failure, success } from "../protocol/result.ts";
@@ -46,7 +46,15 @@ export class Services {
     const parts = {
       locks: await Locks.start(ports),
       snapshots: await Snapshots.start(ports),
-      events: await EventHub.start({ ...ports, count: owner.count }),
+      events: await EventHub.start({
+        ...ports,
+        count: owner.count,
+        onHeard: () => {
+          for (const name of partitionNames(owner.rooms.deployment.partitions)) {
+            if (name !== hub) void owner.ask(name, { type: "heard" });
+          }
+        },
+      }),
       log: new EventLog({
         ...ports,
         toHub: ({ id, events, lost }) =>
@@ -85,13 +93,16 @@ export class Services {
   }
 
   handle(
-    request: LockRequest | SnapshotRequest | HubRequest,
+    request: LockRequest | SnapshotRequest | HubRequest | RequestOf<"heard">,
   ): RegistryReply | Promise<RegistryReply> {
     switch (request.type) {
       case "lock":
       case "extend":
       case "release":
         return this.#handleLock(request);
+      case "heard":
+        this.#parts.log.heard();
+        return success(null);
       case "beginSnapshot":
       case "snapshotPart":
       case "commitSnapshot":

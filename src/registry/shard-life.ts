@@ -53,7 +53,7 @@ export class ShardLife {
 
   grow(room: Room, by: number): void {
     const before = new Set(this.layout(room).slots);
-    this.#set(room, grown(this.layout(room), by));
+    this.#set(room, grown(this.layout(room), by, room.type));
     for (const slot of this.layout(room).slots) {
       if (!before.has(slot)) this.#tellOnline(room, slot);
     }
@@ -79,13 +79,17 @@ export class ShardLife {
     this.#sendLimit(room);
   }
 
-  /** Its clients go to a fresh object of the slot. */
+  /** Its clients go to a fresh object, of another slot. */
   migrate(room: Room, slot: Slot): void {
-    const to = shardId(room.id, slot.number, nextGeneration(this.layout(room), slot.number));
-    this.#set(room, migrating(this.layout(room), slot, this.#drainEnd));
+    const before = new Set(this.layout(room).slots.map(({ number }) => number));
+    this.#set(room, migrating(this.layout(room), slot, this.#drainEnd, room.type));
     const from = idOf(room.id, slot);
     this.#owner.emit({ type: "server:draining", serverId: from });
-    this.#owner.emit({ type: "room:migrated", roomId: room.id, from, to });
+    for (const fresh of this.layout(room).slots.filter(({ number }) => !before.has(number))) {
+      this.#tellOnline(room, fresh);
+      const to = idOf(room.id, fresh);
+      this.#owner.emit({ type: "room:migrated", roomId: room.id, from, to });
+    }
     this.#sendLimit(room);
   }
 

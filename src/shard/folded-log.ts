@@ -7,8 +7,9 @@ import { decodeSnapshot, encodeSnapshot } from "../core/snapshot-value.ts";
 import type { Caller, Clock } from "../core/ports.ts";
 import { parseFrameToShard, type BatchFrame, type Position } from "../protocol/link.ts";
 import { roomOfShard, type ShardId } from "../protocol/names.ts";
-import type { Result } from "../protocol/result.ts";
+import { success, type Failure, type Result } from "../protocol/result.ts";
 import type { LogRange } from "../protocol/calls.ts";
+import type { SnapshotFailure } from "../protocol/registry.ts";
 import type { SnapshotStore } from "../core/snapshot-store.ts";
 import type { TimedHook } from "./timed-hook.ts";
 
@@ -36,11 +37,13 @@ export type FoldedLogOwner = {
   readonly position: () => Position | null;
   /** Hands the class the batch's messages after `after` and up to `through`, and sends nobody anything. */
   readonly refold: (batch: BatchFrame, after: number, through: number) => Promise<void>;
-  /** Nothing of the log is in a snapshot yet: all of it is needed. */
-  readonly onNoSnapshot: (position: Position) => void;
+  /** Nothing of the log is in a snapshot yet: all of it is needed. Whether the sequencer has heard. */
+  readonly onNoSnapshot: (position: Position) => Promise<boolean>;
   readonly onSnapshot: (position: Position) => void;
-  readonly onFailed: (kind: "state_lost" | "restore_errors", detail: string) => void;
+  readonly onFailed: (kind: "state_lost" | "restore_errors", failure: SnapshotFailure) => void;
 };
+
+type Snapshot = { readonly position: Position; readonly state: unknown };
 
 export class FoldedLog {
   readonly #owner: FoldedLogOwner;
@@ -51,6 +54,8 @@ export class FoldedLog {
   /** The class's first state as text; `null` when it did not tell. */
   #initial: string | null | undefined;
   #retryAt = 0;
+  /** The newest snapshot was of no use when it was read last. */
+  #isUnreadable = false;
   #lastRestoreError: string | null = null;
 
   constructor(owner: FoldedLogOwner) {
@@ -85,12 +90,25 @@ export class FoldedLog {
     this.#at = follows ? { epoch, seq: Math.max(this.#at.seq, through) } : null;
   }
 
-  /** Nothing that the class holds counts any more. */
-  forget(): void {
+  /**
+   * Nothing that the class holds counts any more: it is brought to where the clients are by the newest
+   * snapshot and the log. A snapshot that cannot be taken up changes nothing. The caller sees to it
+   * that no batch is applied meanwhile.
+   */
+  async goBack(): Promise<Result<boolean>> {
+    const snapshot = await this.#readSnapshot();
+    if (!snapshot.ok) {
+      if (isUnreadable(snapshot.code)) this.#lost(snapshot);
+      return snapshot;
+    }
     this.#at = null;
     // A class that has not told its first state yet is still to be asked.
     if (this.#initial !== undefined) this.#isUsed = true;
     this.#retryAt = 0;
+    this.#lastRestoreError = null;
+    const to = this.#owner.position();
+    if (to !== null) await this.#begin(to, snapshot);
+    return success(await this.bring());
   }
 
   /**
@@ -98,14 +116,21 @@ export class FoldedLog {
    * cannot be known now: the class goes on without, and is brought there later.
    */
   async bring(): Promise<boolean> {
+    // Who asks meanwhile must not put off the next attempt.
+    if (!this.canBring) return this.isCurrent;
     for (let round = 0; round < rounds && this.canBring; round += 1) {
       const to = this.#owner.position();
       if (to === null || this.#holds(to)) return true;
       if (!(await this.#reach(to))) break;
     }
     if (this.isCurrent) return true;
-    this.#retryAt = Math.max(this.#retryAt, this.#owner.clock.now() + retryMs);
+    this.#retryAt = this.#owner.clock.now() + retryMs;
     return false;
+  }
+
+  /** Whether the newest snapshot can be taken up, as far as this is in doubt. */
+  async checkNewest(): Promise<Result<unknown>> {
+    return this.#isUnreadable ? this.#readSnapshot() : success(null);
   }
 
   /** What went wrong when the class was last given a state, if anything did. */
@@ -126,24 +151,28 @@ export class FoldedLog {
   }
 
   /** From the newest snapshot, or from the beginning of the room's life. */
-  async #begin(to: Position): Promise<boolean> {
+  async #begin(to: Position, known?: Result<Snapshot>): Promise<boolean> {
     await this.#keepInitial();
-    const read = await this.#owner.store.read();
-    if (!read.ok && passing.has(read.code)) return false;
-    const snapshot = read.ok ? this.#decode(read.value.text) : read;
-    const position = read.ok ? read.value.info.position : null;
-    const own = this.#at?.epoch === to.epoch ? this.#at.seq : -1;
-    const isLost = !snapshot.ok && snapshot.code !== "not-found";
-    if (snapshot.ok && position?.epoch === to.epoch && position.seq > own) {
-      await this.#give(snapshot.value);
-      this.#at = position;
-      this.#owner.onSnapshot(position);
-    } else if (own < 0) {
-      if (!(await this.#beginAnew(to))) return true;
-      if (!isLost) this.#owner.onNoSnapshot({ epoch: to.epoch, seq: 0 });
+    for (let acceptsGap = false, read = known; ; read = undefined) {
+      const snapshot = read ?? (await this.#readSnapshot());
+      if (!snapshot.ok && passing.has(snapshot.code)) return false;
+      const own = this.#at?.epoch === to.epoch ? this.#at.seq : -1;
+      const isLost = !snapshot.ok && isUnreadable(snapshot.code);
+      if (snapshot.ok && isAfter(snapshot.value.position, { epoch: to.epoch, seq: own })) {
+        const { position, state } = snapshot.value;
+        await this.#give(state);
+        this.#at = position;
+        this.#owner.onSnapshot(position);
+      } else if (own < 0) {
+        // Else the log may lose what no snapshot holds.
+        if (!isLost && !(await this.#owner.onNoSnapshot({ epoch: to.epoch, seq: 0 }))) return false;
+        if (!(await this.#beginAnew(to))) return true;
+      } else acceptsGap = true;
+      if (isLost) this.#lost(snapshot);
+      const end = await this.#replay(to, acceptsGap || isLost, isLost);
+      // Another shard has stored a snapshot since, and the log let go of what is in that.
+      if (end !== "gap") return end === "there";
     }
-    if (isLost) this.#owner.onFailed("state_lost", snapshot.detail);
-    return (await this.#replay(to, true, isLost)) === "there";
   }
 
   /** The class as it was at first, which is where a room's life begins. */
@@ -151,7 +180,8 @@ export class FoldedLog {
     if (this.#isUsed) {
       const initial = typeof this.#initial === "string" ? this.#decode(this.#initial) : null;
       if (initial?.ok !== true) {
-        this.#owner.onFailed("state_lost", "the class did not tell its first state");
+        const detail = "the class did not tell its first state";
+        this.#owner.onFailed("state_lost", { reason: "first_state_unknown", detail });
         this.#at = to;
         return false;
       }
@@ -176,7 +206,8 @@ export class FoldedLog {
       if (range === null || range.epoch !== to.epoch) return "unknown";
       if (range.after > at.seq) {
         if (!acceptsGap) return "gap";
-        if (!isTold) this.#owner.onFailed("state_lost", "the log no longer holds what is next");
+        const detail = "the log no longer holds what is next";
+        if (!isTold) this.#owner.onFailed("state_lost", { reason: "log_trimmed", detail });
         isTold = true;
         this.#at = { epoch: to.epoch, seq: Math.min(range.after, to.seq) };
       }
@@ -204,11 +235,26 @@ export class FoldedLog {
     return decodeSnapshot(this.#owner.roomType, text);
   }
 
+  async #readSnapshot(): Promise<Result<Snapshot>> {
+    const read = await this.#owner.store.read();
+    const decoded = read.ok ? this.#decode(read.value.text) : read;
+    this.#isUnreadable = !decoded.ok && isUnreadable(decoded.code);
+    if (!read.ok) return read;
+    const { position } = read.value.info;
+    return decoded.ok ? success({ position, state: decoded.value }) : decoded;
+  }
+
+  #lost({ code, detail }: Failure): void {
+    this.#owner.onFailed("state_lost", { reason: code.replaceAll("-", "_"), detail });
+  }
+
   async #give(state: unknown): Promise<void> {
     this.#isUsed = true;
     const given = await this.#owner.onRestore.call(state, () => null, hookMs);
     this.#lastRestoreError = given.ok ? null : given.detail;
-    if (!given.ok) this.#owner.onFailed("restore_errors", given.detail);
+    if (given.ok) return;
+    const reason = given.code === "hook-late" ? "restore_late" : "restore_threw";
+    this.#owner.onFailed("restore_errors", { reason, detail: given.detail });
   }
 
   async #keepInitial(): Promise<void> {
@@ -226,4 +272,13 @@ export class FoldedLog {
     const result = await this.#owner.calls.call(sequencer, request);
     return result.ok ? result.value : null;
   }
+}
+
+/** There is a snapshot, and it is of no use. */
+function isUnreadable(code: string): boolean {
+  return code !== "not-found" && !passing.has(code);
+}
+
+function isAfter(position: Position, { epoch, seq }: Position): boolean {
+  return position.epoch === epoch && position.seq > seq;
 }

@@ -7,12 +7,17 @@ import { Counters } from "../core/counters.ts";
 import type { LinkLoad } from "../protocol/link.ts";
 import type { ShardId } from "../protocol/names.ts";
 import { LoadReporter } from "./load-reporter.ts";
+import { StateFailures } from "./state-failures.ts";
 
 function reporterOf(leaseIntervalMs = 5_000, sayOnLink?: (load: LinkLoad) => boolean) {
   const clock = new FakeClock();
   const calls = new FakeCalls(() => ({ ok: true, value: null }));
   const counters = new Counters();
-  const state = { connections: 0 };
+  const state: { connections: number; players: string[] | null } = {
+    connections: 0,
+    players: null,
+  };
+  const failures = new StateFailures({ count: () => {}, onFailed: () => {} });
   const reporter = new LoadReporter({
     shard: "lobby-1" as ShardId,
     registry: "default",
@@ -20,9 +25,10 @@ function reporterOf(leaseIntervalMs = 5_000, sayOnLink?: (load: LinkLoad) => boo
     clock,
     entropy: new FakeEntropy(),
     calls,
-    load: () => ({ ...state, players: null, reserved: 0 }),
+    load: () => ({ ...state, reserved: 0 }),
     counters,
     sayOnLink,
+    failures,
     onFenced: () => {
       reporter.end();
       state.connections = -1;
@@ -35,7 +41,7 @@ function reporterOf(leaseIntervalMs = 5_000, sayOnLink?: (load: LinkLoad) => boo
     await turns();
   };
   const loads = (): number[] => calls.of("report").map(({ connections }) => connections);
-  return { clock, calls, counters, state, reporter, pass, loads };
+  return { clock, calls, counters, failures, state, reporter, pass, loads };
 }
 
 test("GD5 a shard that is told that it is fenced reports nothing more", async () => {
@@ -157,6 +163,24 @@ test("RG4 what was counted is told by a call, also with an open link", async () 
   expect([said, calls.of("report").map((each) => each.counters)]).toEqual([
     [],
     [{ room_hook_errors: 1 }],
+  ]);
+});
+
+test("RG4 what went wrong with a state, and who has a seat, is told by a call, also with an open link", async () => {
+  const { calls, failures, state, said, change } = linkedReporter();
+  const failed = { reason: "encode", detail: "no JSON" } as const;
+  failures.failed("snapshot_errors", failed);
+  await change(1);
+  state.players = ["ann"];
+  await change(2);
+  state.players = null;
+  await change(3);
+  expect([said, calls.of("report").map((each) => [each.players, each.failures])]).toEqual([
+    [3],
+    [
+      [null, [failed]],
+      [["ann"], undefined],
+    ],
   ]);
 });
 

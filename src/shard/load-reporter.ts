@@ -12,6 +12,7 @@ import type { Caller, Clock, Entropy } from "../core/ports.ts";
 import type { LoadReply } from "../protocol/calls.ts";
 import type { LinkLoad } from "../protocol/link.ts";
 import type { ShardId } from "../protocol/names.ts";
+import type { StateFailures } from "./state-failures.ts";
 
 /** At most one report in this time. */
 const reportIntervalMs = 1_000;
@@ -33,6 +34,8 @@ export type LoadReporterOwner = {
   readonly onFenced: () => void;
   /** What was counted since the last report that arrived. */
   readonly counters: Counters;
+  /** What is told beside. */
+  readonly failures: StateFailures;
   readonly wakeAt: (at: number) => void;
 };
 
@@ -85,14 +88,16 @@ export class LoadReporter {
   async #report(now: number): Promise<void> {
     const { shard, registry, calls } = this.#owner;
     this.#lastAt = now;
-    const { status, connections, players, reserved } = this.#owner.load();
-    if (status === undefined && this.#sayOnLink({ type: "load", connections, reserved, at: now }))
-      return;
+    const load = this.#owner.load();
+    if (this.#sayOnLink(load, now)) return;
+    const { status, connections, players, reserved } = load;
     const counters = this.#owner.counters.take();
     const taken = players === null ? null : [...players];
     const draining = status === "draining" ? { status } : {};
-    const load = { connections, players: taken, reserved, at: now, ...draining };
-    const request = { type: "report", shard, ...load, counters } as const;
+    const failures = this.#owner.failures.take();
+    const told = failures.length === 0 ? {} : { failures };
+    const said = { connections, players: taken, reserved, at: now, ...draining, ...told };
+    const request = { type: "report", shard, ...said, counters } as const;
     const result = await calls.call({ role: "registry", id: registry }, request);
     if (result.ok) {
       this.#failures = 0;
@@ -101,16 +106,20 @@ export class LoadReporter {
     if (result.code === "fenced") this.#owner.onFenced();
     if (this.#isOver) return;
     this.#owner.counters.add(counters);
+    this.#owner.failures.giveBack(failures);
     this.#failures += 1;
     const delay = backoffMs(this.#failures, this.#owner.entropy.random(), retryBounds);
     this.#nextAt ??= this.#owner.clock.now() + reportIntervalMs + delay;
     this.#owner.wakeAt(this.#nextAt);
   }
-  /** What was counted goes by a call. */
-  #sayOnLink(load: LinkLoad): boolean {
-    const { counters, sayOnLink } = this.#owner;
-    if (!counters.isEmpty || sayOnLink?.(load) !== true) return false;
-    this.#saidAt = load.at;
+
+  /** What a link does not carry goes by a call. */
+  #sayOnLink({ status, connections, players, reserved }: LoadReply, at: number): boolean {
+    const { counters, failures, sayOnLink } = this.#owner;
+    if (status !== undefined || players !== null) return false;
+    if (!counters.isEmpty || !failures.isEmpty) return false;
+    if (sayOnLink?.({ type: "load", connections, reserved, at }) !== true) return false;
+    this.#saidAt = at;
     this.#failures = 0;
     return true;
   }

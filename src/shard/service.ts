@@ -13,6 +13,8 @@ import { failure, type Failure } from "../protocol/result.ts";
 /** Sockets go in so many waves, about one a second, unless the limit is over sooner. */
 const waves = 10;
 const waveMs = 1_000;
+/** Nor longer than half of the drain's time: what is waited for may never come about. */
+const maxHoldMs = 10_000;
 
 const rowSchema = v.variant("status", [
   v.object({ status: v.literal("draining"), until: v.number(), wave: v.number() }),
@@ -95,6 +97,19 @@ export class Service {
     storage.put({ service: { status: "draining", until, wave } });
     this.#phase = { name: "draining", until, wave, nextAt: this.#next(now, until, 0) };
     return true;
+  }
+
+  /** Nobody goes before this has settled, or too much of the time is over. */
+  async holdUntil(settled: Promise<unknown>): Promise<void> {
+    const phase = this.#phase;
+    if (phase.name !== "draining") return;
+    const now = this.#owner.clock.now();
+    const holdMs = Math.min(maxHoldMs, Math.floor((phase.until - now) / 2));
+    const held = { ...phase, nextAt: now + Math.max(0, holdMs) };
+    this.#phase = held;
+    await Promise.allSettled([settled]);
+    if (this.#phase !== held) return;
+    this.#phase = { ...held, nextAt: this.#next(this.#owner.clock.now(), held.until, 0) };
   }
 
   /** False when it was over before. */

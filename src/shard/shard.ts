@@ -29,6 +29,7 @@ import { Renewal } from "./renewal.ts";
 import { revive } from "./revival.ts";
 import { Service } from "./service.ts";
 import { answerStateCall, State, type StateCall, type StateHooks } from "./state.ts";
+import { StateFailures } from "./state-failures.ts";
 import { Stay } from "./stay.ts";
 import { Upstream } from "./upstream.ts";
 
@@ -63,6 +64,10 @@ export class Shard {
   readonly #service: Service;
   readonly #entrance: Entrance;
   readonly #counters = new Counters();
+  readonly #failures = new StateFailures({
+    count: (what) => this.#counters.increment(what),
+    onFailed: () => this.#reporter.changed(),
+  });
   readonly #links: Links;
 
   private constructor(id: ShardId, type: RoomType, ports: ShardPorts) {
@@ -70,13 +75,9 @@ export class Shard {
     const { entropy, calls } = ports;
     const count = (what: string): void => this.#counters.increment(what);
     const firstId = Math.floor(entropy.random() * 2 ** 40);
-    this.#upstream = new Upstream(
-      id,
-      calls,
-      (frame) => this.#intake.send(frame),
-      firstId,
-      () => this.#fence(),
-    );
+    const send = (frame: string): boolean => this.#intake.send(frame);
+    const onFenced = (): void => this.#fence();
+    this.#upstream = new Upstream(id, calls, send, firstId, onFenced);
     this.#clients = new Clients({
       ...ports,
       shard: id,
@@ -115,9 +116,10 @@ export class Shard {
       shard: id,
       leaseIntervalMs: type.heartbeatIntervalMs,
       load: () => this.#load,
-      onFenced: () => this.#fence(),
+      onFenced,
       counters: this.#counters,
-      sayOnLink: type.shards.max === 1 ? undefined : (load) => this.#intake.send(encodeFrame(load)),
+      sayOnLink: type.shards.max === 1 ? undefined : (load) => send(encodeFrame(load)),
+      failures: this.#failures,
       wakeAt: () => this.#armWake(),
     });
     this.#entrance = this.#createEntrance();
@@ -329,7 +331,7 @@ export class Shard {
     return {
       ...(status === "online" ? {} : { status }),
       ...this.#clients.load,
-      ...this.#state?.load,
+      ...this.#failures.load,
       at: this.#ports.clock.now(),
     };
   }
@@ -338,7 +340,9 @@ export class Shard {
   #drain(limitMs: number): void {
     if (!this.#service.drain(limitMs)) return;
     // Before the first of them goes, so that whoever takes them begins with the state as it is now.
-    if (this.connections > 0) void this.#state?.take();
+    if (this.connections > 0 && this.#state !== null) {
+      void this.#service.holdUntil(this.#state.take()).then(() => this.#armWake());
+    }
     this.#clients.vacate();
     this.#reporter.changed();
     this.#armWake();
@@ -346,8 +350,7 @@ export class Shard {
 
   #stateOf(shard: ShardId, type: RoomType): State | null {
     const parts = { fanOut: () => this.#fanOut, intake: () => this.#intake };
-    const count = (what: string): void => this.#counters.increment(what);
-    const told = { count, onFailed: () => this.#reporter.changed(), rearm: () => this.#armWake() };
+    const told = { failures: this.#failures, rearm: () => this.#armWake() };
     return State.of({ ...this.#ports, shard, type, ...parts, ...told });
   }
 
@@ -373,15 +376,12 @@ export class Shard {
 
   #armWake(): void {
     if (this.#service.isOver) return this.#ports.wakeups.soon(null);
+    const { service, reporter, renewal, history, intake } = this.#parts;
+    const parts = [service, reporter, this.#stay, renewal, history, intake];
     const times = [
-      this.#service.nextDeadline(),
-      this.#reporter.nextDeadline(),
-      this.#stay.nextDeadline(),
-      this.#renewal.nextDeadline(),
+      ...parts.map((part) => part.nextDeadline()),
       ...this.#clients.nextDeadlines(),
       ...(this.#state?.nextDeadlines() ?? []),
-      this.#history.nextDeadline(),
-      this.#intake.nextDeadline(),
     ];
     const known = times.filter((at) => at !== null);
     this.#ports.wakeups.soon(known.length === 0 ? null : Math.min(...known));

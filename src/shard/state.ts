@@ -14,6 +14,7 @@ import type { FanOut, Folding } from "./fan-out.ts";
 import { FoldedLog, hookMs } from "./folded-log.ts";
 import type { Intake } from "./intake.ts";
 import { SnapshotStore } from "../core/snapshot-store.ts";
+import type { StateFailures } from "./state-failures.ts";
 import { TimedHook } from "./timed-hook.ts";
 
 /** A room class's hooks for its state. */
@@ -37,9 +38,7 @@ export type StateOwner = {
   readonly canReplay?: boolean;
   readonly fanOut: () => Pick<FanOut, "position" | "refold">;
   readonly intake: () => Pick<Intake, "between">;
-  readonly count: (what: string) => void;
-  /** There is something to report. */
-  readonly onFailed: () => void;
+  readonly failures: StateFailures;
   /** The class failed. */
   readonly onHookError: (error: unknown) => void;
   readonly rearm: () => void;
@@ -67,7 +66,6 @@ export class State implements Folding {
   #stored: Position | null = null;
   #nextAt: number | null = null;
   #taking: Promise<Result<SnapshotInfo>> | null = null;
-  #error: string | null = null;
   #isOver = false;
 
   private constructor(owner: StateOwner, hooks: StateHooks) {
@@ -83,28 +81,19 @@ export class State implements Folding {
       store: this.#store,
       getSnapshot: this.#getSnapshot,
       onRestore: this.#onRestore,
-      onNoSnapshot: (position) => void this.#tellSequencer(position, null),
+      onNoSnapshot: (position) => this.#tellSequencer(position, null),
       onSnapshot: (position) => (this.#stored = position),
       position: () => owner.fanOut().position,
       refold: async (batch, after, through) => {
         if (owner.canReplay !== false) await owner.fanOut().refold(batch, after, through);
       },
-      onFailed: (kind, detail) => {
-        owner.count(kind);
-        this.#error = detail;
-        owner.onFailed();
-      },
+      onFailed: (kind, failed) => owner.failures.failed(kind, failed),
     });
   }
 
   /** `null` for a class that keeps none. */
   static of(owner: StateOwner): State | null {
     return owner.state === undefined ? null : new State(owner, owner.state);
-  }
-
-  /** What went wrong last, until a snapshot has been stored again. */
-  get load(): { readonly stateError?: string } {
-    return this.#error === null ? {} : { stateError: this.#error };
   }
 
   /** Whether the class holds all that the shard's clients were sent. */
@@ -143,11 +132,11 @@ export class State implements Folding {
   /** Goes back to the newest snapshot, and on to where the clients are. */
   restore(): Promise<Result<Position>> {
     return this.#owner.intake().between(async () => {
-      this.#log.forget();
-      const isThere = await this.#log.bring();
+      const isThere = await this.#log.goBack();
       const { at, lastRestoreError } = this.#log;
+      if (!isThere.ok) return isThere;
       if (lastRestoreError !== null) return failure("state-failed", lastRestoreError);
-      if (isThere && at !== null) return success(at);
+      if (isThere.value && at !== null) return success(at);
       return failure("unavailable", "the snapshot or the log cannot be read at the moment");
     });
   }
@@ -175,7 +164,9 @@ export class State implements Folding {
   #schedule(): void {
     const { type, clock, entropy } = this.#owner;
     if (this.#isOver || this.#nextAt !== null || type.snapshotIntervalMs === 0) return;
-    this.#nextAt = clock.now() + type.snapshotIntervalMs * (0.9 + 0.2 * entropy.random());
+    const inMs = type.snapshotIntervalMs * (0.9 + 0.2 * entropy.random());
+    // Clocks tell whole milliseconds: a part of one would be waited for again and again.
+    this.#nextAt = clock.now() + Math.ceil(inMs);
     this.#owner.rearm();
   }
 
@@ -205,7 +196,7 @@ export class State implements Folding {
     const stored = await this.#store.store(position, text);
     if (stored.ok) {
       this.#stored = position;
-      this.#error = null;
+      this.#owner.failures.mended();
       const { takenAt, expiresAt } = stored.value;
       await this.#tellSequencer(position, takenAt, expiresAt);
       return stored;
@@ -213,8 +204,10 @@ export class State implements Folding {
     if (!overtaken.has(stored.code)) return this.#fail(stored);
     const newest = await this.#store.newest();
     if (!newest.ok || !isAtLeast(newest.value.position, position)) return stored;
+    const checked = await this.#log.checkNewest();
+    if (!checked.ok) return this.#fail(checked);
     this.#stored = newest.value.position;
-    this.#error = null;
+    this.#owner.failures.mended();
     return newest;
   }
 
@@ -232,10 +225,8 @@ export class State implements Folding {
   }
 
   #fail(problem: Failure): Failure {
-    this.#owner.count("snapshot_errors");
-    this.#owner.count(kinds[problem.code] ?? "snapshot_unstored");
-    this.#owner.onFailed();
-    this.#error = problem.detail;
+    const reason = kinds[problem.code] ?? "snapshot_unstored";
+    this.#owner.failures.failed("snapshot_errors", { reason, detail: problem.detail });
     const isOfClass = problem.code in kinds && problem.code !== "hook-threw";
     if (isOfClass) this.#owner.onHookError(new Error(problem.detail));
     return problem;
@@ -246,10 +237,10 @@ export class State implements Folding {
     position: Position,
     takenAt: number | null,
     expiresAt = this.#owner.clock.now() + this.#owner.type.snapshotTtlMs,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const to = { role: "sequencer", id: roomOfShard(this.#owner.shard) } as const;
     const request = { type: "snapshotted", position, takenAt, expiresAt } as const;
-    await this.#owner.calls.call(to, request);
+    return (await this.#owner.calls.call(to, request)).ok;
   }
 }
 

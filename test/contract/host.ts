@@ -31,5 +31,5 @@ export interface RoomsHost {
   /** Sends a request with the path as it is written. */
   request(path: string, request?: OutsideRequest): Promise<OutsideAnswer>;
   /** Opens a WebSocket. */
-  upgrade(path: string): Promise<Upgraded>;
+  upgrade(path: string, headers?: Readonly<Record<string, string>>): Promise<Upgraded>;
 }

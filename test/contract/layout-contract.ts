@@ -33,6 +33,45 @@ export function describeLayout(host: RoomsHost): void {
       );
     });
 
+    test.for(["migrate", "drain"])(
+      "AS5, AS6, GD8, GD9, GD11 on %s clients are moved a few at a time, and lack nothing",
+      async (how) => {
+        const room = new TestRoom(host);
+        const clients = await room.speakMany(5);
+        await room.deliver("1");
+        const from = `${room.id}-1`;
+        const ask = { method: "POST", body: { from } };
+        const path = how === "migrate" ? `rooms/${room.id}/migrate` : `servers/${from}/drain`;
+        const { status } = await api.ask(path, ask);
+        expect(status).toBeLessThan(300);
+        await Promise.race(clients.map((client) => client.closed()));
+        // The others are still there, on a shard that tells how many they are.
+        const { shards } = await room.status();
+        expect(shards.map(({ id, status: each }) => [id, each])).toEqual([
+          [from, "draining"],
+          [`${room.id}-2`, "online"],
+        ]);
+        expect(shards[0]?.connections).toBeGreaterThan(0);
+        await room.publish("2");
+        const back = await Promise.all(
+          clients.map(async (client) => {
+            expect((await client.closed(20_000)).code).toBe(4000);
+            return { client, next: await room.speak(client.resume) };
+          }),
+        );
+        await room.deliver("3");
+        for (const { client, next } of back) {
+          const heard = [...client.messages, ...(await next.messagesThrough(3))];
+          expect(heard.map(([, data]) => data)).toEqual(["1", "2", "3"]);
+          expect(next.frames[0]).toMatchObject({ shard: `${room.id}-2`, recovered: true });
+        }
+        await vi.waitFor(async () => {
+          const left = (await room.status()).shards;
+          expect(left).toMatchObject([{ id: `${room.id}-2`, connections: 5 }]);
+        }, patience);
+      },
+    );
+
     test("AS6, RA3 what cannot be resized, migrated or drained is refused", async () => {
       const room = new TestRoom(host);
       await room.join();

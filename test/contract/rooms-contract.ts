@@ -6,6 +6,7 @@ import { describe } from "vitest";
 import { describeBoundary } from "./boundary-contract.ts";
 import { describeCapacity } from "./capacity-contract.ts";
 import { describeConnecting } from "./connecting-contract.ts";
+import { describeFailover } from "./failover-contract.ts";
 import type { RoomsHost } from "./host.ts";
 import { describeAudience, describeLayout } from "./layout-contract.ts";
 import { describeProtocol, describeProtocolClasses } from "./protocol-contract.ts";
@@ -36,6 +37,7 @@ export function describeRoomClasses(host: RoomsHost): void {
   describe(`on ${host.name}`, () => {
     describeCapacity(host);
     describeAudience(host);
+    describeFailover(host);
     describeHooks(host);
     describeProtocolClasses(host);
   });

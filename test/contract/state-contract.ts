@@ -102,24 +102,6 @@ export function describeState(host: RoomsHost): void {
       expect(await socket.ask("sum")).toBe("7 of 1");
     });
 
-    test("SN11 a class that gives no state is told of, keeps the snapshot before, and serves on", async () => {
-      const room = new TestRoom(host, "forgetful");
-      const socket = await room.join();
-      await room.deliver("fine");
-      expect(await read(room.id, "PUT")).toMatchObject({ seq: 1 });
-      for (const way of ["throw", "function"]) {
-        await room.deliver(way);
-        const refused = await api.ask(`snapshots/${room.id}`, { method: "PUT" });
-        expectProblem(refused, 500, "state-failed");
-        expect((await room.status()).snapshotError).toEqual(expect.any(String));
-      }
-      expect(await read(room.id)).toMatchObject({ seq: 1, state: { last: "fine" } });
-      const refused = await api.ask(`snapshots/${room.id}/restore`, { method: "POST" });
-      expectProblem(refused, 500, "state-failed");
-      await room.deliver("end");
-      expect(await socket.receivedThrough("end")).toEqual(["fine", "throw", "function", "end"]);
-    });
-
     test("SN13 what cannot be done is refused with a reason", async () => {
       const empty = new TestRoom(host, "adding");
       expectProblem(await ask(empty.id, "GET"), 404, "unknown-room");

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe } from "vitest";
 import { describeRoomClasses, describeRooms } from "../contract/rooms-contract.ts";
 import { describeState } from "../contract/state-contract.ts";
+import { describeStateFailures } from "../contract/state-failures-contract.ts";
 import { startPartykitDev, type PartykitDev } from "../support/partykit-dev.ts";
 import { temporaryDirectory } from "../support/temporary-directory.ts";
 import { partykitHost } from "./partykit-host.ts";
@@ -28,7 +29,9 @@ describe("the test app", () => {
 describe("the test app with a token", () => {
   const config = "test/support/apps/partykit/partykit.json";
   const port = serve(config, { PARTYSHARD_ADMIN_TOKEN: adminToken });
-  describeState(partykitHost("PartyKit", adminToken, port));
+  const host = partykitHost("PartyKit", adminToken, port);
+  describeState(host);
+  describeStateFailures(host);
 });
 
 /** Serves an app while the tests of a block run. */

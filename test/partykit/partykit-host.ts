@@ -19,7 +19,8 @@ export function partykitHost(
     maxQueryLength: 1024,
     request: (path, request = {}) =>
       within(send(port(), path, request), () => `no answer to ${request.method ?? "GET"} ${path}`),
-    upgrade: (path) => within(upgrade(port(), path), () => `no answer to the upgrade at ${path}`),
+    upgrade: (path, headers = {}) =>
+      within(upgrade(port(), path, headers), () => `no answer to the upgrade at ${path}`),
   };
 }
 
@@ -66,10 +67,14 @@ function headersOf({ headersDistinct }: IncomingMessage): Headers {
   return headers;
 }
 
-async function upgrade(port: number, path: string): Promise<Upgraded> {
+async function upgrade(
+  port: number,
+  path: string,
+  headers: Readonly<Record<string, string>>,
+): Promise<Upgraded> {
   const { promise, resolve, reject } = Promise.withResolvers<Upgraded>();
   // workerd of July 2024 keeps the connection of a socket that it has closed: patience is short.
-  const options = { closeTimeout: 500, perMessageDeflate: false };
+  const options = { closeTimeout: 500, perMessageDeflate: false, headers };
   const webSocket = new WebSocket(`ws://127.0.0.1:${port}${path}`, options);
   const socket = new RecordedSocket({
     send: (data) => webSocket.send(data),

@@ -24,12 +24,29 @@ export type PlantedBug =
   | "token-of-the-clock"
   /** What the hub has yet to tell of servers that are gone does not outlive its memory. */
   | "gone-forgotten"
+  /** A server that lets go of a room serves it on. */
+  | "room-held"
+  /** That a room is to leave its server does not outlive the partition's memory. */
+  | "departure-forgotten"
   /** A shard of a former generation is not told that it is over. */
-  | "fence-unheard";
+  | "fence-unheard"
+  /** Which objects serve the room does not outlive the registry's memory. */
+  | "layout-forgotten"
+  /** A fresh shard goes on from where the snapshot was taken, and has not taken up the state. */
+  | "state-untaken";
 
 export type WorldOptions = {
   readonly seed: number;
   readonly shards: number;
+  /** The room follows its audience up to so many shards. Default: as many as `shards`. */
+  readonly maxShards?: number;
+  /**
+   * The registry puts another object in the place of a shard that it finds dead. Default false: then the
+   * schedule alone gives slots to other objects.
+   */
+  readonly failover?: boolean;
+  /** How often the state of the room class is stored, ms. Default: the class keeps none. */
+  readonly snapshotIntervalMs?: number;
   readonly capacity: number;
   readonly history: { readonly messages: number; readonly seconds: number };
   /** PartyKit has no durable wake-ups but a sweep, and cannot refuse an upgrade. */

@@ -1,7 +1,8 @@
 /**
  * Who serves the slots of a world's room, and the hand that gives them to later generations or has them
  * drained, as a registry does it: it writes down the new one, then tells the sequencer until it has
- * heard. Gates follow in their own time. Knows nothing of why.
+ * heard. Gates follow in their own time. Where the registry does all that itself, only the objects are
+ * here. Knows nothing of why.
  */
 import { hub } from "../../src/core/partitions.ts";
 import type { Caller } from "../../src/core/ports.ts";
@@ -55,6 +56,7 @@ export class Generations {
 
   /** Where a gate hands over what it means for a slot: some know less than others. */
   route(shard: ShardId): ShardId {
+    if (this.#isByRegistry) return shard;
     const known = this.#newest.get(slotOf(shard)) ?? shard;
     const newest = generationOf(known) > generationOf(shard) ? known : shard;
     const generation = generationOf(newest);
@@ -65,12 +67,11 @@ export class Generations {
 
   /** The slot gets another object, whatever became of the one that it has. */
   fence(index: number): void {
-    const slot = 1 + (index % this.#newest.size);
-    void this.#replace(this.#newestOf(slot)).catch((error: unknown) => this.#world.fail(error));
+    void this.#replace(this.#newestAt(index)).catch((error: unknown) => this.#world.fail(error));
   }
 
   drain(index: number): void {
-    const shard = this.#newestOf(1 + (index % this.#newest.size));
+    const shard = this.#newestAt(index);
     if (this.#draining.has(shard) || generationOf(shard) >= maxGenerations) return;
     this.#draining.add(shard);
     void this.#empty(shard).catch((error: unknown) => this.#world.fail(error));
@@ -93,6 +94,7 @@ export class Generations {
   }
 
   checkRest(): void {
+    if (this.#isByRegistry) return;
     for (const [shard, { welcomed }] of this.hosts) {
       if (shard === this.#newestOf(slotOf(shard))) continue;
       for (const client of welcomed) {
@@ -100,6 +102,18 @@ export class Generations {
         throw new Violation("GD4", `client ${client.number} is still at ${shard}`);
       }
     }
+  }
+
+  /** Slots that have left are not there, so that there may be gaps. */
+  #newestAt(index: number): ShardId {
+    const all = [...this.#newest.values()];
+    const newest = all[index % all.length];
+    if (newest === undefined) throw new Error("the room has no slots");
+    return newest;
+  }
+
+  get #isByRegistry(): boolean {
+    return this.#world.options.failover === true;
   }
 
   #newestOf(slot: number): ShardId {

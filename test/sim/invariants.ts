@@ -39,6 +39,29 @@ type Stream = {
 
 /** At least so long between two calls of one caller to the registry, ms. */
 const registryPaceMs = 200;
+/** A gate that was misled tries other shards first, and may have asked once without an answer. */
+const misledMs = 20_000;
+
+const unpaced: ReadonlySet<string> = new Set([
+  // What a gate counted goes along at most once a second, beside its questions; its tests hold that.
+  "count",
+  // Evidence against shards, a shard each five seconds.
+  "suspect",
+  // Loads of all shards, twice a second.
+  "reports",
+  // A status asks for the shards as they are.
+  "layout",
+  // Operators.
+  "drainShard",
+  "migrate",
+  "resize",
+  // The state, once an interval, in parts.
+  "beginSnapshot",
+  "snapshotPart",
+  "commitSnapshot",
+  "snapshot",
+  "readSnapshot",
+]);
 
 export class Invariants {
   readonly log = new DurableLog();
@@ -135,7 +158,7 @@ export class Invariants {
     }
   }
 
-  /** A gate was sent to a shard that serves no more: it may ask at once where to go. */
+  /** A gate was sent to a shard that serves no more: it may ask where to go. */
   misled(gate: object): void {
     this.#misled.set(gate, this.#scene.now());
   }
@@ -143,17 +166,13 @@ export class Invariants {
   /** `caller` is one gate, or one life of a shard. */
   registryCalled(caller: object, request: { readonly type: string }): void {
     const what = request.type;
-    // What a gate counted goes along at most once a second, beside its questions; its tests hold that.
-    // Neither does evidence against shards, a shard each five seconds, nor loads, twice a second.
-    if (what === "count" || what === "suspect" || what === "reports") return;
-    // A status asks for the shards as they are.
-    if (what === "layout" || what === "drainShard") return;
+    if (unpaced.has(what)) return;
     // Nor does the question of a client that found no place, which is asked once a second.
     if ("isRefusing" in request) return;
     const now = this.#scene.now();
     const since = now - (this.#registryCalls.get(caller) ?? 0);
     this.#registryCalls.set(caller, now);
-    const wasMisled = now - (this.#misled.get(caller) ?? -Infinity) < 1_000;
+    const wasMisled = now - (this.#misled.get(caller) ?? -Infinity) < misledMs;
     if (since < registryPaceMs && !wasMisled) {
       throw new Violation("PL1", `one caller asked the registry (${what}) again after ${since} ms`);
     }

@@ -21,7 +21,7 @@ export type FaultRates = {
   readonly brokenLink: number;
 };
 
-const noFaults: FaultRates = {
+export const noFaults: FaultRates = {
   lostRequest: 0,
   lostReply: 0,
   repeated: 0,

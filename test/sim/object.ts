@@ -100,6 +100,7 @@ export class WorldObject<Role> {
   #life: Life<Role> | null = null;
   #lives = 0;
   #crashAtWrite: Keep | null = null;
+  #failsUntil = 0;
 
   constructor(world: Environment, address: string, hosting: Hosting<Role>) {
     this.#world = world;
@@ -130,6 +131,7 @@ export class WorldObject<Role> {
     answering: Answering<Reply>,
     work: (role: Role, life: Life<Role>) => Promise<Reply>,
   ): void {
+    if (this.#world.timeline.now < this.#failsUntil) return answering.abandon();
     const life = this.#life ?? this.#begin();
     const abandon = (): void => answering.abandon();
     life.busy += 1;
@@ -172,8 +174,14 @@ export class WorldObject<Role> {
     this.#crashAtWrite = keep;
   }
 
+  /** Whatever it is asked fails for so long; its connections stay. */
+  failFor(ms: number): void {
+    this.#failsUntil = this.#world.timeline.now + ms;
+  }
+
   spare(): void {
     this.#crashAtWrite = null;
+    this.#failsUntil = 0;
   }
 
   wrote(): void {

@@ -61,9 +61,7 @@ export class Outside {
 
   constructor(world: World) {
     this.#world = world;
-    this.#isolates = Array.from({ length: world.options.gates }, (_, index) =>
-      this.#isolate(`gate/${index + 1}`),
-    );
+    this.#isolates = world.gates.map((gate) => this.#isolate(gate));
     world.onClientClosed = (client, code) => this.#handleClosed(client, code);
   }
 

@@ -6,6 +6,7 @@
 import { expect, test } from "vitest";
 import { checkSchedules } from "./check.ts";
 import type { PlantedBug } from "./environment.ts";
+import { everythingArbitrary } from "./everything-schedule.ts";
 import { protocolScheduleArbitrary } from "./protocol-schedule.ts";
 import { scheduleArbitrary } from "./schedule.ts";
 
@@ -60,5 +61,19 @@ test("PR2 clients that are told that they missed nothing, and did, are found", a
 test("PR15 topics that do not outlive the shard's memory are found", async () => {
   const schedules = protocolScheduleArbitrary();
   const taken = await schedulesToFind("topics-forgotten", /^PR[2567] /, schedules);
+  expect(Math.max(...taken)).toBeLessThan(withinRuns);
+});
+
+test("FO1 a registry that forgets which objects have left is found", async () => {
+  const taken = await schedulesToFind(
+    "layout-forgotten",
+    /^(FO1|GD4|SU1|PR2|AD1|FA1|AS5) /,
+    everythingArbitrary(),
+  );
+  expect(Math.max(...taken)).toBeLessThan(withinRuns);
+});
+
+test("SN9 fresh shards that do not take up the state of the snapshot are found", async () => {
+  const taken = await schedulesToFind("state-untaken", /^SN9 /, everythingArbitrary());
   expect(Math.max(...taken)).toBeLessThan(withinRuns);
 });

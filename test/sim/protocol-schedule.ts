@@ -4,6 +4,7 @@ import { audienceBounds, type AudienceBounds } from "../../src/shard/audience.ts
 import type { WorldOptions } from "./environment.ts";
 import {
   faults,
+  hand,
   kinds,
   optionsArbitrary,
   scheduleOf,
@@ -151,6 +152,7 @@ const action: fc.Arbitrary<Action> = fc.oneof(
     }),
   },
   ...faults,
+  ...hand,
 );
 
 export function protocolScheduleArbitrary(): fc.Arbitrary<Schedule> {

@@ -30,7 +30,7 @@ export type Run = {
 };
 
 /** A well room takes everybody sooner. */
-const maxRefusals = 40;
+const maxRefusals = 100;
 
 export class ReferenceClient implements ClientEnd {
   readonly name: string;
@@ -255,9 +255,8 @@ export class ReferenceClient implements ClientEnd {
     this.#refusals += this.#world.network.isHealed ? 1 : 0;
     if (this.#refusals <= maxRefusals) return this.#knockLater(100);
     // A full room may turn somebody away.
-    const { capacity, shards } = this.#world.options;
     const open = this.#world.clients.filter((client) => client.isOpen).length;
-    if (open < capacity * Math.min(shards, 3)) {
+    if (open < this.#world.placesTried) {
       throw new Violation("PR2", `${this.name} is kept out`);
     }
     this.isWanting = false;

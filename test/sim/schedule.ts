@@ -3,6 +3,7 @@
  * nothing of how it is carried out.
  */
 import fc from "fast-check";
+import type { Disaster } from "./disasters.ts";
 import type { WorldOptions } from "./environment.ts";
 import type { PublishKind } from "./outside.ts";
 import type { Keep } from "./storage.ts";
@@ -33,6 +34,7 @@ export type ClientAction =
 /** Numbers such as `object` and `client` pick one of those there are, by remainder. */
 export type Action =
   | ClientAction
+  | Disaster
   | {
       readonly type: "publish";
       readonly kind: PublishKind;
@@ -145,15 +147,6 @@ export const faults: readonly { weight: number; arbitrary: fc.Arbitrary<Action> 
       unnoticedMs: fc.constantFrom(0, 0, 20_000, 60_000),
     }),
   },
-  { weight: 2, arbitrary: fc.record({ type: fc.constant("fence" as const), shard: some }) },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      type: fc.constant("drain" as const),
-      shard: some,
-      limitMs: fc.constantFrom(0, 1_000, 5_000, 20_000),
-    }),
-  },
   {
     weight: 1,
     arbitrary: fc.record({ type: fc.constantFrom("status" as const, "probe", "sweep") }),
@@ -163,6 +156,19 @@ export const faults: readonly { weight: number; arbitrary: fc.Arbitrary<Action> 
     arbitrary: fc.record({
       type: fc.constant("wait" as const),
       forMs: fc.constantFrom(50, 1_500, 1_500, 6_000, 12_000, 70_000),
+    }),
+  },
+];
+
+/** What an operator does to the slots of a room, or a registry that nobody simulates. */
+export const hand: readonly { weight: number; arbitrary: fc.Arbitrary<Action> }[] = [
+  { weight: 2, arbitrary: fc.record({ type: fc.constant("fence" as const), shard: some }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      type: fc.constant("drain" as const),
+      shard: some,
+      limitMs: fc.constantFrom(0, 1_000, 5_000, 20_000),
     }),
   },
 ];
@@ -191,6 +197,7 @@ const actionArbitrary: fc.Arbitrary<Action> = fc.oneof(
     }),
   },
   ...faults,
+  ...hand,
 );
 
 const gap = fc.constantFrom(0, 0, 1, 4, 20, 300);
@@ -202,10 +209,11 @@ export function scheduleArbitrary(): fc.Arbitrary<Schedule> {
 export function scheduleOf(
   options: fc.Arbitrary<WorldOptions>,
   action: fc.Arbitrary<Action>,
+  maxLength = 70,
 ): fc.Arbitrary<Schedule> {
   const step = fc.record({ action, gapMs: gap });
   return fc.record({
     options,
-    actions: fc.array(step, { minLength: 1, maxLength: 70, size: "max" }),
+    actions: fc.array(step, { minLength: 1, maxLength, size: "max" }),
   });
 }

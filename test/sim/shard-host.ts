@@ -4,7 +4,7 @@
  */
 import { hub } from "../../src/core/partitions.ts";
 import type { MessageData } from "../../src/protocol/payload.ts";
-import type { Socket, Storage } from "../../src/core/ports.ts";
+import type { Socket } from "../../src/core/ports.ts";
 import { parseRequest } from "../../src/protocol/calls.ts";
 import type { ShardId } from "../../src/protocol/names.ts";
 import type { Position } from "../../src/protocol/link.ts";
@@ -19,7 +19,8 @@ import type { Link } from "./link.ts";
 import type { Answering } from "./network.ts";
 import { WorldObject, type Hosting, type Life } from "./object.ts";
 import { forgetAsPlanted, sendAsPlanted, takenForGranted } from "./planted-bugs.ts";
-import { broadcastHook, type HookScene } from "./room-class.ts";
+import { watchedStorage } from "./storage.ts";
+import { roomClass, type HookScene } from "./room-class.ts";
 
 /** Told what happens between the shard and its clients of protocol 1, in the order in which it does. */
 type Watcher = {
@@ -82,13 +83,12 @@ export class ShardHost implements Hosting<Shard> {
     const listsEnding = world.random.chance(0.5);
     const clients = [...this.clients].filter((each) => listsEnding || each.isOpenAtShard);
     const links = [...this.#links].filter((each) => listsEnding || each.isHeldBy("shard"));
-    const hook = broadcastHook(this.#options, life);
     const own = life.ports();
     const ports = {
       ...own,
-      storage: this.#watched(own.storage),
+      storage: watchedStorage(own.storage, (position) => this.#deliveredTo(position)),
       registry: this.#options.registry?.() ?? hub,
-      ...(hook === undefined ? {} : { onBroadcast: hook }),
+      ...roomClass(this.#options, life),
       onHookError: () => {},
       ...(world.options.bounds === undefined ? {} : { bounds: world.options.bounds }),
     };
@@ -275,21 +275,6 @@ export class ShardHost implements Hosting<Shard> {
       this.#linkSockets.set(link, socket);
     }
     return socket;
-  }
-
-  /** The shard keeps its position where it outlives its memory, which tells how far it is. */
-  #watched(storage: Storage): Storage {
-    return {
-      maxTextUnits: storage.maxTextUnits,
-      list: (prefix) => storage.list(prefix),
-      delete: (keys) => storage.delete(keys),
-      sync: () => storage.sync(),
-      put: (rows) => {
-        const row = rows["shard"] as { readonly position: Position } | undefined;
-        if (row !== undefined) this.#deliveredTo(row.position);
-        storage.put(rows);
-      },
-    };
   }
 
   #deliveredTo({ seq }: Position): void {

@@ -4,15 +4,23 @@
  */
 import { shardId, slotOf, type ShardId } from "../../src/protocol/names.ts";
 import type { Client } from "./client.ts";
+import { Disasters } from "./disasters.ts";
 import { Violation } from "./environment.ts";
 import { Outside } from "./outside.ts";
 import { ReferenceClients } from "./reference-clients.ts";
+import { noFaults } from "./network.ts";
 import type { Action, Schedule } from "./schedule.ts";
 import type { Link } from "./link.ts";
 import { room, World, type AnyObject } from "./world.ts";
 
 /** PartyKit's cron. */
 const sweepMs = 60_000;
+/** What is further away than this is the end of a snapshot's life. */
+const quietMs = 3_600_000;
+/** What could not be reached has been tried again. */
+const retriedMs = 30_000;
+/** Where nothing goes wrong, a client is in by then. */
+const welcomedMs = 2_000;
 
 export async function simulate(schedule: Schedule): Promise<World> {
   const run = new Run(schedule);
@@ -31,6 +39,7 @@ class Run {
   readonly world: World;
   readonly #outside: Outside;
   readonly #speakers: ReferenceClients;
+  readonly #disasters: Disasters;
   readonly #schedule: Schedule;
   #sweptAt: number;
 
@@ -39,10 +48,12 @@ class Run {
     this.world = new World(schedule.options);
     this.#outside = new Outside(this.world);
     this.#speakers = new ReferenceClients(this.world, this.#outside);
+    this.#disasters = new Disasters(this.world);
     this.#sweptAt = this.world.timeline.now;
   }
 
   async all(): Promise<void> {
+    await this.#begin();
     for (const { action, gapMs } of this.#schedule.actions) {
       this.world.trace(() => `--- ${JSON.stringify(action)}`);
       await this.#act(action);
@@ -51,10 +62,28 @@ class Run {
     this.world.trace(() => "--- heal");
     this.world.network.heal();
     for (const each of this.world.objects) each.spare();
+    await this.#followAudience();
     await this.#rest();
     await this.#sweepAndRest();
     this.#checkRest();
     await this.#finish();
+  }
+
+  /** What a room is sent before its first client may have left the log before anybody asks for it. */
+  async #begin(): Promise<void> {
+    const { network, timeline, options, check } = this.world;
+    if (options.snapshotIntervalMs === undefined) return;
+    network.rates = noFaults;
+    this.#outside.connect();
+    await timeline.advance(welcomedMs, check);
+    network.rates = options.rates;
+  }
+
+  /** Calls that were late, of which the last may have said how many shards there are to be, have come. */
+  async #followAudience(): Promise<void> {
+    if (this.world.options.failover !== true) return;
+    await this.#pass(retriedMs);
+    this.#disasters.act({ type: "resize", shards: null });
   }
 
   async #act(action: Action): Promise<void> {
@@ -106,6 +135,15 @@ class Run {
         return world.generations.drain(action.shard);
       case "wait":
         return this.#pass(action.forMs);
+      case "cut-off":
+      case "sick":
+      case "suspect":
+      case "migrate":
+      case "empty":
+      case "state":
+      case "resize":
+      case "role-crash":
+        return this.#disasters.act(action);
       default:
         return this.#speakers.act(action);
     }
@@ -133,7 +171,7 @@ class Run {
   }
 
   async #rest(): Promise<void> {
-    await this.world.timeline.rest(this.world.check);
+    await this.world.timeline.rest(this.world.check, quietMs);
     this.world.check();
   }
 
@@ -141,11 +179,16 @@ class Run {
     if (this.world.options.host !== "partykit") return;
     void this.#sweep();
     await this.#rest();
+    if (this.world.options.failover !== true) return;
+    // Nothing wakes a room that has no clients but those of an object that has left: somebody uses it.
+    this.#outside.publish("plain", 0);
+    await this.#rest();
   }
 
   #checkRest(): void {
     if (this.world.sequencer.links.size > 0) throw new Violation("LK1", "a link stays open");
     this.world.generations.checkRest();
+    this.#disasters.checkRest();
     this.world.invariants.checkRest();
     this.#outside.checkRest();
     this.#speakers.checkRest();
@@ -154,9 +197,11 @@ class Run {
   /** A world that was through all this still works. */
   async #finish(): Promise<void> {
     const { world } = this;
+    await world.timeline.advance(retriedMs, world.check);
     this.#outside.publish("delivered", 0);
     await this.#rest();
     this.#checkRest();
+    this.#checkStates();
     const last = this.#outside.writes.at(-1);
     if (last?.status !== 200) throw new Violation("FA1", `the last write got ${last?.status}`);
     const whole = this.#speakers.cutAll();
@@ -170,10 +215,17 @@ class Run {
     this.#checkRest();
     this.#checkSubscribers();
     const open = this.#openClients();
-    const { capacity, shards } = world.options;
-    await this.#soon(this.#outside.connectNow(open.length < capacity * Math.min(shards, 3)));
+    await this.#soon(this.#outside.connectNow(open.length < world.placesTried));
     await this.#checkStatus();
     await this.#checkDirectory();
+  }
+
+  /** Every shard with clients has just been sent a message. */
+  #checkStates(): void {
+    const occupied = new Set(this.#openClients().map(({ shard }) => shard));
+    for (const shard of occupied) this.world.states.checkShard(shard);
+    if (this.world.options.failover !== true) return;
+    this.world.layouts.checkRest(this.world.sequencer.object.rows.values, occupied);
   }
 
   /** Nobody is owed anything who has no clients. */
@@ -231,8 +283,7 @@ class Run {
   }
 
   #part(one: number, other: number, forMs: number): void {
-    const gates = Array.from({ length: this.world.options.gates }, (_, at) => `gate/${at + 1}`);
-    const addresses = [...this.world.objects.map((each) => each.address), ...gates];
+    const addresses = [...this.world.objects.map((each) => each.address), ...this.world.gates];
     const [from, to] = [pick(addresses, one), pick(addresses, other)];
     if (from !== undefined && to !== undefined && from !== to) {
       this.world.network.part(from, to, forMs);

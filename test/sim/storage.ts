@@ -4,6 +4,7 @@
  * case what waited. Knows nothing of what rows mean.
  */
 import type { Storage } from "../../src/core/ports.ts";
+import type { Position } from "../../src/protocol/link.ts";
 import type { Random } from "./random.ts";
 import type { Timeline } from "./timeline.ts";
 
@@ -177,4 +178,22 @@ function textsOf(value: unknown): string[] {
 
 function isLog(rows: Rows): boolean {
   return Object.keys(rows).some((name) => name.startsWith("log/"));
+}
+
+/** A shard keeps its position where it outlives its memory, which tells how far it is. */
+export function watchedStorage(
+  storage: Storage,
+  onPosition: (position: Position) => void,
+): Storage {
+  return {
+    maxTextUnits: storage.maxTextUnits,
+    list: (prefix) => storage.list(prefix),
+    delete: (keys) => storage.delete(keys),
+    sync: () => storage.sync(),
+    put: (rows) => {
+      const row = rows["shard"] as { readonly position: Position } | undefined;
+      if (row !== undefined) onPosition(row.position);
+      storage.put(rows);
+    },
+  };
 }

@@ -77,12 +77,13 @@ export class Timeline {
     await settle(turnsAtRest);
   }
 
-  /** Runs until nothing more happens. */
-  async rest(check: () => void): Promise<void> {
+  /** Runs until nothing more happens, or nothing for so long. */
+  async rest(check: () => void, quietMs = Infinity): Promise<void> {
     const limit = this.steps + maxSteps;
     for (;;) {
       await settle(this.#events.length === 0 ? turnsAtRest : turns);
-      if (this.#events.length === 0) return;
+      const next = this.#events[0];
+      if (next === undefined || next.at > this.#time + quietMs) return;
       if (this.steps >= limit) throw new Error(`no rest after ${maxSteps} events`);
       await this.#step(check);
     }

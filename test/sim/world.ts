@@ -17,13 +17,16 @@ import { audienceBounds } from "../../src/shard/audience.ts";
 import { Client, type Visitor } from "./client.ts";
 import { Violation, type Environment, type Outlet, type WorldOptions } from "./environment.ts";
 import { Generations } from "./generations.ts";
+import { makeDigestsAtOnce } from "./digest.ts";
 import { Invariants } from "./invariants.ts";
+import { LayoutJudge } from "./layout-judge.ts";
 import { Network, type Answering } from "./network.ts";
 import type { WorldObject } from "./object.ts";
 import { Random } from "./random.ts";
 import { RegistryHost } from "./registry-host.ts";
 import { SequencerHost } from "./sequencer-host.ts";
 import { ShardHost, type Upgraded } from "./shard-host.ts";
+import { StateJudge } from "./state-judge.ts";
 import { Timeline } from "./timeline.ts";
 import { WireJudge } from "./wire-judge.ts";
 
@@ -44,6 +47,8 @@ export class World implements Environment {
   readonly entropy: Entropy;
   readonly invariants: Invariants;
   readonly wires: WireJudge;
+  readonly layouts: LayoutJudge;
+  readonly states: StateJudge;
   readonly rooms: Rooms;
   readonly sequencer: SequencerHost;
   readonly generations: Generations;
@@ -68,14 +73,19 @@ export class World implements Environment {
         return `id${this.#ids}`;
       },
     };
-    const { shards, capacity, history, publishOverSocket = false } = options;
-    // The registry finds shards dead, and has nothing put in their place: the world makes no others.
-    const failover = false;
-    this.rooms = defineRooms({
-      default: { shards, capacity, history, publishOverSocket, failover },
-    });
+    makeDigestsAtOnce();
+    this.rooms = roomsOf(options);
     const type = this.#type();
-    this.registry = new RegistryHost(this, this.rooms);
+    const hasClients = (shard: ShardId): boolean =>
+      [...(this.shards.get(shard)?.welcomed ?? [])].some((client) => client.isOpen);
+    this.layouts = new LayoutJudge(room, type, hasClients);
+    this.registry = new RegistryHost(this, this.rooms, {
+      stored: (puts) => {
+        this.layouts.stored(puts);
+        this.states.registryStored(puts);
+      },
+      ended: () => this.layouts.registryEnded(this.registry.object.rows.values),
+    });
     this.generations = new Generations(this, (shard) => this.#shardHost(shard, type));
     this.generations.start(shardsOf(room, type));
     this.sequencer = new SequencerHost({
@@ -90,10 +100,16 @@ export class World implements Environment {
     });
     this.invariants = new Invariants({
       now: () => this.timeline.now,
-      capacity,
+      capacity: options.capacity,
       shards: this.shards,
       rows: this.sequencer.object.rows.values,
       drops: (shard, seq) => this.#drops(shard, seq),
+    });
+    this.states = new StateJudge({
+      room,
+      roomType: type.name,
+      log: this.invariants.log,
+      rows: () => this.registry.object.rows.values,
     });
     this.wires = new WireJudge({
       windowUnits: (options.bounds ?? audienceBounds).window.maxUnits,
@@ -108,6 +124,16 @@ export class World implements Environment {
   get objects(): AnyObject[] {
     const shards = [...this.shards.values()].map((host) => host.object);
     return [this.sequencer.object, ...shards, this.registry.object];
+  }
+
+  /** Places of the shards that a gate tries for one client. */
+  get placesTried(): number {
+    const { capacity, shards, maxShards = shards } = this.options;
+    return capacity * Math.min(maxShards, 3);
+  }
+
+  get gates(): string[] {
+    return Array.from({ length: this.options.gates }, (_, index) => `gate/${index + 1}`);
   }
 
   /** The objects of every generation. */
@@ -215,6 +241,7 @@ export class World implements Environment {
       hook: {
         drops: (id, seq) => this.#drops(id, seq),
         called: (id, life, seq) => this.invariants.hookCalled(id, life, seq),
+        began: (id, ledger) => this.states.began(id, ledger),
       },
       watcher: {
         delivered: (id, seq) => {
@@ -270,4 +297,16 @@ export class World implements Environment {
     if (type === undefined) throw new Violation("PL1", "the room has no type");
     return type;
   }
+}
+
+function roomsOf(options: WorldOptions): Rooms {
+  const { shards, maxShards = shards, capacity, history, publishOverSocket = false } = options;
+  // Without failover the registry finds shards dead, and the world's hand alone puts others in their place.
+  const { failover = false, snapshotIntervalMs = 0 } = options;
+  // Rooms that rest are not to outlive their snapshot.
+  const snapshots = { snapshotIntervalMs, snapshotTtlMs: 2_592_000_000 };
+  const bounds = { min: shards, max: Math.max(shards, maxShards) };
+  return defineRooms({
+    default: { shards: bounds, capacity, history, publishOverSocket, failover, ...snapshots },
+  });
 }

@@ -83,8 +83,9 @@ export class FakeRegistry {
       const problem = problemDocument(said, "so said the test");
       return Response.json(problem, { status: problem.status });
     }
+    const room = { serverId: "s", roomId: "game:1", address: "wss://other.example" };
     const { now, status, dispose, leaseMs, heartbeatIntervalMs } = this;
-    const answer = { now, status, dispose, leaseMs, heartbeatIntervalMs, serverId: "s" };
+    const answer = { now, status, dispose, leaseMs, heartbeatIntervalMs, ...room };
     return Response.json(said ?? this.answers.get(`${request.method} ${path}`) ?? answer);
   }
 }

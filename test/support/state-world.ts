@@ -56,7 +56,8 @@ export class StateWorld {
   readonly shards: StatefulShard[] = [];
   /** Every message of this life of the room. */
   said: string[] = [];
-  epoch = "e1";
+  /** A later one sorts behind those before it. */
+  epoch = "e01";
   /** What the log still holds. */
   log: BatchFrame[] = [];
   /** Roles that do not answer. */
@@ -107,9 +108,10 @@ export class StateWorld {
     for (const shard of this.shards) await shard.catchUp();
   }
 
-  /** The log lets go of what the newest snapshot holds, or of everything. */
+  /** The log lets go of what the newest snapshot holds and all clients have, or of everything. */
   trim(isAll = false): void {
-    const kept = isAll ? Infinity : (this.snapshotted?.seq ?? 0);
+    const needed = this.shards.flatMap((shard) => (shard.clients.length > 0 ? [shard.seq] : []));
+    const kept = isAll ? Infinity : Math.min(this.snapshotted?.seq ?? 0, ...needed);
     this.log = this.log.filter(({ through }) => through > kept);
   }
 
@@ -118,7 +120,7 @@ export class StateWorld {
     for (const { shard } of this.shards) shard.handle({ type: "dispose" });
     for (const each of this.shards) each.forgetClients();
     if (dropsSnapshot) this.snapshots.drop(room);
-    this.epoch = `e${Number(this.epoch.slice(1)) + 1}`;
+    this.epoch = `e${String(Number(this.epoch.slice(1)) + 1).padStart(2, "0")}`;
     this.said = [];
     this.log = [];
     this.snapshotted = null;
@@ -243,7 +245,10 @@ export class StatefulShard {
     const link = this.#link;
     if (this.clients.length === 0 || link === null || this.isLagging) return;
     for (const frame of this.#world.log) {
-      if (frame.through > (link.position?.seq ?? 0)) {
+      const here = link.position?.seq ?? 0;
+      // As the sequencer does with one that lacks what the log has let go of.
+      if (frame.after > here) return this.reset();
+      if (frame.through > here) {
         await this.shard.handleLinkMessage(link, encodeFrame(frame));
       }
     }

@@ -17,8 +17,8 @@ export function workersHost(name: string, adminToken: string | undefined): Rooms
       response.webSocket?.close();
       return answerOf(response);
     },
-    upgrade: async (path) => {
-      const headers = { upgrade: "websocket" };
+    upgrade: async (path, more = {}) => {
+      const headers = { ...more, upgrade: "websocket" };
       const response = await exports.default.fetch(origin + path, { headers });
       const { webSocket } = response;
       if (webSocket === null) return { socket: null, refused: await answerOf(response) };

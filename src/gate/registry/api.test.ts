@@ -15,6 +15,7 @@ const paths = [
   ["servers/s1/heartbeat", "PUT, OPTIONS"],
   ["servers/s1/drain", "POST, OPTIONS"],
   ["locks/key", "POST, PUT, DELETE, OPTIONS"],
+  ["snapshots/lobby/transfer", "POST, OPTIONS"],
   ["events", "GET, HEAD, POST, OPTIONS"],
   ["metrics", "GET, HEAD, OPTIONS"],
 ] as const;
@@ -123,6 +124,7 @@ const withBody = [
   ["PUT", "locks/key"],
   ["DELETE", "locks/key"],
   ["POST", "events"],
+  ["POST", "snapshots/lobby/transfer"],
 ] as const;
 
 test.each(withBody)("RA3 %s %s refuses a body that is not of its form", async (method, path) => {
@@ -142,8 +144,8 @@ test.each(withBody.filter(([method]) => method !== "PUT" || true))(
   "RA3 %s %s refuses a body that is too large, while it is read",
   async (method, path) => {
     const rig = new GateRig();
-    const isHeartbeat = path.endsWith("heartbeat");
-    const body = isHeartbeat ? { filler: "x".repeat(8 * 1024 * 1024) } : large;
+    const takesMore = path.endsWith("heartbeat") || path.endsWith("transfer");
+    const body = takesMore ? { filler: "x".repeat(8 * 1024 * 1024) } : large;
     expect(await problemOf(await rig.admin(path, { method, body }))).toBe("413 payload-too-large");
     expect(rig.calls.made).toEqual([]);
   },

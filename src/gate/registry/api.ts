@@ -13,6 +13,7 @@ import { changeRoom, createRoom, deleteRoom, listRooms, readRoom } from "./rooms
 import { findRoutes, route, routeWithBody, type Ask, type Route } from "./route.ts";
 import { migrateShard, resizeRoom } from "./shards.ts";
 import { readSnapshot, restoreSnapshot, takeSnapshot } from "./snapshots.ts";
+import { maxTransferBytes, transferSnapshot } from "./transfers.ts";
 import {
   drainServer,
   heartbeat,
@@ -48,6 +49,14 @@ const routes: readonly Route[] = [
   route("GET", "snapshots/:", "admin", readSnapshot),
   route("PUT", "snapshots/:", "admin", takeSnapshot),
   route("POST", "snapshots/:/restore", "admin", restoreSnapshot),
+  routeWithBody(
+    "POST",
+    "snapshots/:/transfer",
+    "admin",
+    "transferSnapshot",
+    transferSnapshot,
+    maxTransferBytes,
+  ),
   route("GET", eventsPath, "admin", subscribe),
   routeWithBody("POST", eventsPath, "admin", "announce", announce),
   route("GET", "metrics", "admin", metrics),

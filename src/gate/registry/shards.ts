@@ -20,15 +20,21 @@ export async function resizeRoom(
 
 export async function migrateShard(
   { rooms, ports, name, url }: Ask,
-  { from }: BodyOf<"migrateShard">,
+  { from, instance }: BodyOf<"migrateShard">,
 ): Promise<Response | Refusal> {
   const room = roomNamed(name, rooms);
   if (!room.ok) return room;
+  const partition = rooms.partitionOf(room.value);
+  if (instance !== undefined) {
+    const question = { type: "relocate", room: room.value, server: from, instance } as const;
+    const moved = await askPartition(ports, partition, question);
+    return moved.ok ? jsonResponse(registrationOf(moved.value, url)) : moved;
+  }
   if (!isShardId(from) || roomOfShard(from) !== room.value) {
     return refusal("malformed-body", `from must be a shard of "${name}", such as "${name}-1"`);
   }
   const question = { type: "migrate", shard: from } as const;
-  const answer = await askPartition(ports, rooms.partitionOf(room.value), question);
+  const answer = await askPartition(ports, partition, question);
   return answer.ok ? jsonResponse(registrationOf(answer.value, url)) : answer;
 }
 
@@ -67,5 +73,6 @@ async function registrationOfShard(
     capacity: load?.capacity ?? 0,
     lastHeartbeat: load?.reportedAt ?? 0,
     metadata: {},
+    ...(load?.region === undefined ? {} : { region: load.region }),
   });
 }

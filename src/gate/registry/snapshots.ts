@@ -109,6 +109,7 @@ function refusalOf({ code, detail }: Failure): Refusal {
     case "hook-late":
     case "snapshot-impossible":
     case "snapshot-damaged":
+    case "snapshot-foreign":
       return refusal("state-failed", detail);
     default: {
       const isOwn = isProblemCode(code) && code !== "overloaded";

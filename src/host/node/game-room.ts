@@ -33,6 +33,14 @@ export type RoomHandlers = {
   readonly onClose?: (player: Player) => void | Promise<void>;
   /** Called once a published message: what it returns is sent, `null` sends nothing. */
   readonly onBroadcast?: BroadcastHook;
+  /**
+   * The room's state: anything that structured clone can carry. Asked every `snapshotIntervalMs`, and
+   * before the room ends or moves; what has changed is stored at the registry, up to 32 Mi characters.
+   * May take five seconds.
+   */
+  readonly getSnapshot?: () => unknown;
+  /** Takes up the newest state that `getSnapshot` gave, here or on another server, before anybody comes. */
+  readonly onRestore?: (state: unknown) => void | Promise<void>;
   /** The room is over: empty for a while, or the server stops. */
   readonly onDispose?: () => void | Promise<void>;
 };

@@ -36,8 +36,10 @@ export type GameServerOptions = {
    * `createRoom` keeps it for longer. Default 5,000.
    */
   readonly emptyRoomMs?: number;
-  /** A graceful stop closes the sockets over so long, so that not all come back at once. Default 5,000. */
+  /** A server that is emptied lets its rooms go over so long, so that not all come back at once. Default 5,000. */
   readonly drainMs?: number;
+  /** By then it is empty, whether its rooms are elsewhere or not. Default 60,000. */
+  readonly limitMs?: number;
   /** The registry refused a heartbeat or could not be reached; it is tried again. */
   readonly onProblem?: (problem: RegistryProblem) => void;
   /** What handlers of rooms threw, and what should not happen. Default: `console.error`. */
@@ -80,6 +82,7 @@ export function completeOptions(options: GameServerOptions): Settings {
     capacity: options.capacity ?? 100,
     emptyRoomMs: options.emptyRoomMs ?? 5_000,
     drainMs: options.drainMs ?? 5_000,
+    limitMs: options.limitMs ?? 60_000,
     onProblem: options.onProblem ?? (() => {}),
     onError: options.onError ?? ((error) => console.error("partyshard server:", error)),
   };

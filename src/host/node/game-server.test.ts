@@ -467,17 +467,21 @@ test("GS10 who has lost the lease admits nobody, and closes the rooms that are e
   await expect.poll(async () => (await connect(started, bob)).refusal).toBe("unavailable");
 });
 
-test("GS10 a draining server takes players into its rooms, and begins no new ones", async () => {
-  const started = await startServer();
-  await connect(started, await ticketFor(started, "ann"));
-  started.registry.next.push({ serverId, status: "draining" });
-  expect(await started.server.drain()).toMatchObject({ ok: true });
-  expect((await connect(started, await ticketFor(started, "bob"))).refusal).toBeNull();
+test("GS10 a draining server takes no players, into its rooms or new ones", async () => {
+  const started = await startServer({ drainMs: 60_000 });
+  const { socket } = await connect(started, await ticketFor(started, "ann"));
+  started.registry.status = "draining";
+  const drained = started.server.drain();
+  expect((await connect(started, await ticketFor(started, "bob"))).refusal).toBe("unavailable");
   const other = new ServerSideSocket();
   const ticket = await ticketFor(started, "eve", { room: "game:2" });
   const path = `/parties/router/game:2?ticket=${ticket}`;
   expect(await started.server.connect(path, other)).toMatchObject({ code: "unavailable" });
   expect((await other.closed()).code).toBe(4000);
+  expect(socket.closings.items).toEqual([]);
+  await started.server.stop(false);
+  expect(await drained).toMatchObject({ ok: true });
+  expect((await socket.closed()).code).toBe(4000);
 });
 
 test("GS11 a graceful stop drains, sends everybody back to the router, and unregisters", async () => {

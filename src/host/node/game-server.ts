@@ -21,16 +21,15 @@ import {
 import { failure, type Result } from "../../protocol/result.ts";
 import { entropy } from "../platform.ts";
 import { completeOptions, type GameServerOptions, type Settings } from "./game-server-options.ts";
+import { Emptying } from "./emptying.ts";
 import type { GameRoom } from "./game-room.ts";
 import { noSeat, type Admission } from "./hosted-room.ts";
 import { HostedRooms, type Keep } from "./hosted-rooms.ts";
 import { Lease } from "./lease.ts";
+import { RoomSnapshots } from "./room-snapshots.ts";
 import type { ServerSocket } from "./server-socket.ts";
 import { comesBack, readVisitor } from "./tickets.ts";
 import { UpgradeServer } from "./upgrades.ts";
-
-/** After its last wave a graceful stop waits so long for sockets to close. */
-const closingMs = 5_000;
 
 /** Where a player is to go: into a room of this server, or to another address. */
 export type Joined =
@@ -41,12 +40,18 @@ export type Created =
   | { readonly room: GameRoom; readonly registration: RoomRegistration }
   | { readonly redirect: string; readonly registration: RoomRegistration };
 
+export type StopOptions = {
+  /** Default true. */
+  readonly graceful?: boolean;
+};
+
 export class GameServer {
   readonly serverId: string;
   readonly #settings: Settings;
   readonly #lease: Lease;
   readonly #rooms: HostedRooms;
   readonly #upgrades: UpgradeServer;
+  readonly #emptying: Emptying;
   #stopping: Promise<void> | null = null;
 
   /** Throws a `TypeError` for options that are impossible. */
@@ -56,7 +61,13 @@ export class GameServer {
     this.serverId = serverId;
     this.#settings = settings;
     const { port, metadata, region, heartbeatIntervalMs } = options;
+    const snapshots = new RoomSnapshots({
+      client,
+      serverId,
+      instance: () => this.#lease.instance,
+    });
     this.#rooms = new HostedRooms({
+      snapshots,
       types,
       rooms,
       capacity,
@@ -82,6 +93,12 @@ export class GameServer {
       onAnswer: (answer) => this.#handleAnswer(answer),
       onLost: (reason) => this.#rooms.closeAll(reason),
       onProblem: settings.onProblem,
+    });
+    this.#emptying = new Emptying({
+      rooms: this.#rooms,
+      relocate: (room) => client.relocateRoom(room, serverId, this.#lease.instance),
+      drainMs: settings.drainMs,
+      limitMs: settings.limitMs,
     });
     this.#upgrades = new UpgradeServer((target) => this.admit(target), onError);
   }
@@ -123,7 +140,7 @@ export class GameServer {
     const { secret } = this.#settings;
     const visitor = await readVisitor(target, secret, this.serverId);
     if (!visitor.ok) return visitor;
-    if (this.#stopping !== null || !this.#lease.isHeld) {
+    if (this.#stopping !== null || this.#rooms.isClosed || !this.#lease.isHeld) {
       // Another server may have the room by now.
       return failure("unavailable", "this server is not in service at the moment");
     }
@@ -206,38 +223,33 @@ export class GameServer {
     return { ok: true, value: { redirect: registration.address, registration } };
   }
 
-  /** No new rooms; those that are here go on. */
-  drain(): Promise<RegistryResult<ServerRegistration>> {
+  /**
+   * No new players: the state of each room is stored, another server has it, and its clients are sent
+   * back to the router, over `drainMs`. Resolves when the server is empty, or after `limitMs`; a room
+   * that no other server takes goes on until then.
+   */
+  async drain(): Promise<RegistryResult<ServerRegistration>> {
     this.#rooms.isClosed = true;
-    return this.#settings.client.drainServer(this.serverId);
+    const told = await this.#settings.client.drainServer(this.serverId);
+    await this.#emptying.begin(false);
+    return told;
   }
 
   /**
-   * Gracefully: no new rooms, clients are sent back to the router over `drainMs`, and the server is
-   * unregistered. Else only stops, and the registry learns by the lease.
+   * Gracefully: is emptied like that, waits for no other server to have space, and unregisters. Else
+   * only stops: the registry learns by the lease.
    */
-  stop(isGraceful = true): Promise<void> {
-    this.#stopping ??= isGraceful ? this.#stopGracefully() : this.#end();
+  stop(how: boolean | StopOptions = {}): Promise<void> {
+    const { graceful = true } = typeof how === "boolean" ? { graceful: how } : how;
+    this.#stopping ??= graceful ? this.#stopGracefully() : this.#end();
     return this.#stopping;
   }
 
   async #stopGracefully(): Promise<void> {
-    const { client, drainMs } = this.#settings;
-    await this.drain();
-    const sockets = [...this.#rooms].flatMap((room) => room.sockets);
-    const closed = sockets.map(
-      (socket) => new Promise<void>((resolve) => void socket.on("close", () => resolve())),
-    );
-    const timers = sockets.map((socket) => {
-      const close = (): void => socket.close(closeCodes.moved, "the server is stopping");
-      return setTimeout(close, entropy.random() * drainMs);
-    });
-    let limit: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<void>((resolve) => {
-      limit = setTimeout(resolve, drainMs + closingMs);
-    });
-    await Promise.race([Promise.all(closed), late]);
-    for (const timer of [...timers, limit]) clearTimeout(timer);
+    const { client } = this.#settings;
+    this.#rooms.isClosed = true;
+    await client.drainServer(this.serverId);
+    await this.#emptying.begin(true);
     await this.#end();
     await client.unregisterServer(this.serverId);
   }
@@ -245,14 +257,20 @@ export class GameServer {
   async #end(): Promise<void> {
     this.#lease.stop();
     this.#rooms.isClosed = true;
+    this.#emptying.end();
     this.#rooms.closeAll("the server has stopped");
     this.#upgrades.close();
   }
 
   #handleAnswer({ status, dispose }: HeartbeatAnswer): void {
-    if (status === "draining") this.#rooms.isClosed = true;
     // It was told of another start of this server, or never.
-    else if (this.#rooms.isClosed) void this.#settings.client.drainServer(this.serverId);
+    if (status !== "draining" && this.#rooms.isClosed) {
+      void this.#settings.client.drainServer(this.serverId);
+    }
+    if (status === "draining" && !this.#rooms.isClosed) {
+      this.#rooms.isClosed = true;
+      void this.#emptying.begin(false);
+    }
     for (const id of dispose) {
       if (isRoomId(id)) this.#rooms.close(id, "the room is elsewhere");
     }

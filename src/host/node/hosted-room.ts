@@ -16,9 +16,13 @@ import type { TicketClaims } from "../../protocol/ticket.ts";
 import type { Shard } from "../../shard/shard.ts";
 import type { GameRoom, Player, RoomFactory, RoomHandlers } from "./game-room.ts";
 import { RoomRoles } from "./room-roles.ts";
+import type { RoomSnapshots } from "./room-snapshots.ts";
+import { RoomState } from "./room-state.ts";
 import type { ServerSocket } from "./server-socket.ts";
 import { TicketBook } from "./ticket-book.ts";
 
+/** Messages that a room which holds still keeps for later. */
+const maxHeld = 1_000;
 /** How long a seat is held between the check of its ticket and the open socket. */
 const enteringMs = 60_000;
 
@@ -26,6 +30,7 @@ export type HostedRoomOptions = {
   readonly room: RoomId;
   readonly type: RoomType;
   readonly create: RoomFactory;
+  readonly snapshots: Pick<RoomSnapshots, "read" | "store">;
   /** The registry's time, as far as it is known. */
   readonly registryTime: () => number;
   /** Players have come or gone. */
@@ -53,19 +58,31 @@ export class HostedRoom {
   readonly #clients = new Map<ServerSocket, Player>();
   readonly game: GameRoom;
   readonly #handlers: RoomHandlers;
+  readonly #state: RoomState;
   #roles: RoomRoles | null = null;
+  /** Another server has it: of this one nothing is told any more. */
+  hasLeft = false;
+  /** What came while the room holds still. */
+  #held: (() => void)[] | null = null;
 
   private constructor(options: HostedRoomOptions) {
     this.id = options.room;
     this.#options = options;
     this.game = this.#gameRoom();
     this.#handlers = options.create(this.game);
+    const { room, type, snapshots, onError } = options;
+    this.#state = new RoomState({ room, type, handlers: this.#handlers, snapshots, onError });
   }
 
-  /** Rejects with what the owner's factory throws. */
+  /** Rejects with what the owner's factory throws, and when the room's state cannot be had. */
   static async start(options: HostedRoomOptions): Promise<HostedRoom> {
     const hosted = new HostedRoom(options);
     const { room, type, onChange, onError } = options;
+    const restored = await hosted.#state.restore();
+    if (!restored.ok) {
+      hosted.end(closeCodes.moved, "the room's state cannot be had");
+      throw new Error(`the state of "${room}" cannot be had: ${restored.detail}`);
+    }
     const { onBroadcast } = hosted.#handlers;
     const hook =
       onBroadcast === undefined ? {} : { onBroadcast: onBroadcast.bind(hosted.#handlers) };
@@ -108,6 +125,7 @@ export class HostedRoom {
   ): Promise<Result<Admission, Refused>> {
     const roles = this.#roles;
     if (roles === null) return failure("unavailable", "the room is over");
+    if (this.#held !== null) return failure("unavailable", "the room is moving");
     const { seat } = claims;
     const isHere = this.#seats().includes(seat);
     const asked = this.#tickets.enter(claims, isHere, this.#options.registryTime());
@@ -164,7 +182,11 @@ export class HostedRoom {
     return {
       accept: (socket) =>
         once(() => {
-          if (this.#roles === null) return socket.close(closeCodes.moved, "the room is over");
+          if (this.#roles === null || this.#held !== null) {
+            shard.release(entry);
+            this.#entered(seat, false);
+            return socket.close(closeCodes.moved, "the room is over");
+          }
           const end = endOf(socket);
           const isWelcome = shard.welcome(end, connection, request, entry);
           this.#entered(seat, isWelcome);
@@ -178,10 +200,27 @@ export class HostedRoom {
     };
   }
 
+  /** Takes nobody and nothing more until it goes on, so that its state stays what was stored. */
+  pause(): void {
+    this.#held ??= [];
+  }
+
+  goOn(): void {
+    const held = this.#held ?? [];
+    this.#held = null;
+    for (const receive of held) receive();
+  }
+
+  /** Stores the room's state, if it has changed. */
+  async store(): Promise<void> {
+    await this.#state.store();
+  }
+
   /** Every client is closed with this code; the room is no more. */
   end(code: number, reason: string): void {
     for (const socket of this.#clients.keys()) socket.close(code, reason);
     this.#clients.clear();
+    this.#state.end();
     this.#roles?.end();
     this.#roles = null;
     this.#run(() => this.#handlers.onDispose?.());
@@ -235,6 +274,11 @@ export class HostedRoom {
     isBinary: boolean,
   ): void {
     if (this.#roles === null || !this.#clients.has(socket)) return;
+    if (this.#held !== null) {
+      this.#held.push(() => this.#receive(player, socket, end, raw, isBinary));
+      if (this.#held.length > maxHeld) socket.close(closeCodes.moved, "the room is moving");
+      return;
+    }
     const data = messageOf(raw, isBinary);
     const { shard } = this.#roles;
     const client = shard.protocolClient(end);

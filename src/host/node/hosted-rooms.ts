@@ -13,7 +13,7 @@ import { HostedRoom, type HostedRoomOptions } from "./hosted-room.ts";
 
 export type HostedRoomsOptions = Pick<
   HostedRoomOptions,
-  "registryTime" | "onChange" | "onError"
+  "snapshots" | "registryTime" | "onChange" | "onError"
 > & {
   readonly types: ReadonlyMap<string, RoomType>;
   readonly rooms: Readonly<Record<string, RoomFactory>>;
@@ -65,7 +65,7 @@ export class HostedRooms {
   }
 
   report(): BodyInput<"heartbeat">["rooms"] {
-    return [...this].map((room) => room.report());
+    return [...this].filter(({ hasLeft }) => !hasLeft).map((room) => room.report());
   }
 
   /** The room, which begins if it is not there. */
@@ -85,11 +85,12 @@ export class HostedRooms {
     }
     if (this.isClosed) return failure("unavailable", "the server takes no new rooms");
     if (this.size >= this.#options.capacity) return failure("unavailable", "the server is full");
-    const { registryTime, onError } = this.#options;
+    const { snapshots, registryTime, onError } = this.#options;
     const opening = HostedRoom.start({
       room: id,
       type,
       create,
+      snapshots,
       registryTime,
       onError,
       onChange: () => this.#changed(id),
@@ -151,10 +152,17 @@ export class HostedRooms {
         // Somebody may be on the way in.
         if (entry.room?.isEmpty !== true) return;
         if (this.#leftMs(entry) > 0) this.#closeWhenOver(id, entry);
-        else this.close(id, "the room was empty");
+        else void this.#closeEmpty(id, entry);
       },
       Math.min(Math.max(0, this.#leftMs(entry)), lookMs),
     );
+  }
+
+  /** Whoever comes while its state is stored keeps it. */
+  async #closeEmpty(id: RoomId, entry: Entry): Promise<void> {
+    await entry.room?.store();
+    if (this.#entries.get(id) !== entry || entry.emptyTimer !== null) return;
+    if (entry.room?.isEmpty === true) this.close(id, "the room was empty");
   }
 
   #leftMs({ emptySince, emptyMs, heldUntil }: Entry): number {

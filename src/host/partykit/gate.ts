@@ -8,6 +8,7 @@ import { secretName } from "../../protocol/ticket.ts";
 import { regionOfRequest, upgradeHeaders, variable } from "../outside.ts";
 import {
   adminTokenName,
+  callFailure,
   clock,
   discardUpgrade,
   entropy,
@@ -42,7 +43,8 @@ export function answerFromOutside(
   request: Party.Request,
   lobby: Party.Lobby,
 ): Promise<Response> {
-  const gate = gates.get(rooms) ?? new Gate(rooms);
+  // The platform takes no hint of where an object is to be.
+  const gate = gates.get(rooms) ?? new Gate(rooms.withoutRegions());
   gates.set(rooms, gate);
   return gate.handle(
     request as unknown as Request,
@@ -73,8 +75,8 @@ function createGatePorts(lobby: Party.Lobby): GatePorts {
         }
         // A shard whose class cannot start answers an upgrade with an ordinary 500.
         return response.status === 101 ? response : { ok: false, code: "unreachable" };
-      } catch {
-        return { ok: false, code: "unreachable" };
+      } catch (error) {
+        return callFailure(error);
       }
     },
     answerSocket: (frame, code, reason) => {

@@ -14,7 +14,15 @@ import type {
 import { parseRequest, type ReplyTo, type RequestTo, type Role } from "../../protocol/calls.ts";
 import type { ShardId } from "../../protocol/names.ts";
 import { failure, success, type Result } from "../../protocol/result.ts";
-import { clock, entropy, inSlices, linkPath, withDeadline, type WakeTimer } from "../platform.ts";
+import {
+  callFailure,
+  clock,
+  entropy,
+  inSlices,
+  linkPath,
+  withDeadline,
+  type WakeTimer,
+} from "../platform.ts";
 
 /** Path of an object at which it takes calls; the gate lets nothing from outside reach objects. */
 const callPath = "~call";
@@ -50,7 +58,7 @@ export function createCaller(parties: Party.Context["parties"]): Caller {
         if (response.ok) return await response.json<Result<ReplyTo<R, Request>>>();
         return failure("unreachable", `the object answered ${response.status}`);
       } catch (error) {
-        return failure("unreachable", String(error));
+        return callFailure(error);
       }
     },
   };
@@ -82,6 +90,19 @@ export function createObjectPorts(room: Party.Room, timer: WakeTimer): ObjectPor
   };
 }
 
+/**
+ * Starts the object's role, or resets the object. PartyKit (0.0.115) goes on with one whose `onStart`
+ * threw and never calls it again: its upgrades are accepted and close with 1011, so that no gate learns
+ * that it is dead. A fresh object fails the call, and may succeed at the next.
+ */
+export async function startOrReset(room: Party.Room, start: () => Promise<void>): Promise<void> {
+  try {
+    await start();
+  } catch (error) {
+    await room.blockConcurrencyWhile(() => Promise.reject(error as Error));
+  }
+}
+
 export async function dialShard(
   parties: Party.Context["parties"],
   shard: ShardId,
@@ -96,7 +117,7 @@ export async function dialShard(
     webSocket.addEventListener("error", () => events.close(1006));
     return success(openSocket(webSocket));
   } catch (error) {
-    return failure("unreachable", String(error));
+    return callFailure(error);
   }
 }
 

@@ -6,7 +6,7 @@ import { Registry } from "../../registry/registry.ts";
 import { answerWithStream, patternOf } from "../event-stream.ts";
 import { eventsPath, WakeTimer } from "../platform.ts";
 import { answerFromOutside, type PartyClass } from "./gate.ts";
-import { answerCall, createObjectPorts, openSocket } from "./ports.ts";
+import { answerCall, createObjectPorts, openSocket, startOrReset } from "./ports.ts";
 
 /** Makes the `registry` party: the directory and the load of rooms. */
 export function registry(rooms: Rooms): PartyClass {
@@ -28,12 +28,8 @@ export function registry(rooms: Rooms): PartyClass {
       this.#room = room;
     }
 
-    async onStart(): Promise<void> {
-      const ports = createObjectPorts(this.#room, new WakeTimer(() => this.#registry?.wake()));
-      this.#registry = await Registry.start(rooms, ports, this.#room.id);
-      for (const connection of this.#room.getConnections()) {
-        this.#role.events.restore(this.#socketOf(connection));
-      }
+    onStart(): Promise<void> {
+      return startOrReset(this.#room, () => this.#start());
     }
 
     /** Only the gate can open sockets here. */
@@ -63,6 +59,14 @@ export function registry(rooms: Rooms): PartyClass {
         return new Response("Not found", { status: 404 });
       }
       return answerWithStream(this.#role.events, request.url, new IdentityTransformStream());
+    }
+
+    async #start(): Promise<void> {
+      const ports = createObjectPorts(this.#room, new WakeTimer(() => this.#registry?.wake()));
+      this.#registry = await Registry.start(rooms.withoutRegions(), ports, this.#room.id);
+      for (const connection of this.#room.getConnections()) {
+        this.#role.events.restore(this.#socketOf(connection));
+      }
     }
 
     get #role(): Registry {

@@ -5,7 +5,7 @@ import { isRoomId } from "../../protocol/names.ts";
 import { Sequencer } from "../../sequencer/sequencer.ts";
 import { WakeTimer } from "../platform.ts";
 import { answerFromOutside, type PartyClass } from "./gate.ts";
-import { answerCall, createObjectPorts, dialShard } from "./ports.ts";
+import { answerCall, createObjectPorts, dialShard, startOrReset } from "./ports.ts";
 
 /** Makes the `router` party: clients and publishers come here, and each room's order is kept here. */
 export function router(rooms: Rooms): PartyClass {
@@ -27,7 +27,18 @@ export function router(rooms: Rooms): PartyClass {
       this.#room = room;
     }
 
-    async onStart(): Promise<void> {
+    onStart(): Promise<void> {
+      return startOrReset(this.#room, () => this.#start());
+    }
+
+    async onRequest(request: Party.Request): Promise<Response> {
+      const answer = await answerCall("sequencer", request, (call) =>
+        this.#sequencer?.handle(call),
+      );
+      return answer ?? new Response("Not found", { status: 404 });
+    }
+
+    async #start(): Promise<void> {
       const { id, context } = this.#room;
       const type = isRoomId(id) ? rooms.typeOf(id) : undefined;
       if (!isRoomId(id) || type === undefined) throw new Error(`no room type for "${id}"`);
@@ -36,13 +47,6 @@ export function router(rooms: Rooms): PartyClass {
         registry: rooms.partitionOf(id),
         dialer: { dial: (shard, events) => dialShard(context.parties, shard, events) },
       });
-    }
-
-    async onRequest(request: Party.Request): Promise<Response> {
-      const answer = await answerCall("sequencer", request, (call) =>
-        this.#sequencer?.handle(call),
-      );
-      return answer ?? new Response("Not found", { status: 404 });
     }
   };
 }

@@ -18,7 +18,7 @@ import { Shard } from "../../shard/shard.ts";
 import { linkPath, seatClaimOf, seatHeader, WakeTimer } from "../platform.ts";
 import { broadcastHookOf, ClientEnds, clientRequestOf, stateHooksOf } from "../room-class.ts";
 import { answerFromOutside, type PartyClass } from "./gate.ts";
-import { answerCall, createCaller, createObjectPorts, openSocket } from "./ports.ts";
+import { answerCall, createCaller, createObjectPorts, openSocket, startOrReset } from "./ports.ts";
 import { roomWithoutLinks } from "./room-without-links.ts";
 
 type RoomClass = new (room: Party.Room) => Party.Server;
@@ -71,32 +71,8 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
       this.options = { hibernate: true, ...this.options };
     }
 
-    override async onStart(): Promise<void> {
-      const { id } = this.#room;
-      const type = isShardId(id) ? rooms.typeOf(roomOfShard(id)) : undefined;
-      if (!isShardId(id) || type === undefined) throw new Error(`"${id}" is not a shard id`);
-      const clients: ClientSocket[] = [];
-      for (const connection of this.#room.getConnections()) {
-        if (isLink(connection)) {
-          this.#links.set(connection, incomingLink(connection));
-          continue;
-        }
-        const request = clientRequestOf(connection.uri);
-        clients.push({
-          socket: this.#ends.open(connection, request),
-          connection: connection.id,
-          request,
-        });
-      }
-      const ports = {
-        ...createObjectPorts(this.#room, this.#timer),
-        registry: rooms.partitionOf(roomOfShard(id)),
-        onHookError: (error: unknown) => this.#report(error),
-        ...broadcastHookOf(this, id, this.#ownOnRequest()),
-        ...stateHooksOf(this, () => null),
-      };
-      await super.onStart?.();
-      this.#shard = await Shard.start(id, type, ports, clients, this.#links.values());
+    override onStart(): Promise<void> {
+      return startOrReset(this.#room, () => this.#start());
     }
 
     override async getConnectionTags(
@@ -181,6 +157,34 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
       const answer = await answerCall("shard", request, (call) => this.#role.handle(call));
       if (answer !== null) return answer;
       return (await super.onRequest?.(request)) ?? new Response("Not found", { status: 404 });
+    }
+
+    async #start(): Promise<void> {
+      const { id } = this.#room;
+      const type = isShardId(id) ? rooms.typeOf(roomOfShard(id)) : undefined;
+      if (!isShardId(id) || type === undefined) throw new Error(`"${id}" is not a shard id`);
+      const clients: ClientSocket[] = [];
+      for (const connection of this.#room.getConnections()) {
+        if (isLink(connection)) {
+          this.#links.set(connection, incomingLink(connection));
+          continue;
+        }
+        const request = clientRequestOf(connection.uri);
+        clients.push({
+          socket: this.#ends.open(connection, request),
+          connection: connection.id,
+          request,
+        });
+      }
+      const ports = {
+        ...createObjectPorts(this.#room, this.#timer),
+        registry: rooms.partitionOf(roomOfShard(id)),
+        onHookError: (error: unknown) => this.#report(error),
+        ...broadcastHookOf(this, id, this.#ownOnRequest()),
+        ...stateHooksOf(this, () => null),
+      };
+      await super.onStart?.();
+      this.#shard = await Shard.start(id, type, ports, clients, this.#links.values());
     }
 
     get #role(): Shard {

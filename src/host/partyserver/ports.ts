@@ -10,11 +10,20 @@ import type {
   Socket,
   Storage,
 } from "../../core/ports.ts";
+import type { Rooms } from "../../core/rooms.ts";
+import { regionOfShard } from "../../core/shard-regions.ts";
 import type { ReplyTo, RequestTo, Role } from "../../protocol/calls.ts";
 import type { ShardId } from "../../protocol/names.ts";
 import type { MessageData } from "../../protocol/payload.ts";
-import { failure, success, type Failure, type Result } from "../../protocol/result.ts";
-import { clock, entropy, inSlices, withDeadline, type WakeTimer } from "../platform.ts";
+import { failure, success, type Result } from "../../protocol/result.ts";
+import {
+  callFailure,
+  clock,
+  entropy,
+  inSlices,
+  withDeadline,
+  type WakeTimer,
+} from "../platform.ts";
 
 /** The method of every object that takes calls; RPC is not reachable from outside. */
 export interface Callable extends Rpc.DurableObjectBranded {
@@ -48,16 +57,29 @@ export function createStorage(storage: DurableObjectStorage): Storage {
   };
 }
 
-export function createCaller(bindings: Bindings): Caller {
-  const namespaces = {
-    shard: bindings.Main,
-    sequencer: bindings.Router,
-    registry: bindings.Registry,
+/**
+ * A shard's object. Every touch says where the object belongs, since the platform heeds the first that
+ * comes to it and no other (Cloudflare, "Data location", 2026).
+ */
+export function shardStub(
+  namespace: Bindings["Main"],
+  rooms: Rooms,
+  shard: ShardId,
+): DurableObjectStub<Callable> {
+  const region = regionOfShard(rooms, shard);
+  return namespace.getByName(shard, region === undefined ? {} : { locationHint: region });
+}
+
+export function createCaller(bindings: Bindings, rooms: Rooms): Caller {
+  const stubs = {
+    shard: (id: string) => shardStub(bindings.Main, rooms, id as ShardId),
+    sequencer: (id: string) => bindings.Router.getByName(id),
+    registry: (id: string) => bindings.Registry.getByName(id),
   } as const;
   return {
     async call<R extends Role, Request extends RequestTo<R>>(to: Address<R>, request: Request) {
       try {
-        const stub = namespaces[to.role].getByName(to.id);
+        const stub = stubs[to.role](to.id);
         const reply: unknown = await withDeadline(
           to.role,
           request.type,
@@ -74,13 +96,14 @@ export function createCaller(bindings: Bindings): Caller {
 export function createObjectPorts(
   ctx: DurableObjectState,
   bindings: Bindings,
+  rooms: Rooms,
   timer: WakeTimer,
 ): ObjectPorts {
   return {
     clock,
     entropy,
     storage: createStorage(ctx.storage),
-    calls: createCaller(bindings),
+    calls: createCaller(bindings, rooms),
     wakeups: {
       soon: (at) => timer.set(at),
       durable: (at) => {
@@ -92,13 +115,14 @@ export function createObjectPorts(
 
 export async function dialShard(
   namespace: Bindings["Main"],
+  rooms: Rooms,
   shard: ShardId,
   events: LinkEvents,
 ): Promise<Result<Socket>> {
   try {
     const url = `https://partyshard.internal/parties/main/${shard}`;
     const headers = { Upgrade: "websocket", [linkHeader]: "1" };
-    const { webSocket } = await namespace.getByName(shard).fetch(url, { headers });
+    const { webSocket } = await shardStub(namespace, rooms, shard).fetch(url, { headers });
     if (webSocket === null) return failure("unreachable", "the shard took no link");
     webSocket.addEventListener("message", ({ data }) => {
       if (typeof data === "string") events.message(data);
@@ -126,11 +150,4 @@ function quietly(act: () => void): void {
   } catch {
     // The socket has closed; its event tells the owner.
   }
-}
-
-/** `overloaded` must not be tried again (Cloudflare, "Error handling" of Durable Objects, 2026). */
-export function callFailure(error: unknown): Failure {
-  const isOverloaded = typeof error === "object" && error !== null && "overloaded" in error;
-  const detail = error instanceof Error ? error.message : String(error);
-  return failure(isOverloaded ? "overloaded" : "unreachable", detail);
 }

@@ -27,7 +27,8 @@ export function registry(rooms: Rooms): RegistryClass {
       super(ctx, env);
       ctx.setWebSocketAutoResponse(autoPong);
       void ctx.blockConcurrencyWhile(async () => {
-        const ports = createObjectPorts(ctx, env, new WakeTimer(() => this.#registry?.wake()));
+        const timer = new WakeTimer(() => this.#registry?.wake());
+        const ports = createObjectPorts(ctx, env, rooms, timer);
         this.#registry = await Registry.start(rooms, ports, ctx.id.name ?? hub);
         for (const webSocket of ctx.getWebSockets()) {
           if (webSocket.readyState === 1) this.#role.events.restore(this.#socketOf(webSocket));

@@ -11,6 +11,7 @@ import { secretName } from "../../protocol/ticket.ts";
 import { regionOfRequest, upgradeHeaders, variable } from "../outside.ts";
 import {
   adminTokenName,
+  callFailure,
   clock,
   discardUpgrade,
   entropy,
@@ -20,10 +21,10 @@ import {
   within,
 } from "../platform.ts";
 import {
-  callFailure,
   createCaller,
   createObjectPorts,
   dialShard,
+  shardStub,
   type Bindings,
   type Callable,
 } from "./ports.ts";
@@ -34,12 +35,12 @@ export type RouterClass = new (
   env: Bindings,
 ) => DurableObject<Bindings> & Callable & { alarm(): Promise<void> };
 
-/** The isolate's gate, which `router` makes, since the Worker's handler is given no room types. */
-let gate: Gate | undefined;
+/** What `router` makes for the isolate's gate, since the Worker's handler is given no room types. */
+let served: { readonly gate: Gate; readonly rooms: Rooms } | undefined;
 
 /** The Durable Object class behind the binding `Router`: orders and keeps a room's messages. */
 export function router(rooms: Rooms): RouterClass {
-  gate = new Gate(rooms);
+  served = { gate: new Gate(rooms), rooms };
   return class Router extends DurableObject<Bindings> implements Callable {
     readonly #timer = new WakeTimer(() => this.#sequencer?.wake());
     #sequencer: Sequencer | undefined;
@@ -52,9 +53,9 @@ export function router(rooms: Rooms): RouterClass {
         const type = rooms.typeOf(name);
         if (type === undefined) throw new Error(`no room type for "${name}"`);
         this.#sequencer = await Sequencer.start(type, {
-          ...createObjectPorts(ctx, env, this.#timer),
+          ...createObjectPorts(ctx, env, rooms, this.#timer),
           registry: rooms.partitionOf(name),
-          dialer: { dial: (shard, events) => dialShard(env.Main, shard, events) },
+          dialer: { dial: (shard, events) => dialShard(env.Main, rooms, shard, events) },
         });
       });
     }
@@ -73,18 +74,18 @@ export function router(rooms: Rooms): RouterClass {
 
 /** Answers every request of a Worker that serves rooms. Throws when `router` was never called. */
 export async function routeRooms(request: Request, env: Bindings): Promise<Response> {
-  if (gate === undefined) throw new Error("export a Router class made by router(rooms) first");
-  return gate.handle(request, createGatePorts(env));
+  if (served === undefined) throw new Error("export a Router class made by router(rooms) first");
+  return served.gate.handle(request, createGatePorts(env, served.rooms));
 }
 
 /** Longest query: it rests with the socket, in an attachment of at most 16 KiB. */
 const maxQueryLength = 8 * 1024;
 
-function createGatePorts(env: Bindings): GatePorts {
+function createGatePorts(env: Bindings, rooms: Rooms): GatePorts {
   return {
     clock,
     entropy,
-    calls: createCaller(env),
+    calls: createCaller(env, rooms),
     adminToken: variable(env, adminTokenName),
     secret: variable(env, secretName),
     region: regionOfRequest,
@@ -96,7 +97,7 @@ function createGatePorts(env: Bindings): GatePorts {
       const url = `https://partyshard.internal/parties/main/${shard}?${query}`;
       const upgrade = new Request(url, { headers: upgradeHeaders(request.headers, claim) });
       try {
-        const response = await env.Main.getByName(shard).fetch(upgrade);
+        const response = await shardStub(env.Main, rooms, shard).fetch(upgrade);
         if (signal.aborted) {
           discardUpgrade(response);
           return { ok: false, code: "unreachable" };

@@ -10,6 +10,7 @@ import { parseRequest } from "../../protocol/calls.ts";
 import { isShardId, roomOfShard, type ShardId } from "../../protocol/names.ts";
 import type { Position } from "../../protocol/link.ts";
 import type { IncomingLink } from "../../shard/intake.ts";
+import { failure } from "../../protocol/result.ts";
 import { plainRequest, type ClientSocket } from "../../shard/clients.ts";
 import type { Entry, Refused } from "../../shard/admission.ts";
 import type { NotServing } from "../../shard/service.ts";
@@ -50,6 +51,8 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
     readonly #ends = new ClientEnds<WebSocket>(() => this.#shard);
     readonly #admitted = new WeakMap<Request, Admitted>();
     #shard: Shard | undefined;
+    /** The class's start was begun and has not come to a good end. */
+    #isStarting = false;
 
     constructor(ctx: DurableObjectState, env: Bindings & Cloudflare.Env) {
       super(ctx, env);
@@ -60,7 +63,7 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
           this.#links.set(socket, incomingLink(socket));
         }
         const ports = {
-          ...createObjectPorts(ctx, env, this.#timer),
+          ...createObjectPorts(ctx, env, rooms, this.#timer),
           registry: rooms.partitionOf(roomOfShard(id)),
           onHookError: (error: unknown) => this.onException(error),
           setAutoPong: (isOn: boolean) => ctx.setWebSocketAutoResponse(isOn ? autoPong : undefined),
@@ -74,7 +77,19 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
 
     async partyshardCall(request: unknown): Promise<unknown> {
       const parsed = parseRequest("shard", request);
-      return parsed.ok ? this.#role.handle(parsed.value) : parsed;
+      if (!parsed.ok) return parsed;
+      // Whose class cannot start takes no sockets: that its role lives is no answer.
+      if (this.#isStarting && parsed.value.type === "load") {
+        const error = await this.__unsafe_ensureInitialized().catch(String);
+        if (error !== undefined) return failure("unreachable", error);
+      }
+      return this.#role.handle(parsed.value);
+    }
+
+    override async onStart(...props: Parameters<Server["onStart"]>): Promise<void> {
+      this.#isStarting = true;
+      await super.onStart(...props);
+      this.#isStarting = false;
     }
 
     override async fetch(request: Request): Promise<Response> {

@@ -41,6 +41,7 @@ export class GameServer {
   readonly #aheadMs: number;
   #asOf = 0;
   #starts = 1;
+  #isLeaving = false;
   /** Until then the registry takes this process for alive. */
   #heldUntil = 0;
   /** Then all that it was promised is void. */
@@ -77,9 +78,26 @@ export class GameServer {
     await this.#calls.call({ role: "registry", id: "default" }, { type: "drain", server: this.id });
   }
 
+  /** As a graceful stop does it: takes nobody more, lets go of its rooms one by one, and ends. */
+  async leave(): Promise<void> {
+    this.#isLeaving = true;
+    await this.drain();
+    for (const room of this.rooms) {
+      if (!this.#holdsRooms) this.#close(room);
+      const { instance } = this;
+      const to = { role: "registry", id: this.#world.rooms.partitionOf(room) } as const;
+      const request = { type: "relocate", room, server: this.id, instance } as const;
+      await this.#calls.call(to, request);
+    }
+    if (this.#holdsRooms) return;
+    const to = { role: "registry", id: "default" } as const;
+    await this.#calls.call(to, { type: "unregister", server: this.id });
+    this.kill();
+  }
+
   /** Takes the ticket's bearer in, or does not. */
   take(ticket: Ticket): boolean {
-    if (!this.isInService || ticket.server !== this.id) return false;
+    if (!this.isInService || this.#isLeaving || ticket.server !== this.id) return false;
     this.#expire();
     const { id, room } = ticket;
     const known = this.seated.get(id);
@@ -97,6 +115,7 @@ export class GameServer {
 
   /** Whether the bearer would get in now. */
   wouldTake({ id, server, instance, expiresAt }: Ticket): boolean {
+    if (this.#isLeaving) return false;
     const isFor = this.isInService && server === this.id && instance === this.instance;
     return isFor && !this.#used.has(id) && expiresAt > this.#asOf;
   }
@@ -120,6 +139,10 @@ export class GameServer {
 
   expire(): void {
     this.#expire();
+  }
+
+  get #holdsRooms(): boolean {
+    return this.#world.options.planted === "room-held";
   }
 
   get #now(): number {
@@ -182,6 +205,7 @@ export class GameServer {
     this.#asOf = Math.max(this.#asOf, now + this.#aheadMs);
     this.#heldUntil = askedAt + leaseMs;
     this.#lostAt = this.#heldUntil + leaseMs;
+    if (this.#isLeaving && this.#holdsRooms) return;
     for (const room of dispose) if (isRoomId(room)) this.#close(room);
   }
 

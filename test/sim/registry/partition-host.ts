@@ -84,9 +84,19 @@ export class PartitionHost implements Hosting<Registry> {
           const isForgotten =
             (planted === "token-of-the-clock" && prefix === "last-token") ||
             (planted === "gone-forgotten" && prefix === "assigned/");
+          if (planted === "departure-forgotten" && prefix === "room/") return arrived(rows);
           return isForgotten ? new Map() : rows;
         },
       },
     };
   }
+}
+
+/** Rows of rooms, none of which is about to leave its server. */
+function arrived(rows: Map<string, unknown>): Map<string, unknown> {
+  const kept = new Map(rows);
+  for (const [key, row] of rows) {
+    if (typeof row === "object") kept.set(key, { ...row, departure: null });
+  }
+  return kept;
 }

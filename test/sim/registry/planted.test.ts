@@ -50,3 +50,13 @@ test("SV7 partitions that are not told of a dead server are found", async () => 
   const most = await schedulesToFind("gone-forgotten", /^SV[357] /, serverSchedules);
   expect(most).toBeLessThan(withinRuns);
 });
+
+test("SV11 a server that lets go of a room and serves it on is found", async () => {
+  const most = await schedulesToFind("room-held", /^SV(?:5|11) /, serverSchedules);
+  expect(most).toBeLessThan(withinRuns);
+});
+
+test("SV11 a move that the partition forgets with its memory is found", async () => {
+  const most = await schedulesToFind("departure-forgotten", /^SV[57] /, serverSchedules);
+  expect(most).toBeLessThan(withinRuns);
+});

@@ -31,6 +31,6 @@ test("LO1 LO2 LO3 a lock has one owner, and tokens rise", async () => {
   expect(await reportOf(lockSchedules)).toBe("");
 });
 
-test("SV3 SV5 SV7 a room is on one server, and a dead server is offline", async () => {
+test("SV3 SV5 SV7 SV11 a room is on one server, and a dead server is offline", async () => {
   expect(await reportOf(serverSchedules)).toBe("");
 });

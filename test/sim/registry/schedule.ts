@@ -39,7 +39,7 @@ export type RegistryAction =
       readonly holding: Holding;
     }
   | { readonly type: "server"; readonly server: string; readonly aheadMs: number }
-  | { readonly type: "kill" | "drain"; readonly server: string }
+  | { readonly type: "kill" | "drain" | "leave"; readonly server: string }
   | { readonly type: "drop-there"; readonly server: string; readonly player: number }
   | { readonly type: "partitions"; readonly count: number }
   | { readonly type: "crash" | "crash-at-write"; readonly object: number; readonly keep: Keep }
@@ -227,7 +227,10 @@ const serverActions: readonly Weighted[] = [
   },
   {
     weight: 2,
-    arbitrary: fc.record({ type: fc.constantFrom("kill" as const, "kill", "drain"), server }),
+    arbitrary: fc.record({
+      type: fc.constantFrom("kill" as const, "kill", "drain", "leave"),
+      server,
+    }),
   },
   {
     weight: 9,

@@ -60,6 +60,11 @@ export class Servers {
     if (server?.isAlive === true) this.#world.start(server.drain());
   }
 
+  leave(id: string): void {
+    const server = this.#running.get(id);
+    if (server?.isAlive === true) this.#world.start(server.leave());
+  }
+
   drop(id: string, number: number): void {
     this.#running.get(id)?.drop(number);
   }
@@ -134,9 +139,17 @@ export class Servers {
   /** After every step: places in one room on one server. */
   #check(): void {
     const { timeline, options } = this.#world;
+    const owners = new Map<RoomId, string>();
     for (const server of this.running) {
       if (!server.isInService) continue;
       server.expire();
+      for (const room of server.rooms) {
+        const other = owners.get(room);
+        if (other !== undefined) {
+          throw new Violation("SV11", `"${room}" is on ${other} and on ${server.id}`);
+        }
+        owners.set(room, server.id);
+      }
       const taken = new Map<RoomId, number>();
       for (const room of server.rooms) taken.set(room, server.playersOf(room));
       for (const ticket of this.#tickets) {

@@ -107,6 +107,8 @@ class Run {
         return servers.kill(action.server);
       case "drain":
         return servers.drain(action.server);
+      case "leave":
+        return servers.leave(action.server);
       case "drop-there":
         return servers.drop(action.server, action.player);
       case "partitions":

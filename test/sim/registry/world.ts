@@ -117,7 +117,7 @@ export class RegistryWorld implements Environment {
         welcomed: (client, entry) => this.seats.welcomed(client, entry),
         disposed: (id) => this.seats.disposed(id),
       },
-      hook: { drops: () => false, called: () => {} },
+      hook: { drops: () => false, called: () => {}, began: () => {} },
       watcher: { delivered: () => {}, takes: () => {}, slept: () => {} },
       newClient: (id, visitor, of) => this.#newClient(id, visitor, of),
     });

@@ -13,6 +13,7 @@ import { encodeFrame, type FrameToShard, type Position } from "../../../src/prot
 import { roomOfShard, type ShardId } from "../../../src/protocol/names.ts";
 import { failure, success, type Result } from "../../../src/protocol/result.ts";
 import { LoadReporter } from "../../../src/shard/load-reporter.ts";
+import { StateFailures } from "../../../src/shard/state-failures.ts";
 import { Subscription } from "../../../src/shard/subscription.ts";
 import { Tail } from "./tail.ts";
 import type { Tally } from "./crowd.ts";
@@ -61,6 +62,7 @@ export class CrowdShard {
       load: () => this.load,
       onFenced: () => this.fence(),
       counters: new Counters(),
+      failures: new StateFailures({ count: () => {}, onFailed: () => {} }),
       sayOnLink: (load) => {
         this.#link?.send(encodeFrame(load));
         return this.#link !== null;

@@ -29,6 +29,9 @@ type Hook = (message: BroadcastMessage) => Data | null | Promise<Data | null>;
 /** Shards that were told to stick, which outlives them, until another one frees them. */
 const stuck = new Map<string, PromiseWithResolvers<undefined>>();
 
+/** Shards that were told to break, for good. */
+const broken = new Set<string>();
+
 /** Types whose clients are not told who has left. */
 const quiet: ReadonlySet<string> = new Set(["default", "crowd"]);
 
@@ -40,6 +43,7 @@ export class Behaviour {
   #gate = Promise.withResolvers<undefined>();
   #sum: Sum = { total: 0, count: 0 };
   #failing = "";
+  #hoard = "";
 
   constructor(platform: Platform) {
     this.#platform = platform;
@@ -59,11 +63,17 @@ export class Behaviour {
         return (message) => fail(message);
       case "adding":
       case "solo":
+      case "lively":
       case "crowd":
         return (message) => this.#add(message);
       case "forgetful":
         return ({ data }) => {
           this.#failing = String(data);
+          return data;
+        };
+      case "hoarding":
+        return ({ data }) => {
+          this.#hoard = hoardOf(Number(data));
           return data;
         };
       case "witness":
@@ -78,10 +88,13 @@ export class Behaviour {
     switch (this.#type) {
       case "adding":
       case "solo":
+      case "lively":
       case "crowd":
         return () => ({ ...this.#sum });
       case "forgetful":
         return () => this.#fail();
+      case "hoarding":
+        return () => this.#hoard;
       default:
         return undefined;
     }
@@ -89,11 +102,14 @@ export class Behaviour {
 
   onRestore(snapshot: unknown): void {
     if (this.#type === "forgetful") throw new Error("failed on purpose");
-    this.#sum = snapshot as Sum;
+    if (this.#type === "hoarding") this.#hoard = snapshot as string;
+    else this.#sum = snapshot as Sum;
   }
 
   async onStart(): Promise<void> {
-    if (this.#type === "broken") throw new Error("broken on purpose");
+    if (this.#type === "broken" || broken.has(this.#platform.id)) {
+      throw new Error("broken on purpose");
+    }
     await stuck.get(this.#platform.id)?.promise;
   }
 
@@ -114,6 +130,10 @@ export class Behaviour {
         return;
       case "sum":
         sender.send(`${this.#sum.total} of ${this.#sum.count}`);
+        return;
+      case "hoard":
+        // Whether it is what it should be, wherever it went.
+        sender.send(`${this.#hoard.length} ${this.#hoard === hoardOf(this.#hoard.length)}`);
         return;
       case "who":
         sender.send(sender.id);
@@ -147,6 +167,10 @@ export class Behaviour {
       case "free":
         stuck.get(rest.join(" "))?.resolve(undefined);
         return;
+      case "break":
+        broken.add(this.#platform.id);
+        this.#platform.reset();
+        return;
       case "crash":
         this.#platform.reset();
         return;
@@ -179,7 +203,7 @@ export class Behaviour {
   #fail(): unknown {
     if (this.#failing === "throw") throw new Error("failed on purpose");
     if (this.#failing === "large") return "x".repeat(32 * 1024 * 1024);
-    if (this.#failing === "long") return "x".repeat(5 * 1024 * 1024);
+    if (this.#failing === "never") return new Promise(() => {});
     return this.#failing === "function" ? () => 0 : { last: this.#failing };
   }
 
@@ -192,6 +216,14 @@ export class Behaviour {
     if (data === "wait") await this.#gate.promise;
     return data === "drop later" ? Promise.resolve(null) : data;
   }
+}
+
+/** A text in which no two lines are alike. */
+function hoardOf(length: number): string {
+  const lines = Array.from({ length: Math.ceil(length / 1024) }, (_, line) =>
+    `${line} `.padEnd(1024, "é"),
+  );
+  return lines.join("").slice(0, length);
 }
 
 function fail({ data }: BroadcastMessage): Data | Promise<Data> {

@@ -36,6 +36,8 @@ export const rooms = defineRooms({
   },
   /** Gives no state: see `behaviour.ts`. */
   forgetful: { shards: 1, snapshotIntervalMs: 0 },
+  /** Its state is a text as long as the number that it was told last. */
+  hoarding: { shards: 1, snapshotIntervalMs: 0 },
   /** Does not end its `onStart` again once it was told to `stick`, until it is freed. */
   sticking: { shards: 1, connectTimeoutMs: 6_000 },
   /** On game servers outside, which are noticed to be gone after two seconds. */
@@ -46,8 +48,17 @@ export const rooms = defineRooms({
     heartbeatIntervalMs: 1_000,
     leaseMs: 2_000,
   },
+  /** Adds up too, and tells of itself every second. */
+  lively: { shards: 2, snapshotIntervalMs: 0, heartbeatIntervalMs: 1_000, leaseMs: 2_000 },
   /** Two places at first, and six in the end. */
   growing: { shards: { min: 1, max: 3 }, capacity: 2 },
+  /** Around the world, with two places in each shard. */
+  world: {
+    shards: 4,
+    capacity: 2,
+    regions: ["enam", "weur", "apac", "weur"],
+    placement: "nearest",
+  },
   /** Throws in `onStart`. */
   broken: { shards: 1 },
 });

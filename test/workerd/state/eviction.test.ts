@@ -60,35 +60,3 @@ test("SN3, SN10 registry, sequencer and shard may die between snapshot and the n
   const next = await TestClient.connect(room);
   expect(await sumOf(next, 0)).toBe("78 of 12");
 });
-
-test("SN6 a state of 32 Mi characters and more is refused, and the snapshot before is kept", async () => {
-  const room = freshRoom("forgetful");
-  await TestClient.connect(room);
-  await publishDelivered(room, "fine");
-  await take(room);
-  await publishDelivered(room, "large");
-  const refused = await env.Main.getByName(`${room}-1`).partyshardCall({ type: "takeSnapshot" });
-  expect(refused).toMatchObject({ ok: false, code: "snapshot-too-large" });
-  const newest = await env.Registry.getByName("default").partyshardCall({ type: "snapshot", room });
-  expect(newest).toMatchObject({ ok: true, value: { position: { seq: 1 } } });
-});
-
-test("SN3 a state of many parts is stored and comes back whole", async () => {
-  const room = freshRoom("forgetful");
-  await TestClient.connect(room);
-  await publishDelivered(room, "long");
-  await take(room);
-  const registry = env.Registry.getByName("default");
-  const newest = await registry.partyshardCall({ type: "snapshot", room });
-  const { id, digests, size } = (newest as { value: Stored }).value;
-  expect(digests.length).toBeGreaterThan(8);
-  let length = 0;
-  for (const index of digests.keys()) {
-    const part = await registry.partyshardCall({ type: "readSnapshot", room, id, index });
-    expect(part).toMatchObject({ ok: true });
-    length += (part as { value: { text: string } }).value.text.length;
-  }
-  expect(length).toBe(size);
-});
-
-type Stored = { readonly id: string; readonly digests: string[]; readonly size: number };

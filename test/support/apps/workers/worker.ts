@@ -10,6 +10,11 @@ import {
 import { Behaviour } from "../behaviour.ts";
 import { rooms } from "../rooms.ts";
 
+/** Shards to which every call fails from now on, though they and their sockets live. */
+const deaf = new Set<string>();
+/** Shards whose storage fails from their next start on. */
+const spoiled = new Set<string>();
+
 class TestRoom extends Server {
   readonly onBroadcast: Behaviour["onBroadcast"];
   readonly getSnapshot: Behaviour["getSnapshot"];
@@ -48,7 +53,11 @@ class TestRoom extends Server {
   }
 
   override onMessage(sender: Connection, message: WSMessage): void {
-    this.#behaviour.onMessage(message, sender);
+    if (message === "deafen") deaf.add(this.name);
+    else if (message === "spoil") {
+      spoiled.add(this.name);
+      this.#behaviour.onMessage("crash", sender);
+    } else this.#behaviour.onMessage(message, sender);
   }
 
   override onClose(connection: Connection): void {
@@ -61,7 +70,36 @@ class TestRoom extends Server {
   }
 }
 
-export class Main extends shard(TestRoom, rooms) {}
+const failToList = () => Promise.reject(new Error("the storage failed on purpose"));
+
+type Calls = { partyshardCall(request: unknown): Promise<unknown> };
+const Shard = shard(TestRoom, rooms) as unknown as new (
+  ctx: DurableObjectState,
+  env: Bindings,
+) => TestRoom & Calls;
+
+export class Main extends Shard {
+  constructor(ctx: DurableObjectState, env: Bindings) {
+    if (spoiled.has(ctx.id.name ?? "")) {
+      Object.defineProperty(ctx.storage, "list", { value: failToList });
+    }
+    super(ctx, env);
+  }
+
+  override async fetch(request: Request): Promise<Response> {
+    this.#refuseIfDeaf();
+    return super.fetch(request);
+  }
+
+  override async partyshardCall(request: unknown): Promise<unknown> {
+    this.#refuseIfDeaf();
+    return super.partyshardCall(request);
+  }
+
+  #refuseIfDeaf(): void {
+    if (deaf.has(this.name)) throw new Error("deaf on purpose");
+  }
+}
 export class Router extends router(rooms) {}
 export class Registry extends registry(rooms) {}
 
