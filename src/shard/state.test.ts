@@ -45,6 +45,17 @@ test("SN8 an interval of 0 stores nothing of itself", async () => {
   expect(await take(shard)).toMatchObject({ ok: true, value: { position: { seq: 2 } } });
 });
 
+test("SN8 the next snapshot is waited for until a whole millisecond, as clocks tell it", async () => {
+  const world = await StateWorld.start(1, { snapshotIntervalMs: 1_001 });
+  const shard = world.at(1);
+  await shard.join();
+  await world.pass(1_000);
+  await world.say("a");
+  expect(shard.ports.wakeups.at).not.toBeNull();
+  expect(Number.isInteger(shard.ports.wakeups.at)).toBe(true);
+  expect(shard.ports.wakeups.at).toBeLessThan(world.clock.now() + 1_102);
+});
+
 test("SN8 of shards that would store one position, one does, and the others are content", async () => {
   const [world, first] = await used({ snapshotIntervalMs: 0 }, 2);
   const second = world.at(2);

@@ -147,6 +147,8 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   ...faults,
 );
 
-export function everythingArbitrary(): fc.Arbitrary<Schedule> {
-  return scheduleOf(options, action, 35);
+/** On one host, or on either. */
+export function everythingArbitrary(host?: WorldOptions["host"]): fc.Arbitrary<Schedule> {
+  const onHost = host === undefined ? options : options.map((each) => ({ ...each, host }));
+  return scheduleOf(onHost, action, 35);
 }

@@ -115,7 +115,7 @@ export class LayoutJudge {
       if (generation < lowest) {
         throw new Violation("FO1", `slot ${number} goes back to generation ${generation}`);
       }
-      this.#countNew(number, generation);
+      this.#countNew(layout, number, generation);
     }
     for (const slot of layout.slots) {
       const before = former.slots.find(
@@ -125,10 +125,14 @@ export class LayoutJudge {
     }
   }
 
-  #countNew(number: number, generation: number): void {
+  #countNew(layout: Layout, number: number, generation: number): void {
     const { figures } = this;
     const before = this.#layout.slots.findLast((slot) => slot.number === number);
-    if (before?.status !== "online") figures.added += 1;
+    // One that is being emptied leaves later, or with the room.
+    const isThere = layout.slots.some(
+      (slot) => slot.number === number && slot.generation === before?.generation,
+    );
+    if (before?.status !== "online" || isThere) figures.added += 1;
     else {
       this.#replacements.add(`${number}~${generation}`);
       figures.replaced += 1;
