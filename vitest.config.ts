@@ -8,12 +8,16 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["src/**/*.test.ts", "client/**/*.test.{ts,tsx}", "bench/**/*.test.ts"],
+          setupFiles: ["test/support/seeded.ts"],
+          // Properties of many runs, on a machine that has other things to do.
+          testTimeout: 30_000,
         },
       },
       {
         test: {
           name: "sim",
           include: ["test/sim/**/*.test.ts"],
+          setupFiles: ["test/support/seeded.ts"],
           testTimeout: 300_000,
         },
       },

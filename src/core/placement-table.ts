@@ -3,7 +3,7 @@
  * the gate's own choices since. Pure: time comes in. Knows nothing of the registry or of sockets.
  */
 import type { ShardLoad } from "../protocol/registry-calls.ts";
-import type { ShardId } from "../protocol/names.ts";
+import { generationOf, slotOf, type ShardId } from "../protocol/names.ts";
 import type { Region } from "../protocol/registry.ts";
 import type { Candidate, PlacementContext, PlacementStrategy } from "./placement.ts";
 
@@ -84,6 +84,22 @@ export class PlacementTable {
 
   isUnusedSince(time: number): boolean {
     return this.#freshUntil < time;
+  }
+
+  /** Whether the room has the shard, taking sockets or not. */
+  has(shard: ShardId): boolean {
+    return this.#shards.some(({ id }) => id === shard);
+  }
+
+  /** Whether it is one of those that sockets may go to. */
+  takes(shard: ShardId): boolean {
+    return this.#shards.some(({ id, status }) => id === shard && status === "online");
+  }
+
+  /** Whether a later object serves the shard's slot, so that this one never will again. */
+  hasSuccessor(shard: ShardId): boolean {
+    const [slot, generation] = [slotOf(shard), generationOf(shard)];
+    return this.#shards.some(({ id }) => slotOf(id) === slot && generationOf(id) > generation);
   }
 
   /**

@@ -64,7 +64,8 @@ export type RoomTypeOptions = {
   readonly hostedBy?: "shards" | "servers";
   /**
    * How often the state of a room that changed is stored, where the class has `getSnapshot`, ms, 1,000
-   * to 3,600,000; 0 for never. Default 30,000.
+   * to 3,600,000; 0 for never. A shard that has something to store stays awake until then. Default
+   * 30,000.
    */
   readonly snapshotIntervalMs?: number;
   /** How long a snapshot is kept, ms, from `snapshotIntervalMs` to 2,592,000,000. Default 86,400,000. */

@@ -46,7 +46,8 @@ export class SnapshotStore {
     }
   }
 
-  async store(position: Position, text: string): Promise<Result<SnapshotInfo>> {
+  /** `isTimed`: nobody asked for it, and it gives way to one on its way. */
+  async store(position: Position, text: string, isTimed = false): Promise<Result<SnapshotInfo>> {
     if (text.length > maxSnapshotUnits) {
       const detail = `the state is ${text.length} characters of text; ${maxSnapshotUnits} is the most`;
       return failure("snapshot-too-large", detail);
@@ -58,7 +59,8 @@ export class SnapshotStore {
     const room = this.#room;
     const digests: string[] = [];
     for (const part of parts) digests.push(await digestOf(part));
-    const begun = await this.#ask({ type: "beginSnapshot", room, position, digests });
+    const how = isTimed ? { isTimed } : {};
+    const begun = await this.#ask({ type: "beginSnapshot", room, position, digests, ...how });
     if (!begun.ok) return begun;
     const { id } = begun.value;
     for (const [index, part] of parts.entries()) {

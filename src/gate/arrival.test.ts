@@ -2,6 +2,7 @@ import { SignJWT } from "jose";
 import { expect, test } from "vitest";
 import { lost } from "../../test/support/fake-calls.ts";
 import { GateRig, problemOf, secret } from "../../test/support/gate-rig.ts";
+import type { ShardId } from "../protocol/names.ts";
 import { signTicket } from "../protocol/ticket.ts";
 
 const seat = {
@@ -221,6 +222,67 @@ test("RA19 while its shard is lost another takes the client, which keeps its ses
   const one = new GateRig({ shards: 1 });
   one.connect = () => lost;
   expect(await problemOf(await one.upgrade("?session=1.s1"))).toBe("503 unavailable");
+});
+
+/** Shards that were asked or handed a socket. */
+const reached = (rig: GateRig): Set<string> => {
+  const asked = rig.calls.made.filter(({ role }) => role === "shard").map(({ id }) => id);
+  return new Set([...asked, ...rig.connects.map(({ shard }) => shard)]);
+};
+
+test.each([true, false])(
+  "RA19 made-up sessions wake no shard that the room has not, and cost a question a second",
+  async (canRefuseUpgrades) => {
+    const rig = new GateRig({ shards: { min: 1, max: 4 } }, { canRefuseUpgrades });
+    for (let n = 0; n < 20; n += 1) {
+      expect((await rig.upgrade(`?session=1~${999_999_900 + n}.x`)).status).toBe(200);
+      expect((await rig.upgrade(`?session=${n + 2}.x`)).status).toBe(200);
+      rig.clock.advance(100);
+    }
+    expect([...reached(rig)]).toEqual(["lobby-1"]);
+    expect(rig.calls.of("layout").length).toBeLessThanOrEqual(2);
+    rig.isLocked = true;
+    rig.clock.advance(1_000);
+    expect(await problemOf(await rig.upgrade("?session=1~7.x"))).toBe("403 room-locked");
+  },
+);
+
+test("RA19, PL5 a registry that is down is asked about made-up sessions no more often", async () => {
+  const rig = new GateRig({ shards: 1 });
+  rig.calls.answer = () => lost;
+  for (let n = 2; n < 22; n += 1) expect((await rig.upgrade(`?session=1~${n}.x`)).status).toBe(200);
+  expect([...reached(rig)]).toEqual(["lobby-1"]);
+  expect(rig.calls.of("layout")).toHaveLength(1);
+});
+
+test("RA19 a session leads to a shard that came since the table, or that the table spares", async () => {
+  const rig = new GateRig({ shards: 2 });
+  const loads = rig.loads;
+  await rig.upgrade();
+  rig.connects.length = 0;
+  const changed = loads.map((load) => ({ ...load, id: `${load.id}~2` as typeof load.id }));
+  rig.calls.answer = (call) => {
+    if (call.request.type === "layout") return { ok: true, value: { shards: changed } };
+    return rig.answer(call);
+  };
+  for (const slot of [1, 2]) expect((await rig.upgrade(`?session=${slot}~2.x`)).status).toBe(200);
+  expect(rig.connects.map(({ shard }) => shard)).toEqual(["lobby-1~2", "lobby-2~2"]);
+});
+
+test("RA17, GD10 a shard that was replaced is not tried for its sessions, which open no locked room", async () => {
+  const rig = new GateRig({ shards: 2 });
+  const successor = { id: "lobby-1~3" as ShardId, generation: 3 };
+  rig.loads = rig.loads.map((load, index) => (index === 0 ? { ...load, ...successor } : load));
+  rig.connect = (shard) => (rig.loads.some(({ id }) => id === shard) ? new Response("in") : lost);
+  for (const session of ["1.x", "1~2.x", "1~3.x"]) {
+    expect((await rig.upgrade(`?session=${session}`)).status).toBe(200);
+  }
+  rig.isLocked = true;
+  rig.clock.advance(1_000);
+  expect(await problemOf(await rig.upgrade("?session=1~2.x"))).toBe("403 room-locked");
+  expect((await rig.upgrade("?session=1~3.x")).status).toBe(200);
+  expect([...reached(rig)].filter((id) => id.startsWith("lobby-1"))).toEqual(["lobby-1~3"]);
+  expect(rig.calls.of("layout")).toEqual([]);
 });
 
 test("RA17, RA12 a session of no seat opens no locked room", async () => {

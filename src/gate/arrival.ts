@@ -12,7 +12,6 @@ import {
 } from "../protocol/names.ts";
 import { isRegistryId } from "../protocol/registry.ts";
 import { failure, success, type Result, type Success } from "../protocol/result.ts";
-import { shardOfSession } from "../protocol/session.ts";
 import { minSecretBytes, secretName, verifyTicket } from "../protocol/ticket.ts";
 import type { GatePorts } from "./ports.ts";
 import { refusal, type Refusal } from "./http.ts";
@@ -118,18 +117,6 @@ export function usableSecret({ secret }: GatePorts): Result<string, "not-configu
   if (secret !== undefined && bytes >= minSecretBytes) return success(secret);
   const advice = `set ${secretName} to a secret of ${minSecretBytes} bytes or more`;
   return failure("not-configured", `seats need signed tickets: ${advice}`);
-}
-
-/** The shard of the room that gave the session which the client brings, if one gave it. */
-export async function formerShardOf(
-  { session }: Arrival,
-  room: RoomId,
-  rooms: Rooms,
-  ports: GatePorts,
-): Promise<ShardId | undefined> {
-  const former = session === null ? null : shardOfSession(session, room);
-  if (former === null) return undefined;
-  return (await isShardOf(former, rooms, ports)) ? former : undefined;
 }
 
 /** The shard of the room that the ticket is for, if it is for one. */

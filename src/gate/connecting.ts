@@ -7,12 +7,13 @@ import type { ShardCandidate } from "../core/placement-table.ts";
 import type { Counters } from "../core/counters.ts";
 import type { Rooms, RoomType } from "../core/rooms.ts";
 import type { RoomId, ShardId } from "../protocol/names.ts";
-import type { ProblemCode } from "../protocol/problems.ts";
 import type { Region } from "../protocol/registry.ts";
-import { formerShardOf, parseArrival, shardOf, withoutSession, type Arrival } from "./arrival.ts";
+import { shardOfSession } from "../protocol/session.ts";
+import { parseArrival, shardOf, withoutSession, type Arrival } from "./arrival.ts";
 import { locked, missing, misdirected, redirect } from "./redirecting.ts";
 import type { GatePorts } from "./ports.ts";
 import { refusal, type Refusal } from "./http.ts";
+import { hasLeft, isFinal, refusalOf, seatRefusalOf, type Refused } from "./shard-refusals.ts";
 import { Suspects } from "./suspects.ts";
 import { stepMs, Tables, type KnownRoom } from "./tables.ts";
 
@@ -32,8 +33,13 @@ type Comer = {
   readonly arrival: Arrival;
 };
 
-/** Why a shard did not take a socket. */
-type Refused = { readonly ok: false; readonly code: string };
+/** What was tried for one socket with one table. */
+type Tried = {
+  readonly since: number;
+  readonly excluded: Set<ShardId>;
+  /** Those that serve no more. */
+  readonly moved: Set<ShardId>;
+};
 
 export class Connecting {
   readonly #rooms: Rooms;
@@ -63,7 +69,7 @@ export class Connecting {
     const shard = ticket === null ? undefined : await shardOf(ticket, room, this.#rooms, ports);
     if (shard !== undefined) return this.takeSeat(shard, comer, ports);
     const known = await this.#tables.current(room, type, ports);
-    const former = await formerShardOf(arrival, room, this.#rooms, ports);
+    const former = await this.#formerShardOf(comer, known, ports);
     if (known.isLocked && !mayEnterLocked(arrival, former, known)) return locked(room);
     if (isOutside(type, known)) {
       const partition = this.#rooms.partitionOf(room);
@@ -81,21 +87,10 @@ export class Connecting {
     return this.#place(known, until, { ...comer, arrival: withoutSession(arrival) }, ports);
   }
 
-  /** The shard that a ticket or session names: no other has the seat. */
-  async takeSeat(
-    shard: ShardId,
-    { room, type, request, arrival }: Comer,
-    ports: GatePorts,
-    ms = type.connectTimeoutMs,
-  ): Promise<Response | Refusal> {
-    const result = await ports.within(ms, (signal) =>
-      handOver(shard, !ports.canRefuseUpgrades, request, arrival, ports, signal),
-    );
-    await this.#learn(shard, result, ports);
-    if (result instanceof Response) return result;
-    // The seats of a shard that is no more are no more either.
-    const code = result?.code === "fenced" ? "ticket-expired" : result?.code;
-    return refusalOf(room, code ?? "unreachable");
+  /** The shard that a ticket names: no other has the seat. */
+  async takeSeat(shard: ShardId, comer: Comer, ports: GatePorts): Promise<Response | Refusal> {
+    const result = await this.#tryShard(shard, comer, comer.type.connectTimeoutMs, ports);
+    return result instanceof Response ? result : seatRefusalOf(comer.room, result);
   }
 
   /**
@@ -112,6 +107,31 @@ export class Connecting {
     return known.redirect === null ? missing(room, known) : misdirected(room, known.redirect);
   }
 
+  /** The shard of the room that gave the session which the client brings, if one gave it. */
+  async #formerShardOf(
+    { room, type, arrival: { session } }: Comer,
+    known: KnownRoom,
+    ports: GatePorts,
+  ): Promise<ShardId | undefined> {
+    const former = session === null ? null : shardOfSession(session, room);
+    if (former === null || isOutside(type, known)) return undefined;
+    return (await this.#tables.hasShard(known, former, type, ports)) ? former : undefined;
+  }
+
+  /** `null` when it has no answer in time. */
+  async #tryShard(
+    shard: ShardId,
+    { request, arrival }: Comer,
+    ms: number,
+    ports: GatePorts,
+  ): Promise<Response | Refused | null> {
+    const result = await ports.within(ms, (signal) =>
+      handOver(shard, !ports.canRefuseUpgrades, request, arrival, ports, signal),
+    );
+    await this.#learn(shard, result, ports);
+    return result;
+  }
+
   /** Who brings a session goes to the shard that has its seat. */
   async #placeOrComeBack(
     known: KnownRoom,
@@ -121,11 +141,14 @@ export class Connecting {
     ports: GatePorts,
   ): Promise<Response | Refusal> {
     if (former === undefined) return this.#place(known, until, comer, ports);
-    const answer = await this.takeSeat(former, comer, ports, stepMs(comer.type));
-    const isLost = !(answer instanceof Response) && answer.code === "unavailable";
+    const result = await this.#tryShard(former, comer, stepMs(comer.type), ports);
+    if (result instanceof Response) return result;
+    const answer = seatRefusalOf(comer.room, result);
+    const isLost = answer.code === "unavailable";
     // Its seat is kept, and so is its session: the next time it may find it again.
     const mayGoElsewhere = isLost && !known.isLocked;
-    return mayGoElsewhere ? this.#place(known, until, comer, ports, former) : answer;
+    if (!mayGoElsewhere) return answer;
+    return this.#place(known, until, comer, ports, { shard: former, hasLeft: hasLeft(result) });
   }
 
   async #place(
@@ -133,18 +156,20 @@ export class Connecting {
     until: number,
     comer: Comer,
     ports: GatePorts,
-    former?: ShardId,
+    former?: { readonly shard: ShardId; readonly hasLeft: boolean },
   ): Promise<Response | Refusal> {
     const { room } = comer;
-    const excluded = new Set<ShardId>(former === undefined ? [] : [former]);
+    const excluded = new Set<ShardId>(former === undefined ? [] : [former.shard]);
     let why = "unreachable";
     for (let questions = 0; ; questions += 1) {
-      const since = ports.clock.now();
-      const answer = await this.#tryShards(known, until, comer, excluded, ports);
+      const moved = new Set<ShardId>();
+      if (questions === 0 && former?.hasLeft === true) moved.add(former.shard);
+      const tried = { since: ports.clock.now(), excluded, moved };
+      const answer = await this.#tryShards(known, until, comer, tried, ports);
       if (answer instanceof Response) return answer;
       if (answer !== "unreachable") why = answer;
-      const mayAsk = questions < 2 && answer !== "unreachable";
-      if (!mayAsk || !(await this.#askAgain(answer === "full", since, comer, ports))) {
+      const mayAsk = questions < 2 && answer !== "unreachable" && !isFinal(answer);
+      if (!mayAsk || !(await this.#askAgain(known, answer === "full", tried, comer, ports))) {
         return refusalOf(room, why);
       }
       if (excluded.size >= attempts) excluded.clear();
@@ -152,16 +177,20 @@ export class Connecting {
   }
 
   /** A room in which no shard took a socket; whether another may now. */
-  #askAgain(
+  async #askAgain(
+    known: KnownRoom,
     isFull: boolean,
-    since: number,
+    { since, moved }: Tried,
     { room, type }: Comer,
     ports: GatePorts,
   ): Promise<boolean> {
     // A room that follows its audience may have a shard more then.
-    return isFull
-      ? this.#tables.afterRefusal(room, type, ports)
-      : this.#tables.afterMove(room, type, since, ports);
+    const isNewer =
+      (isFull && (await this.#tables.afterRefusal(room, type, ports))) ||
+      (moved.size > 0 && (await this.#tables.afterMove(room, type, since, moved, ports)));
+    const named = [...moved].filter((shard) => known.isHeard && known.contested.has(shard));
+    await Promise.all(named.map((shard) => this.#suspects.stillNamed(shard, ports)));
+    return isNewer;
   }
 
   /** A response, or why there is none. */
@@ -169,12 +198,12 @@ export class Connecting {
     { placement }: KnownRoom,
     until: number,
     { type, request, arrival }: Comer,
-    excluded: Set<ShardId>,
+    { excluded, moved }: Tried,
     ports: GatePorts,
   ): Promise<Response | string> {
     const { clock, entropy } = ports;
     const crowded = new Set<Region>();
-    let why = "unreachable";
+    let why = moved.size > 0 ? "moved" : "unreachable";
     while (excluded.size < attempts) {
       const left = Math.min(stepMs(type), until - clock.now());
       if (left <= 0) break;
@@ -200,7 +229,10 @@ export class Connecting {
       if (code === "full") {
         why = "full";
         if (shard.region !== undefined) crowded.add(shard.region);
-      } else if (why !== "full" && (code === "draining" || code === "fenced")) why = "moved";
+      } else if (hasLeft(result)) {
+        moved.add(shard.id);
+        if (why !== "full") why = "moved";
+      }
     }
     return why;
   }
@@ -208,6 +240,7 @@ export class Connecting {
   /** Whether the shard can be reached. */
   async #learn(shard: ShardId, result: Response | Refused | null, ports: GatePorts): Promise<void> {
     if (result instanceof Response) this.#suspects.answered(shard);
+    else if (hasLeft(result)) this.#suspects.left(shard);
     else if (result?.code === "overloaded") await this.#suspects.overloaded(shard, ports);
     else if (result !== null && result.code !== "unreachable") this.#suspects.answered(shard);
     else await this.#suspects.notReached(shard, result === null, ports);
@@ -257,22 +290,4 @@ function mayRefuse(shard: ShardCandidate, { session }: Arrival, ports: GatePorts
   const left = shard.capacity - shard.connections;
   const isNearlyFull = left <= Math.max(fewPlaces, shard.capacity / 10);
   return !ports.canRefuseUpgrades && (isNearlyFull || session !== null);
-}
-
-/** What is wrong with the ticket or session, which is so on every shard. */
-const seatProblems = {
-  "ticket-invalid": "the ticket is for no seat of this room",
-  "ticket-used": "the ticket was used by another connection",
-  "ticket-expired": "the seat was not taken in time, or its grace is over",
-} as const satisfies Partial<Record<ProblemCode, string>>;
-
-function isFinal(code: string): code is keyof typeof seatProblems {
-  return Object.hasOwn(seatProblems, code);
-}
-
-function refusalOf(room: RoomId, code: string): Refusal {
-  if (isFinal(code)) return refusal(code, seatProblems[code]);
-  return code === "full"
-    ? refusal("room-full", `"${room}" has no place for another client at the moment`)
-    : refusal("unavailable", `no shard of "${room}" could be reached`);
 }

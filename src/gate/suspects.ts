@@ -40,21 +40,24 @@ export class Suspects {
     if (this.#slow.delete(shard)) this.#untold.get(roomOfShard(shard))?.shards.delete(shard);
   }
 
+  /** The shard says that it serves no more. What was told of it counts on: that it answers is no news. */
+  left(shard: ShardId): void {
+    if (this.#slow.has(shard)) this.#slow.set(shard, 0);
+  }
+
+  /** A table of later names a shard that has left: the registry does not know it, and is to look. */
+  async stillNamed(shard: ShardId, ports: GatePorts): Promise<void> {
+    await this.#suspect(shard, ports);
+  }
+
   /** A call to the shard failed, or had no answer in its time. */
   async notReached(shard: ShardId, isSlow: boolean, ports: GatePorts): Promise<void> {
-    const now = ports.clock.now();
     const slow = (this.#slow.get(shard) ?? 0) + 1;
     if (this.#slow.size >= maxShards) this.#slow.clear();
     this.#slow.set(shard, slow);
-    const untold = this.#untoldOf(roomOfShard(shard));
     // One that was slow once is asked about when another is.
-    untold.shards.add(shard);
-    if ((isSlow && slow < slowTimes) || now < untold.toldAt + intervalMs) return;
-    untold.toldAt = now;
-    untold.shards.delete(shard);
-    const others = [...untold.shards];
-    untold.shards.clear();
-    await this.#tell({ type: "suspect", shard, ...(others.length === 0 ? {} : { others }) }, ports);
+    this.#untoldOf(roomOfShard(shard)).shards.add(shard);
+    if (!isSlow || slow >= slowTimes) await this.#suspect(shard, ports);
   }
 
   /** The platform says that the shard has too much to do: other gates are to spare it too. */
@@ -65,6 +68,18 @@ export class Suspects {
     if (this.#spared.size >= maxShards) this.#spared.clear();
     this.#spared.set(shard, now);
     await this.#tell({ type: "suspect", shard, isOverloaded: true }, ports);
+  }
+
+  async #suspect(shard: ShardId, ports: GatePorts): Promise<void> {
+    const now = ports.clock.now();
+    const untold = this.#untoldOf(roomOfShard(shard));
+    untold.shards.add(shard);
+    if (now < untold.toldAt + intervalMs) return;
+    untold.toldAt = now;
+    untold.shards.delete(shard);
+    const others = [...untold.shards];
+    untold.shards.clear();
+    await this.#tell({ type: "suspect", shard, ...(others.length === 0 ? {} : { others }) }, ports);
   }
 
   async #tell(told: Suspicion, ports: GatePorts): Promise<void> {

@@ -22,6 +22,8 @@ export const snapshotRequests = [
     position: positionSchema,
     /** SHA-256 of each part in hexadecimal, in order. */
     digests: v.array(v.string()),
+    /** Nobody asked for it: one that was begun just before goes first. */
+    isTimed: v.exactOptional(v.literal(true)),
   }),
   v.strictObject({
     type: v.literal("snapshotPart"),

@@ -1,6 +1,6 @@
 /** Takes over rows of rooms, locks and snapshots from a former partition, as many times as they are sent. */
 import { partitionOf } from "../core/partitions.ts";
-import { isRoomId } from "../protocol/names.ts";
+import { isRoomId, type RoomId } from "../protocol/names.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
 import type { HostedRooms } from "./hosted-rooms.ts";
 import type { Learning } from "./learning.ts";
@@ -10,6 +10,7 @@ import type { RegistryOwner, RequestOf } from "./part.ts";
 import type { Relocation } from "./relocation.ts";
 import type { RoomLife } from "./room-life.ts";
 import { namedByRow, rowPrefix, seatsPrefix, type RoomStore } from "./room-store.ts";
+import type { Scaling } from "./scaling.ts";
 import { partPrefix, snapshotPrefix, type Snapshots } from "./snapshots.ts";
 
 const prefixes = [layoutPrefix, rowPrefix, seatsPrefix, lockPrefix, partPrefix, snapshotPrefix];
@@ -22,6 +23,7 @@ type Parts = {
   readonly hosted: HostedRooms;
   readonly locks: Locks;
   readonly snapshots: Snapshots;
+  readonly scaling: Scaling;
 };
 
 export class Adoption {
@@ -34,8 +36,9 @@ export class Adoption {
   }
 
   adopt({ rows }: RequestOf<"adopt">): Result<null> {
-    const { store, learning, life, relocation, hosted, locks, snapshots } = this.#parts;
+    const { store, learning, life, relocation, hosted, locks, snapshots, scaling } = this.#parts;
     const { rooms, name } = this.#owner;
+    const laid = new Set<RoomId>();
     for (const [key, value] of Object.entries(rows)) {
       if (key === lastTokenKey) locks.adopt({ [key]: value });
       const prefix = prefixes.find((each) => key.startsWith(each));
@@ -45,6 +48,7 @@ export class Adoption {
       if (partitionOf(named, rooms.deployment.partitions) !== name) {
         return failure("unavailable", `"${named}" belongs to another partition`);
       }
+      if (isRoomId(named)) laid.add(named);
       if (prefix === lockPrefix) locks.adopt({ [key]: value });
       else if (!isRoomId(named)) continue;
       else if (prefix === partPrefix) snapshots.adoptPart(key, value);
@@ -55,6 +59,11 @@ export class Adoption {
       } else if (prefix === rowPrefix) {
         if (store.adopt(named, value)) life.takeLimitBack(named);
       } else hosted.adopt(key, value);
+    }
+    for (const id of laid) {
+      const room = store.get(id);
+      // A drain goes on here; a room's row comes later than its layout.
+      if (room !== undefined) scaling.follow(room);
     }
     learning.begin();
     relocation.begin();

@@ -3,10 +3,11 @@ import { expect, test } from "vitest";
 import { lost, type Answer, type Call } from "../../test/support/fake-calls.ts";
 import { id, RegistryRig } from "../../test/support/registry-rig.ts";
 import { turns } from "../../test/support/turns.ts";
+import { partitionNames } from "../core/partitions.ts";
 import { defineRooms, type RoomTypeOptions } from "../core/rooms.ts";
 import type { ShardId } from "../protocol/names.ts";
 
-type Mood = "alive" | "throws" | "hangs" | "overloaded" | "fenced";
+type Mood = "alive" | "throws" | "hangs" | "overloaded" | "fenced" | "drains";
 
 /** A partition, and shards of the room `lobby` in any mood. */
 class FailoverRig extends RegistryRig {
@@ -36,6 +37,8 @@ class FailoverRig extends RegistryRig {
         return { ok: true, value: request.type === "load" ? load : null };
       case "fenced":
         return { ok: true, value: { ...load, connections: 0, status: "fenced" } };
+      case "drains":
+        return { ok: true, value: { ...load, connections: 0, status: "draining" } };
       case "overloaded":
         return { ok: false, code: "overloaded", detail: "too much" };
       case "throws":
@@ -114,6 +117,30 @@ test("FO2 a shard that answers keeps its place, and is asked no more until it re
   await rig.reportTo("lobby-2");
   await rig.passInSteps(60_000);
   expect(rig.ports.calls.of("load")).toHaveLength(3);
+});
+
+test("FO2 a dead shard without clients is found when its room is disposed of, which then succeeds", async () => {
+  const rig = await used();
+  await rig.reportTo("lobby-2", 0);
+  rig.moods.set("lobby-2", "throws");
+  const dispose = { type: "dispose", room: id("lobby") } as const;
+  expect(await rig.failed(dispose)).toBe("unavailable");
+  await rig.passInSteps(1_000);
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-2~2"]);
+  expect(await rig.failed(dispose)).toBeNull();
+  expect(await rig.list()).toEqual([]);
+});
+
+test("FO2 a shard that died while the registry was away is found when it is asked for its load", async () => {
+  const rig = await used();
+  rig.moods.set("lobby-2", "throws");
+  await rig.start();
+  await rig.passInSteps(3_000);
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-2~2"]);
+  await rig.reportTo("lobby-1", 0);
+  await rig.reportTo("lobby-2~2", 0);
+  await rig.passInSteps(180_000);
+  expect(await rig.list()).toEqual([]);
 });
 
 test("FO2 a shard without clients is asked nothing, however long it is silent", async () => {
@@ -213,6 +240,55 @@ test("FO5 the replacement and the fence survive the registry, and the fence is s
   expect(rig.ports.calls.of("fence")).toHaveLength(after);
 });
 
+test("FO5 whoever meets an older object has its sequencer told again", async () => {
+  const rig = await used();
+  rig.moods.set("lobby-2", "throws");
+  await rig.suspect("lobby-2");
+  await rig.timeUntilReplaced(2_000);
+  await rig.passInSteps(60_000);
+  rig.ports.calls.made.length = 0;
+  await rig.suspect("lobby-2");
+  await rig.suspect("lobby-2~3");
+  await rig.passInSteps(10_000);
+  expect(rig.ports.calls.of("fence")).toEqual([{ type: "fence", shard: "lobby-2~2" }]);
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-2~2"]);
+});
+
+test("FO2 a dead shard of a room that the directory has forgotten is replaced", async () => {
+  const rig = await new FailoverRig().start();
+  rig.moods.set("lobby-2", "throws");
+  await rig.suspect("lobby-2");
+  expect(await rig.list()).toEqual(["lobby"]);
+  await rig.passInSteps(1_000);
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-2~2"]);
+  expect(rig.ports.calls.of("fence")).toEqual([{ type: "fence", shard: "lobby-2~2" }]);
+});
+
+test("FO5 no sequencer of a type that is not declared is told, until the type is declared again", async () => {
+  const rig = await new RegistryRig().start();
+  rig.ports.calls.answer = () => ({ ok: true, value: null });
+  rig.ports.storage.put({ "fence/other:1-2": "other:1-2~2" });
+  await rig.start(defineRooms({ game: {} }));
+  await rig.passInSteps(120_000);
+  expect(rig.ports.calls.of("fence")).toEqual([]);
+  expect(rig.ports.wakeups.durableAt).toBeNull();
+  await rig.start(defineRooms({ other: {} }));
+  await rig.passInSteps(1_000);
+  expect(rig.ports.calls.of("fence")).toEqual([{ type: "fence", shard: "other:1-2~2" }]);
+});
+
+test("FO5 a partition that is one no longer tells the sequencer before it is let go", async () => {
+  const [, former] = partitionNames(2);
+  const rig = await new RegistryRig(defineRooms({ default: {} }), former).start();
+  rig.ports.storage.put({ "fence/lobby-2": "lobby-2~2" });
+  await rig.start();
+  expect(await rig.failed({ type: "handOver" })).toBe("unavailable");
+  rig.ports.calls.answer = () => ({ ok: true, value: null });
+  await rig.passInSteps(120_000);
+  expect(rig.ports.calls.of("fence").length).toBeGreaterThan(0);
+  expect(await rig.failed({ type: "handOver" })).toBeNull();
+});
+
 test("FO5 a room that was forgotten meanwhile begins with the generations that it had", async () => {
   const rig = await used();
   rig.moods.set("lobby-2", "throws");
@@ -244,6 +320,42 @@ test("FO6 one that is offline is asked when somebody wants the room, and serves 
   await rig.table("lobby");
   await turns();
   expect((await rig.layout()).map(({ status }) => status)).toEqual(["online", "online"]);
+});
+
+test("FO6 a room with a shard that is offline can end: by itself after a restart, and by hand", async () => {
+  const rig = await used({ failover: false });
+  rig.moods.set("lobby-2", "throws");
+  await rig.suspect("lobby-2");
+  await rig.passInSteps(1_000);
+  await rig.start();
+  await rig.reportTo("lobby-1", 0);
+  await rig.passInSteps(180_000);
+  expect(await rig.list()).toEqual([]);
+  rig.ports.calls.made.length = 0;
+  await rig.passInSteps(180_000);
+  expect(rig.ports.calls.of("load")).toEqual([]);
+  await rig.reportTo("lobby-1");
+  await rig.suspect("lobby-2");
+  await rig.passInSteps(1_000);
+  expect((await rig.layout()).map(({ status }) => status)).toEqual(["online", "offline"]);
+  expect(await rig.failed({ type: "dispose", room: id("lobby") })).toBeNull();
+  expect(await rig.list()).toEqual([]);
+});
+
+test("FO6 a room's end does not wait for a shard that drains and cannot be reached", async () => {
+  const rig = await used();
+  rig.moods.set("lobby-2", "throws");
+  await rig.ask({ type: "drainShard", shard: "lobby-2" as ShardId });
+  expect(await rig.failed({ type: "dispose", room: id("lobby") })).toBeNull();
+  expect(await rig.list()).toEqual([]);
+});
+
+test("AS7 a shard that drains, which the layout does not know, leaves once it is asked", async () => {
+  const rig = await used();
+  rig.moods.set("lobby-2", "drains");
+  await rig.suspect("lobby-2");
+  await rig.passInSteps(1_000);
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-3"]);
 });
 
 test("FO1 a room's own limit goes with it to the fresh shard", async () => {

@@ -5,14 +5,16 @@
  * A shard that answers lives, whatever was said of it: its lease rests until it reports again, so
  * that one that hibernates is not kept awake.
  */
-import { idOf, type Slot } from "../core/layout.ts";
-import { shardId, roomOfShard, type ShardId } from "../protocol/names.ts";
+import { findSlot, idOf, nextGeneration, type Slot } from "../core/layout.ts";
+import { generationOf, roomOfShard, shardId, slotOf, type ShardId } from "../protocol/names.ts";
 import { success, type Result } from "../protocol/result.ts";
 import type { LoadReply } from "../protocol/calls.ts";
 import type { Learning } from "./learning.ts";
 import type { RegistryOwner, RequestOf } from "./part.ts";
 import type { Room } from "./room-record.ts";
+import type { RoomLife } from "./room-life.ts";
 import type { RoomStore } from "./room-store.ts";
+import type { Scaling } from "./scaling.ts";
 import type { ShardLife } from "./shard-life.ts";
 
 /** A shard that has not answered by then does not answer. */
@@ -34,7 +36,9 @@ type Probe = {
 type Parts = {
   readonly store: RoomStore;
   readonly learning: Learning;
+  readonly life: RoomLife;
   readonly shards: ShardLife;
+  readonly scaling: Scaling;
 };
 
 export class Failover {
@@ -62,9 +66,9 @@ export class Failover {
 
   suspect({ shard: first, others = [], isOverloaded }: RequestOf<"suspect">): Result<null> {
     for (const shard of [first, ...others]) {
-      const found = this.#find(shard);
-      const isOfRoom = roomOfShard(shard) === roomOfShard(first);
-      if (!isOfRoom || found === null || found.slot.status === "offline") continue;
+      if (roomOfShard(shard) !== roomOfShard(first)) continue;
+      const found = this.#find(shard) ?? this.#findForgotten(shard);
+      if (found === null || found.slot.status === "offline") continue;
       if (isOverloaded === true && shard === first) this.#rest(shard);
       else this.#probe(shard, "unreachable");
     }
@@ -184,6 +188,10 @@ export class Failover {
     const isBack = found.slot.status === "offline";
     const slot = isBack ? this.#parts.shards.markOnline(room, found.slot) : found.slot;
     this.#parts.learning.takeReport(room, slot, load);
+    // The layout that had it so was lost, or is older.
+    if (load.status === "draining" && slot.status === "online") {
+      this.#parts.scaling.drain(room, slot);
+    }
   }
 
   /** It lives, and questions would harm it. */
@@ -222,6 +230,28 @@ export class Failover {
     if (room === undefined || room.host !== null) return null;
     const slot = this.#parts.store.layouts.slot(room, shard);
     return slot === undefined ? null : { room, slot };
+  }
+
+  /**
+   * Whoever tells of a shard still has to do with it. The sequencer of an older one has not heard; a
+   * room that the directory has forgotten is there until its shard has said otherwise.
+   */
+  #findForgotten(shard: ShardId): { readonly room: Room; readonly slot: Slot } | null {
+    const { store, life, shards } = this.#parts;
+    const id = roomOfShard(shard);
+    const type = this.#owner.rooms.typeOf(id);
+    if (type === undefined || type.hostedBy === "servers") return null;
+    const laid = { id, type };
+    const layout = store.layouts.of(laid);
+    if (findSlot(layout, shard) === undefined) {
+      if (generationOf(shard) < nextGeneration(layout, slotOf(shard))) {
+        shards.fence(laid, slotOf(shard));
+      }
+      return null;
+    }
+    if (store.get(id) !== undefined || life.isEntering(id)) return null;
+    life.useOnShards(id, type);
+    return this.#find(shard);
   }
 
   #leasesOf({ type }: Room): Map<ShardId, number> {

@@ -27,14 +27,22 @@ export class Fences {
     const { storage, clock } = owner.ports;
     for (const [key, shard] of await storage.list(prefix)) {
       if (typeof shard !== "string" || !isShardId(shard)) continue;
+      // The sequencer of a type that is no longer declared cannot hear: the row waits for the type.
+      if (owner.rooms.typeOf(roomOfShard(shard)) === undefined) continue;
       fences.#debts.set(key, { shard, failures: 0, at: clock.now(), isUnderWay: false });
     }
     return fences;
   }
 
+  get isEmpty(): boolean {
+    return this.#debts.size === 0;
+  }
+
   /** Of its slot this shard and later ones serve; said at once, and again until it is heard. */
   owe(shard: ShardId): void {
     const key = prefix + shardId(roomOfShard(shard), slotOf(shard));
+    const known = this.#debts.get(key);
+    if (known?.shard === shard && known.isUnderWay) return;
     const { storage, clock } = this.#owner.ports;
     storage.put({ [key]: shard });
     const debt = { shard, failures: 0, at: clock.now(), isUnderWay: false };

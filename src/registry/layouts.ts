@@ -11,7 +11,7 @@ import type { Storage } from "../core/ports.ts";
 export const layoutPrefix = "layout/";
 
 /** What a layout is of. */
-type Laid = { readonly id: RoomId; readonly type: RoomType };
+export type Laid = { readonly id: RoomId; readonly type: RoomType };
 
 export class Layouts {
   readonly #storage: Storage;

@@ -29,15 +29,21 @@ export class Learning {
   readonly #owner: RegistryOwner;
   readonly #store: RoomStore;
   readonly #slots: CallSlots;
+  /** Whoever finds out whether a shard is dead. */
+  readonly #suspect: (shard: ShardId) => void;
   readonly #asked = new Map<Room, Question>();
   /** The last remembered room that was looked at; `null` once all have been. */
   #through: RoomId | "" | null;
   #nextAt: number | null = null;
 
-  constructor(owner: RegistryOwner, store: RoomStore, slots: CallSlots) {
+  constructor(
+    owner: RegistryOwner,
+    parts: { store: RoomStore; slots: CallSlots; suspect: (shard: ShardId) => void },
+  ) {
     this.#owner = owner;
-    this.#store = store;
-    this.#slots = slots;
+    this.#store = parts.store;
+    this.#slots = parts.slots;
+    this.#suspect = parts.suspect;
     this.#through = null;
   }
 
@@ -94,11 +100,10 @@ export class Learning {
   async #askShards(room: Room, isUrgent: boolean, reported: Set<ShardId>): Promise<void> {
     room.counts ??= new ShardCounts();
     const { counts } = room;
-    const { layouts } = this.#store;
     // After a restart only those that have not told of themselves.
-    const unheard = layouts
-      .of(room)
-      .slots.filter((slot) => room.isKnown || counts.reportedAt(slot) === 0);
+    const unheard = this.#slotsOf(room).filter(
+      (slot) => room.isKnown || counts.reportedAt(slot) === 0,
+    );
     const asked = unheard.map((slot) =>
       this.#askShard(room, slot, {
         isUrgent,
@@ -125,8 +130,17 @@ export class Learning {
       // It may have left meanwhile.
       if (isOld() || this.#store.layouts.slot(room, shard) === undefined) return;
       if (reply.ok) this.#take(room, slot, reply.value);
-      else room.counts?.notReached(slot);
+      else {
+        room.counts?.notReached(slot);
+        if (reply.code === "unreachable") this.#suspect(shard);
+      }
     }, isUrgent);
+  }
+
+  /** Nobody waits for those that are offline: they are asked until they are back. */
+  #slotsOf(room: Room): Slot[] {
+    const { slots } = this.#store.layouts.of(room);
+    return slots.filter(({ status }) => status !== "offline");
   }
 
   /** Some shards may not have answered. */
@@ -163,7 +177,7 @@ export class Learning {
       room.connections += grown.connections;
       room.reserved += grown.reserved;
       room.players = load.players;
-      room.isKnown ||= room.counts.areAllKnown(this.#store.layouts.of(room).slots);
+      room.isKnown ||= room.counts.areAllKnown(this.#slotsOf(room));
     });
   }
 }

@@ -5,7 +5,14 @@
 import * as v from "valibot";
 import { backoffMs } from "../core/backoff.ts";
 import { hub } from "../core/partitions.ts";
-import { isRoomId, isShardId, shardId, type RoomId, type ShardId } from "../protocol/names.ts";
+import {
+  isRoomId,
+  isShardId,
+  roomOfShard,
+  shardId,
+  type RoomId,
+  type ShardId,
+} from "../protocol/names.ts";
 import type { Result } from "../protocol/result.ts";
 import type { CallSlots } from "./call-slots.ts";
 import type { RegistryOwner } from "./part.ts";
@@ -54,7 +61,8 @@ export class OwedCalls {
       const room = key.slice(prefix.length);
       if (!owed.success || !isRoomId(room)) continue;
       // A limit that the former life sent may be under way yet: what takes it back comes after it.
-      const delayMs = owed.output.type === "limit" ? underWayMs : 0;
+      const isTakenBack = owed.output.type === "limit" && owed.output.maxPlayers === null;
+      const delayMs = isTakenBack ? underWayMs : 0;
       calls.#add(room, owed.output, owner.ports.clock.now() + delayMs);
     }
     return calls;
@@ -62,6 +70,12 @@ export class OwedCalls {
 
   get isEmpty(): boolean {
     return this.#debts.size === 0;
+  }
+
+  /** Whether the shard is still to be told its room's own limit. */
+  owesLimit(shard: ShardId): boolean {
+    const call = this.#debts.get(roomOfShard(shard))?.call;
+    return call?.type === "limit" && call.maxPlayers !== null && call.shard === shard;
   }
 
   /** Resolves when no call for the room is under way: what is sent after it comes after it. */

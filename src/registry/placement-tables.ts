@@ -11,11 +11,15 @@ import type { Failover } from "./failover.ts";
 import type { Learning } from "./learning.ts";
 import { asProblem, type RegistryOwner, type RegistryReply, type RequestOf } from "./part.ts";
 import { limitOf, newRow, roomOf, type Room } from "./room-record.ts";
+import type { OwedCalls } from "./owed-calls.ts";
 import { isMoving } from "./relocation.ts";
 import { unknownType, type RoomLife } from "./room-life.ts";
 import type { RoomStore } from "./room-store.ts";
 import type { Scaling } from "./scaling.ts";
 import type { ShardLife } from "./shard-life.ts";
+
+/** A table waits so long for a shard that is being told the room's own limit. */
+const limitMs = 1_000;
 
 type Parts = {
   readonly store: RoomStore;
@@ -24,6 +28,7 @@ type Parts = {
   readonly shards: ShardLife;
   readonly scaling: Scaling;
   readonly failover: Failover;
+  readonly owed: OwedCalls;
 };
 
 export class PlacementTables {
@@ -62,6 +67,7 @@ export class PlacementTables {
     if (room.departure !== null) return isMoving(room);
     if (host !== null) return success({ shards: [], isLocked, redirect: host.url });
     await learning.know(room);
+    await this.#tellLimit(room);
     if (isRefusing) scaling.refused(room);
     else scaling.look(room);
     return success({ shards: this.#taking(room), isLocked, redirect: null });
@@ -135,14 +141,26 @@ export class PlacementTables {
     return slot.status === "offline" ? shards.markOnline(room, slot) : slot;
   }
 
+  /** Nobody comes to a fresh shard before it knows the room's own limit. */
+  async #tellLimit(room: Room): Promise<void> {
+    const { store, owed } = this.#parts;
+    const { slots } = store.layouts.of(room);
+    if (!slots.some((slot) => owed.owesLimit(idOf(room.id, slot)))) return;
+    owed.wake(this.#owner.ports.clock.now());
+    await this.#owner.within(limitMs, owed.idle(room.id));
+  }
+
   /** What gates place by: shards that have too much to do are left out, unless all have. */
   #taking(room: Room): ShardLoad[] {
-    const { store, failover } = this.#parts;
+    const { store, failover, owed } = this.#parts;
     const layout = store.layouts.of(room);
     for (const slot of layout.slots) {
-      if (slot.status === "offline") failover.lookFor(room, slot);
+      const isUntold = owed.owesLimit(idOf(room.id, slot));
+      if (slot.status === "offline" || isUntold) failover.lookFor(room, slot);
     }
-    const loads = shardLoads(room, layout);
+    const loads = shardLoads(room, layout).map((load) =>
+      owed.owesLimit(load.id) ? { ...load, status: "offline" as const } : load,
+    );
     const rested = loads.filter(({ id }) => !failover.isResting(id));
     return rested.some(({ status }) => status === "online") ? rested : loads;
   }

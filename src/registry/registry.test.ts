@@ -73,7 +73,7 @@ const loadIs =
   (connections: Readonly<Record<string, number>>) =>
   ({ id }: Call): Answer => {
     const known = connections[id];
-    if (known === undefined) return { ok: false, code: "unreachable", detail: "" };
+    if (known === undefined) return { ok: false, code: "overloaded", detail: "" };
     return { ok: true, value: { connections: known } };
   };
 

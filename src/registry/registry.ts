@@ -7,7 +7,7 @@ import type { ObjectPorts } from "../core/ports.ts";
 import type { Rooms } from "../core/rooms.ts";
 import type { ReplyTo } from "../protocol/calls.ts";
 import { partitionNames } from "../core/partitions.ts";
-import { roomOfShard, type RoomId } from "../protocol/names.ts";
+import { roomOfShard, type RoomId, type ShardId } from "../protocol/names.ts";
 import type { Figures } from "../protocol/registry-calls.ts";
 import type { RegistryEventBody } from "../protocol/registry.ts";
 import { failure, success, type Failure, type Result } from "../protocol/result.ts";
@@ -182,7 +182,8 @@ export class Registry {
   /** A partition that is one no longer is asked again until it owes nothing. */
   async #handOver(): Promise<RegistryReply> {
     const handed = await this.#parts.handOver.handOver();
-    if (!handed.ok || this.#parts.owed.isEmpty || !this.#isFormer) return handed;
+    const { owed, fences } = this.#parts;
+    if (!handed.ok || (owed.isEmpty && fences.isEmpty) || !this.#isFormer) return handed;
     return failure("unavailable", "calls are owed still");
   }
 
@@ -282,8 +283,10 @@ async function startParts(owner: RegistryOwner): Promise<Parts> {
   const slots = new CallSlots();
   const store = await RoomStore.start(owner);
   const owed = await OwedCalls.start(owner, slots);
-  const learning = new Learning(owner, store, slots);
-  const life = new RoomLife(owner, { store, learning, owed, slots });
+  let failover: Failover | null = null;
+  const suspect = (shard: ShardId): void => void failover?.suspect({ type: "suspect", shard });
+  const learning = new Learning(owner, { store, slots, suspect });
+  const life = new RoomLife(owner, { store, learning, owed, slots, suspect });
   const services = await Services.start(owner);
   const { snapshots, locks } = services;
   const relocation = new Relocation(owner, { store, life, slots, snapshots });
@@ -291,7 +294,7 @@ async function startParts(owner: RegistryOwner): Promise<Parts> {
   const fences = await Fences.start(owner, slots);
   const shards = new ShardLife(owner, { store, learning, owed, fences });
   const scaling = new Scaling(owner, { store, learning, shards });
-  const failover = new Failover(owner, { store, learning, shards });
+  failover = new Failover(owner, { store, learning, life, shards, scaling });
   const handOver = await HandOver.start(owner, {
     prefixes: [layoutPrefix, rowPrefix, seatsPrefix, lockPrefix],
     shared: [lastTokenKey],
@@ -310,10 +313,19 @@ async function startParts(owner: RegistryOwner): Promise<Parts> {
     fences,
     scaling,
     failover,
-    tables: new PlacementTables(owner, { store, learning, life, shards, scaling, failover }),
+    tables: new PlacementTables(owner, { store, learning, life, shards, scaling, failover, owed }),
     queries: new RoomQueries(owner, { store, learning }),
     matchmaking: new Matchmaking(owner, { store, learning, life, hosted, scaling }),
     listing: new ServerListing(owner, { store, learning, services }),
-    adoption: new Adoption(owner, { store, learning, life, relocation, hosted, locks, snapshots }),
+    adoption: new Adoption(owner, {
+      store,
+      learning,
+      life,
+      relocation,
+      hosted,
+      locks,
+      snapshots,
+      scaling,
+    }),
   };
 }

@@ -2,6 +2,7 @@
  * How rooms come into the directory and leave it: entered when first used, created by hand, disposed
  * of when asked or when nobody has been there for a while. Decides where a new room lives.
  */
+import { idOf, type Slot } from "../core/layout.ts";
 import { hub } from "../core/partitions.ts";
 import { wrongLimit, type RoomType } from "../core/rooms.ts";
 import { shardId, type RoomId, type ShardId } from "../protocol/names.ts";
@@ -33,18 +34,27 @@ export class RoomLife {
   readonly #learning: Learning;
   readonly #owed: OwedCalls;
   readonly #slots: CallSlots;
+  /** Whoever finds out whether a shard is dead. */
+  readonly #suspect: (shard: ShardId) => void;
   /** Rooms that are coming into the directory. */
   readonly #entering = new Map<RoomId, Promise<Result<Room>>>();
 
   constructor(
     owner: RegistryOwner,
-    parts: { store: RoomStore; learning: Learning; owed: OwedCalls; slots: CallSlots },
+    parts: {
+      store: RoomStore;
+      learning: Learning;
+      owed: OwedCalls;
+      slots: CallSlots;
+      suspect: (shard: ShardId) => void;
+    },
   ) {
     this.#owner = owner;
     this.#store = parts.store;
     this.#learning = parts.learning;
     this.#owed = parts.owed;
     this.#slots = parts.slots;
+    this.#suspect = parts.suspect;
   }
 
   /** The room, entered now if nobody has used it before. */
@@ -282,15 +292,26 @@ export class RoomLife {
   /** Ends the room's shards, and then, when none would subscribe again, its log. */
   async #disposeObjects(id: RoomId, type: RoomType): Promise<Failure | undefined> {
     const { calls } = this.#owner.ports;
-    const replies = await Promise.all(
-      shardsIn(id, this.#store.layouts.of({ id, type })).map((shard) =>
-        this.#slots.run(() => calls.call({ role: "shard", id: shard }, { type: "dispose" }), true),
-      ),
-    );
+    // One that is offline is dead for all that is known.
+    const slots = this.#store.layouts
+      .of({ id, type })
+      .slots.filter(({ status }) => status !== "offline");
+    const replies = await Promise.all(slots.map((slot) => this.#disposeShard(id, slot)));
     const failed = replies.find((reply) => !reply.ok);
     if (failed !== undefined) return failed;
     const ended = await calls.call({ role: "sequencer", id }, { type: "dispose" });
     return ended.ok ? undefined : ended;
+  }
+
+  async #disposeShard(id: RoomId, slot: Slot): Promise<Result<null>> {
+    const { calls } = this.#owner.ports;
+    const shard = idOf(id, slot);
+    const to = { role: "shard", id: shard } as const;
+    const reply = await this.#slots.run(() => calls.call(to, { type: "dispose" }), true);
+    if (reply.ok || reply.code !== "unreachable") return reply;
+    this.#suspect(shard);
+    // It leaves its clients in any case.
+    return slot.status === "draining" ? success(null) : reply;
   }
 }
 

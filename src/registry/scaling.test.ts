@@ -161,6 +161,20 @@ test("AS5 a drain goes on after the registry has died", async () => {
   expect(await rig.shards()).toEqual(["lobby-1", "lobby-3"]);
 });
 
+test("AS5 a drain goes on in the partition that takes the room over", async () => {
+  const former = await new ScalingRig({ shards: 2 }).start();
+  await former.fill("lobby-2", 1);
+  former.stubborn.add("lobby-2");
+  await former.ask({ type: "drainShard", shard: "lobby-2" as ShardId });
+  const rig = await new ScalingRig({ shards: 2 }).start();
+  for (const key of ["layout/lobby", "room/lobby"]) {
+    await rig.ask({ type: "adopt", rows: { [key]: former.ports.storage.rows.get(key) } });
+  }
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-2 draining", "lobby-3"]);
+  await rig.passInSteps(3_000);
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-3"]);
+});
+
 test("AS5 a drained shard that says it is empty leaves at once", async () => {
   const rig = await new ScalingRig({ shards: 2 }).start();
   await rig.fill("lobby-2", 1);
@@ -218,6 +232,56 @@ test("AS6, GD11 a shard is migrated to a fresh object of another slot, and drain
   await rig.ask({ type: "migrate", shard: "lobby-2" as ShardId });
   expect(await rig.online()).toEqual(["lobby-1~2"]);
 });
+
+test.each(["drainShard", "migrate"] as const)(
+  "AS6 a room's own limit goes with it to the shard that takes over after %s",
+  async (type) => {
+    const rig = await new ScalingRig({ shards: 1 }).start();
+    await rig.create("lobby", { maxPlayers: 3 });
+    await rig.fill("lobby-1", 2);
+    rig.ports.calls.made.length = 0;
+    await rig.ask({ type, shard: "lobby-1" as ShardId });
+    await rig.passInSteps(3_000);
+    expect(await rig.shards()).toEqual(["lobby-2"]);
+    const limits = rig.ports.calls.made.filter(({ request }) => request.type === "limit");
+    expect(limits).toMatchObject([{ id: "lobby-2", request: { maxPlayers: 3 } }]);
+  },
+);
+
+test("AS6 no table names a fresh shard as open before it knows the room's own limit", async () => {
+  const rig = await new ScalingRig({ shards: 1 }).start();
+  await rig.create("lobby", { maxPlayers: 3 });
+  await rig.fill("lobby-1", 2);
+  rig.stubborn.add("lobby-1");
+  const { answer } = rig.ports.calls;
+  rig.ports.calls.answer = (call) =>
+    call.request.type === "limit"
+      ? { ok: false, code: "unavailable", detail: "not now" }
+      : answer(call);
+  await rig.ask({ type: "migrate", shard: "lobby-1" as ShardId });
+  const statuses = async () => (await rig.table("lobby")).shards.map(({ status }) => status);
+  expect(await statuses()).toEqual(["draining", "offline"]);
+  await rig.start();
+  rig.ports.calls.answer = answer;
+  expect(await statuses()).toEqual(["draining", "online"]);
+  expect(rig.ports.calls.of("limit").at(-1)).toMatchObject({ maxPlayers: 3 });
+});
+
+test.each(["drainShard", "migrate"] as const)(
+  "AS6 %s that comes twice moves a shard's clients once",
+  async (type) => {
+    const rig = await new ScalingRig({ shards: 1 }).start();
+    await rig.fill("lobby-1", 2);
+    rig.stubborn.add("lobby-1");
+    for (let call = 0; call < 2; call += 1) {
+      await rig.ask({ type, shard: "lobby-1" as ShardId });
+      expect(await rig.shards()).toEqual(["lobby-1 draining", "lobby-2"]);
+    }
+    rig.stubborn.clear();
+    await rig.passInSteps(3_000);
+    expect(await rig.shards()).toEqual(["lobby-2"]);
+  },
+);
 
 test("AS7 a shard with clients that the layout lacks is emptied where it is one too many", async () => {
   const rig = await new ScalingRig({ shards: 2 }).start();

@@ -100,18 +100,22 @@ export class Scaling {
   }
 
   migrate({ shard }: RequestOf<"migrate">): RegistryReply {
-    const found = this.#serving(shard);
+    const found = this.#named(shard);
     if (!found.ok) return found;
     const { room, slot } = found.value;
-    this.#parts.shards.migrate(room, slot);
-    this.follow(room);
+    // The answer to a first call may have been lost.
+    if (slot.status !== "draining") {
+      this.#parts.shards.migrate(room, slot);
+      this.follow(room);
+    }
     return success(listing(room, this.#parts.shards.layout(room)));
   }
 
   drainShard({ shard }: RequestOf<"drainShard">): RegistryReply {
-    const found = this.#serving(shard);
+    const found = this.#named(shard);
     if (!found.ok) return found;
-    this.drain(found.value.room, found.value.slot);
+    const { room, slot } = found.value;
+    if (slot.status !== "draining") this.drain(room, slot);
     return success(null);
   }
 
@@ -236,14 +240,16 @@ export class Scaling {
   }
 
   /** A shard by its own name, or by its slot's. */
-  #serving(shard: ShardId): Result<{ readonly room: Room; readonly slot: Slot }> {
+  #named(shard: ShardId): Result<{ readonly room: Room; readonly slot: Slot }> {
     const found = this.#onShards(roomOfShard(shard));
     if (!found.ok) return found;
     const room = found.value;
-    const serving = servingSlots(this.#parts.shards.layout(room));
-    const slot = serving.find(
-      (each) => each.number === slotOf(shard) && [each.generation, 1].includes(generationOf(shard)),
-    );
+    const slot = this.#parts.shards
+      .layout(room)
+      .slots.find(
+        (each) =>
+          each.number === slotOf(shard) && [each.generation, 1].includes(generationOf(shard)),
+      );
     return slot === undefined ? notServing(shard) : success({ room, slot });
   }
 }

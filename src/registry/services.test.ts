@@ -4,6 +4,7 @@ import { FakeSocket } from "../../test/support/fake-socket.ts";
 import { turns } from "../../test/support/turns.ts";
 import { hub, partitionNames, partitionOf } from "../core/partitions.ts";
 import { defineRooms } from "../core/rooms.ts";
+import type { RoomId } from "../protocol/names.ts";
 import { Registry } from "./registry.ts";
 
 const rooms = defineRooms({ game: {} }, { partitions: 3 });
@@ -71,6 +72,16 @@ test("EV3 what arises in another partition is sent to the hub", async () => {
     { events: [{ type: "server:online", at: ports.clock.now() }], lost: 0 },
   ]);
   expect(ports.calls.made.at(-1)?.id).toBe(hub);
+});
+
+test("SN7 an alarm is set for the end of a snapshot", async () => {
+  const { ports, registry } = await start(hub);
+  const names = Array.from({ length: 100 }, (_, index) => `game:${index}` as RoomId);
+  const room = names.find((each) => rooms.partitionOf(each) === hub) ?? ("game:0" as RoomId);
+  const position = { epoch: "1", seq: 1 };
+  const digests = ["0".repeat(64)];
+  await registry.handle({ type: "beginSnapshot", room, position, digests });
+  expect(ports.wakeups.durableAt).toBe(ports.clock.now() + 120_000);
 });
 
 test("SV3 the hub is woken for a silent server even if it dies meanwhile", async () => {

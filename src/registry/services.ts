@@ -124,7 +124,9 @@ export class Services {
 
   /** A deadline that must hold even if this object dies: silent servers, before all. */
   nextDurableDeadline(): number | null {
-    return this.#parts.servers.nextDeadline();
+    const { servers, snapshots } = this.#parts;
+    const [silent, over] = [servers.nextDeadline(), snapshots.nextDurableDeadline()];
+    return silent === null || over === null ? (silent ?? over) : Math.min(silent, over);
   }
 
   nextDeadline(): number | null {
@@ -165,8 +167,10 @@ export class Services {
     const type = this.#owner.rooms.typeOf(room);
     if (type === undefined) return failure("unknown-room-type", `no room type for "${room}"`);
     switch (request.type) {
-      case "beginSnapshot":
-        return snapshots.begin(room, request.position, request.digests, type.snapshotTtlMs);
+      case "beginSnapshot": {
+        const { position, digests, isTimed } = request;
+        return snapshots.begin(room, position, digests, type.snapshotTtlMs, isTimed);
+      }
       case "snapshotPart":
         return snapshots.part(room, request.id, request.index, request.text);
       case "commitSnapshot":

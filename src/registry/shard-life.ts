@@ -18,6 +18,7 @@ import {
 } from "../core/layout.ts";
 import { shardId, type ShardId } from "../protocol/names.ts";
 import type { Fences } from "./fences.ts";
+import type { Laid } from "./layouts.ts";
 import type { Learning } from "./learning.ts";
 import type { OwedCalls } from "./owed-calls.ts";
 import type { RegistryOwner } from "./part.ts";
@@ -57,6 +58,8 @@ export class ShardLife {
     for (const slot of this.layout(room).slots) {
       if (!before.has(slot)) this.#tellOnline(room, slot);
     }
+    // The only one that had it may be draining.
+    this.#sendLimit(room);
     this.#parts.store.tellOfUpdate(room);
   }
 
@@ -97,7 +100,7 @@ export class ShardLife {
   leave(room: Room, slot: Slot, reason: string): void {
     this.#set(room, without(this.layout(room), slot));
     this.#parts.learning.drop(room, slot);
-    this.#fence(room, slot.number);
+    this.fence(room, slot.number);
     this.#owner.emit({ type: "server:offline", serverId: idOf(room.id, slot), reason });
   }
 
@@ -110,7 +113,7 @@ export class ShardLife {
     ];
     this.#set(room, replaced(this.layout(room), slot));
     this.#parts.learning.drop(room, slot);
-    this.#fence(room, slot.number);
+    this.fence(room, slot.number);
     this.#sendLimit(room);
     this.#owner.count("shard-replaced");
     this.#owner.emit({ type: "server:offline", serverId: from, reason });
@@ -131,6 +134,14 @@ export class ShardLife {
     return this.#parts.store.layouts.slot(room, idOf(room.id, slot)) ?? slot;
   }
 
+  /** The sequencer is to serve none before the slot's newest, or before the next when it has none. */
+  fence(room: Laid, number: number): void {
+    const layout = this.#parts.store.layouts.of(room);
+    const newest = layout.slots.findLast((slot) => slot.number === number);
+    const generation = newest?.generation ?? nextGeneration(layout, number);
+    this.#parts.fences.owe(shardId(room.id, number, generation));
+  }
+
   get #drainEnd(): number {
     return this.#owner.ports.clock.now() + drainLimitMs;
   }
@@ -141,14 +152,6 @@ export class ShardLife {
 
   #tellOnline(room: Room, slot: Slot): void {
     this.#owner.emit({ type: "server:online", serverId: idOf(room.id, slot) });
-  }
-
-  /** The sequencer is to serve none before the slot's newest, or before the next when it has none. */
-  #fence(room: Room, number: number): void {
-    const layout = this.layout(room);
-    const newest = layout.slots.findLast((slot) => slot.number === number);
-    const generation = newest?.generation ?? nextGeneration(layout, number);
-    this.#parts.fences.owe(shardId(room.id, number, generation));
   }
 
   /** A fresh object does not know the room's own limit. */

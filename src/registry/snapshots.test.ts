@@ -120,6 +120,27 @@ test("SN4 of shards that would store one position, one does; a later position ta
   expect(await load(snapshots)).toEqual({ seq: 6, parts: ["b"] });
 });
 
+test("SN4 a timed snapshot leaves one on its way alone for ten seconds, one that was asked for does not", async () => {
+  const rig = new Rig();
+  const snapshots = await rig.start();
+  const digests = [await digestOf("a")];
+  const timed = (seq: number, epoch = "1"): Result<unknown> =>
+    snapshots.begin(room, at(seq, epoch), digests, lifetimeMs, true);
+  expect(timed(5).ok).toBe(true);
+  expect(timed(6)).toMatchObject({ code: "snapshot-stale" });
+  rig.ports.clock.advance(9_999);
+  expect(timed(7)).toMatchObject({ code: "snapshot-stale" });
+  rig.ports.clock.advance(1);
+  expect(timed(5)).toMatchObject({ code: "snapshot-stale" });
+  expect(timed(7).ok).toBe(true);
+  const id = await begin(snapshots, 8, ["a"]);
+  expect(timed(9)).toMatchObject({ code: "snapshot-stale" });
+  valueOf(await snapshots.part(room, id, 0, "a"));
+  valueOf(snapshots.commit(room, id));
+  expect(timed(9).ok).toBe(true);
+  expect(timed(1, "2").ok).toBe(true);
+});
+
 test("SN4 a call that comes twice does no harm", async () => {
   const snapshots = await new Rig().start();
   const id = await begin(snapshots, 5, ["aaaaaa"]);
@@ -167,12 +188,37 @@ test("SN7 a snapshot is gone when its lifetime is over, and nothing of it is lef
   const rig = new Rig();
   const snapshots = await rig.start();
   await store(snapshots, 1, ["abcdefgh", "x"]);
-  expect(snapshots.nextDeadline()).toBe(rig.ports.clock.now() + lifetimeMs);
   rig.ports.clock.advance(lifetimeMs);
   expect(snapshots.newest(room)).toMatchObject({ code: "not-found" });
   snapshots.wake(rig.ports.clock.now());
   expect((await rig.ports.storage.list("")).size).toBe(0);
   expect(snapshots.nextDeadline()).toBeNull();
+});
+
+test("SN7 until it expires a snapshot asks for an alarm, and for a timer only at the end", async () => {
+  const rig = new Rig();
+  const first = await rig.start();
+  await store(first, 1, ["old"]);
+  const expiresAt = rig.ports.clock.now() + lifetimeMs;
+  await rig.ports.storage.sync();
+  for (const snapshots of [first, await rig.start(rig.ports.storage.restart())]) {
+    expect(snapshots.nextDeadline()).toBeNull();
+    expect(snapshots.nextDurableDeadline()).toBe(expiresAt);
+  }
+  rig.ports.clock.advance(lifetimeMs - 60_000);
+  expect(first.nextDeadline()).toBe(expiresAt);
+});
+
+test("SN7 a later snapshot lives for its own time, though the one before had an alarm", async () => {
+  const rig = new Rig();
+  const snapshots = await rig.start();
+  await store(snapshots, 1, ["old"]);
+  rig.ports.clock.advance(lifetimeMs / 2);
+  await store(snapshots, 2, ["new"]);
+  rig.ports.clock.advance(lifetimeMs / 2);
+  snapshots.wake(rig.ports.clock.now());
+  expect(await load(snapshots)).toEqual({ seq: 2, parts: ["new"] });
+  expect(snapshots.nextDurableDeadline()).toBe(rig.ports.clock.now() + lifetimeMs / 2);
 });
 
 test("SN7 a room that is disposed takes its snapshot, and the one on its way, along", async () => {

@@ -19,6 +19,7 @@ import {
   snapshotPartUnits,
   type SnapshotInfo,
 } from "../protocol/snapshot.ts";
+import { SnapshotDeadlines } from "./snapshot-deadlines.ts";
 
 export const snapshotPrefix = "snapshot/";
 export const partPrefix = "snapshot-part/";
@@ -27,6 +28,9 @@ const exportUnits = 1024 * 1024;
 const digestPattern = /^[0-9a-f]{64}$/;
 /** A snapshot that is not finished by then is given up. */
 const unfinishedMs = 120_000;
+const nearMs = 60_000;
+/** For so long no timed one takes its place, or large ones would supersede each other. */
+const undisturbedMs = 10_000;
 
 /** `slices`: rows of each part; 0 for one that has not come. */
 const storedSchema = v.object({
@@ -56,6 +60,7 @@ export type SnapshotsOwner = {
 export class Snapshots {
   readonly #owner: SnapshotsOwner;
   readonly #rows = new Map<RoomId, Row>();
+  readonly #deadlines = new SnapshotDeadlines();
 
   private constructor(owner: SnapshotsOwner) {
     this.#owner = owner;
@@ -66,7 +71,9 @@ export class Snapshots {
     for (const [key, value] of await owner.storage.list(snapshotPrefix)) {
       const room = key.slice(snapshotPrefix.length);
       const row = v.safeParse(rowSchema, value);
-      if (isRoomId(room) && row.success) snapshots.#rows.set(room, row.output);
+      if (!isRoomId(room) || !row.success) continue;
+      snapshots.#rows.set(room, row.output);
+      snapshots.#watch(room, row.output);
     }
     return snapshots;
   }
@@ -76,6 +83,7 @@ export class Snapshots {
     position: Position,
     digests: readonly string[],
     lifetimeMs: number,
+    isTimed = false,
   ): Result<{ readonly id: string }> {
     if (digests.length * snapshotPartUnits > maxSnapshotUnits + snapshotPartUnits) return tooLarge;
     if (digests.length === 0 || !digests.every((each) => digestPattern.test(each))) {
@@ -86,8 +94,8 @@ export class Snapshots {
       return failure("snapshot-stale", "the room has a snapshot of this position or a later one");
     }
     const now = this.#owner.clock.now();
-    if (next !== null && next.takenAt + unfinishedMs > now && !isNewer(position, next.position)) {
-      return failure("snapshot-stale", "a snapshot of this position or a later one is on its way");
+    if (next !== null && isInTheWay(next, position, isTimed, now)) {
+      return failure("snapshot-stale", "a snapshot of the room is on its way");
     }
     if (next !== null) this.#deleteParts(room, next);
     const id = this.#owner.entropy.id();
@@ -204,34 +212,41 @@ export class Snapshots {
   drop(room: RoomId): void {
     const { newest, next } = this.#row(room);
     for (const stored of [newest, next]) if (stored !== null) this.#deleteParts(room, stored);
-    if (this.#rows.delete(room)) this.#owner.storage.delete([snapshotPrefix + room]);
+    if (this.#rows.has(room)) this.#write(room, { newest: null, next: null });
   }
 
   /** Drops what has expired or was never finished. */
   wake(now: number): void {
-    for (const [room, { newest, next }] of this.#rows) {
-      const isOver = newest !== null && newest.expiresAt <= now;
-      const isLeft = next !== null && next.takenAt + unfinishedMs <= now;
-      if (isOver && (next === null || isLeft)) this.drop(room);
-      else if (isOver || isLeft) {
-        if (isOver) this.#deleteParts(room, newest);
-        if (isLeft) this.#deleteParts(room, next);
-        this.#write(room, { newest: isOver ? null : newest, next: isLeft ? null : next });
-      }
+    for (;;) {
+      const room = this.#deadlines.take(now);
+      if (room === undefined) return;
+      this.#lookAt(room, this.#row(room), now);
     }
   }
 
+  /** A timer for what is further away would keep an idle object from sleeping: an alarm comes then. */
   nextDeadline(): number | null {
-    let earliest: number | null = null;
-    for (const { newest, next } of this.#rows.values()) {
-      for (const at of [
-        newest?.expiresAt,
-        next === null ? undefined : next.takenAt + unfinishedMs,
-      ]) {
-        if (at !== undefined && (earliest === null || at < earliest)) earliest = at;
-      }
-    }
-    return earliest;
+    const next = this.#deadlines.next();
+    return next === null || next > this.#owner.clock.now() + nearMs ? null : next;
+  }
+
+  nextDurableDeadline(): number | null {
+    return this.#deadlines.next();
+  }
+
+  #lookAt(room: RoomId, { newest, next }: Row, now: number): void {
+    const isOver = newest !== null && newest.expiresAt <= now;
+    const isLeft = next !== null && next.takenAt + unfinishedMs <= now;
+    if (isOver) this.#deleteParts(room, newest);
+    if (isLeft) this.#deleteParts(room, next);
+    const row = { newest: isOver ? null : newest, next: isLeft ? null : next };
+    if (isOver || isLeft) this.#write(room, row);
+    else this.#watch(room, row);
+  }
+
+  #watch(room: RoomId, { newest, next }: Row): void {
+    const unfinishedAt = next === null ? null : next.takenAt + unfinishedMs;
+    this.#deadlines.set(room, newest?.expiresAt ?? null, unfinishedAt);
   }
 
   #row(room: RoomId): Row {
@@ -241,10 +256,12 @@ export class Snapshots {
   #write(room: RoomId, row: Row): void {
     if (row.newest === null && row.next === null) {
       this.#rows.delete(room);
+      this.#watch(room, row);
       this.#owner.storage.delete([snapshotPrefix + room]);
       return;
     }
     this.#rows.set(room, row);
+    this.#watch(room, row);
     this.#owner.storage.put({ [snapshotPrefix + room]: row });
   }
 
@@ -262,6 +279,13 @@ const tooLarge = failure(
   "snapshot-too-large",
   `a snapshot must not exceed ${maxSnapshotUnits} characters of text`,
 );
+
+/** Whether the one on its way stays. One that somebody asked for does not wait. */
+function isInTheWay(next: Stored, by: Position, isTimed: boolean, now: number): boolean {
+  const ageMs = now - next.takenAt;
+  if (isTimed && ageMs < undisturbedMs && by.epoch === next.position.epoch) return true;
+  return ageMs < unfinishedMs && !isNewer(by, next.position);
+}
 
 /** A snapshot of another life of the room stands for nothing that this life knows. */
 function isNewer(position: Position, than: Position): boolean {

@@ -315,6 +315,43 @@ test("DL6 what is owed and on no open link is looked after even if the object cr
   expect(rig.durableWakes).toBeGreaterThan(wakes);
 });
 
+test("LK9 a shard that failed for a minute is dialled ever less often, and nobody is woken for it sooner", async () => {
+  const rig = new DeliveryRig();
+  rig.publish("a");
+  await rig.dialer.last.refuse();
+  const failedAt = rig.clock.now();
+  const isGivenUp = (): boolean => rig.clock.now() - failedAt >= 60_000;
+  const pauses: number[] = [];
+  while (pauses.length < 40) {
+    const at = rig.delivery.nextDeadline() ?? 0;
+    if (isGivenUp()) pauses.push(at - rig.clock.now());
+    rig.publish("more");
+    expect(rig.durableAt).toBe(isGivenUp() ? at : undefined);
+    rig.passToDeadline();
+    expect(rig.durableAt).toBe(isGivenUp() ? rig.clock.now() + 300_000 : undefined);
+    await rig.dialer.last.refuse();
+  }
+  expect(Math.max(...pauses)).toBeGreaterThan(200_000);
+  expect(Math.max(...pauses)).toBeLessThanOrEqual(300_000);
+  // One that calls is dialled at once, and is like any other when it has taken something.
+  const dials = rig.dialer.dials.length;
+  rig.delivery.resubscribe("s2");
+  expect(rig.dialer.dials).toHaveLength(dials + 1);
+  await rig.dialer.last.greet(epoch, 1);
+  rig.dialer.last.close(1006);
+  expect(rig.durableAt).toBeUndefined();
+});
+
+test("LK9 so it is with one that is owed only what may be lost", async () => {
+  const rig = new DeliveryRig();
+  rig.publishVolatile("x");
+  for (let failure = 0; failure < 40; failure += 1) {
+    await rig.dialer.last.refuse();
+    rig.passToDeadline();
+  }
+  expect(rig.durableAt).toBe(rig.clock.now() + 300_000);
+});
+
 test("DL11 volatile messages wait for a link to open, the newest 64 of them, and are sent once", async () => {
   const rig = new DeliveryRig();
   for (let n = 0; n < 70; n += 1) rig.publishVolatile(`v${n}`);

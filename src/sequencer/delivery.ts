@@ -58,8 +58,8 @@ export type DeliveryOwner = {
   readonly onSuspect: (shard: ShardId) => void;
   /** Ask for `wake()` at this time or earlier. */
   readonly wakeAt: (at: number) => void;
-  /** Something is owed: wake even after a crash. */
-  readonly wakeDurably: () => void;
+  /** Something is owed: wake even after a crash, soon, or by this time. */
+  readonly wakeDurably: (at?: number) => void;
 };
 
 export class Delivery {
@@ -125,7 +125,7 @@ export class Delivery {
   pump(): void {
     if (this.#phase.name === "open") this.#sendFromLog(this.#phase.socket);
     else if (this.#hasWork) {
-      this.#owner.wakeDurably();
+      this.#wakeDurably();
       if (this.#phase.name === "idle") this.#dial();
     }
   }
@@ -211,7 +211,11 @@ export class Delivery {
    * nobody who knows that the shard lacks something.
    */
   #wakeDurablyIfOwed(): void {
-    if (this.acked < this.#owner.log.head) this.#owner.wakeDurably();
+    if (this.acked < this.#owner.log.head) this.#wakeDurably();
+  }
+
+  #wakeDurably(): void {
+    this.#owner.wakeDurably(this.#failures.durableAt(this.#owner.clock.now()));
   }
 
   #dial(): void {
@@ -300,7 +304,7 @@ export class Delivery {
     // is set first: who hears of the acknowledgement may offer the next batch at once.
     const before = this.acked;
     this.#window.restart(known.seq);
-    if (known.seq > before || known.seq === log.head) this.#succeed();
+    if (known.seq > before || known.seq === log.head) this.#failures.end();
     if (known.seq > before) this.#owner.onAcknowledged(before, known.seq);
     this.#sendFromLog(socket);
     this.#sendWaitingVolatile(socket);
@@ -315,7 +319,7 @@ export class Delivery {
   #acknowledge(seq: number): void {
     const before = this.acked;
     if (!this.#window.acknowledge(seq)) return;
-    this.#succeed();
+    this.#failures.end();
     this.#owner.onAcknowledged(before, seq);
   }
 
@@ -383,17 +387,13 @@ export class Delivery {
     socket?.close(code, "starting anew");
   }
 
-  #succeed(): void {
-    this.#failures.end();
-  }
-
   #fail(isSuspect = true): void {
     const { clock, entropy, log } = this.#owner;
     const now = clock.now();
-    const until = now + this.#failures.add(now, this.acked < log.head, entropy.random());
+    const until = this.#failures.add(now, this.acked < log.head, entropy.random());
     this.#window.restart(this.acked);
     this.#enter({ name: "waiting", until }, until);
-    if (this.#hasWork) this.#owner.wakeDurably();
+    if (this.#hasWork) this.#wakeDurably();
     if (isSuspect && this.#failures.isSuspicious(now)) this.#owner.onSuspect(this.shard);
   }
 }

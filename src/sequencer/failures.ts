@@ -5,6 +5,8 @@
 import { backoffMs } from "../core/backoff.ts";
 
 const retryBounds = { baseMs: 100, maxMs: 30_000 };
+/** Of a shard that is given up: one that lives after all calls, or its gates do, sooner than that. */
+const givenUpBounds = { ...retryBounds, maxMs: 300_000 };
 /** For so long the log waits for a shard that fails; then the shard may lose continuity. */
 const holdLogMs = 60_000;
 /** So many failures in a row are evidence against the shard, told again while they last. */
@@ -14,6 +16,9 @@ const repeatMs = 5_000;
 export class Failures {
   #count = 0;
   #since: number | null = null;
+  /** The first one in a row, whatever was owed. */
+  #firstAt: number | null = null;
+  #retryAt = 0;
   /** Those since the shard last gave any answer, if only that it has too much to do. */
   #inRow = 0;
   #toldAt: number | null = null;
@@ -23,11 +28,23 @@ export class Failures {
     return this.#since === null || now - this.#since < holdLogMs;
   }
 
-  /** Returns how long to wait. A shard that is owed nothing holds nothing: its time begins later. */
+  /**
+   * When to be woken for it after a crash; `undefined` for soon. One that is given up may be gone for
+   * good: nobody is woken for it before it is dialled again.
+   */
+  durableAt(now: number): number | undefined {
+    if (!this.#isGivenUp(now)) return undefined;
+    return this.#retryAt > now ? this.#retryAt : now + givenUpBounds.maxMs;
+  }
+
+  /** Returns when to try again. A shard that is owed nothing holds nothing: its time begins later. */
   add(now: number, isOwed: boolean, random: number): number {
     this.#count += 1;
     this.#since = isOwed ? (this.#since ?? now) : null;
-    return backoffMs(this.#count, random, retryBounds);
+    this.#firstAt ??= now;
+    const bounds = this.#isGivenUp(now) ? givenUpBounds : retryBounds;
+    this.#retryAt = now + backoffMs(this.#count, random, bounds);
+    return this.#retryAt;
   }
 
   /** Another one that speaks against the shard: whether the registry is to be told now. */
@@ -49,6 +66,11 @@ export class Failures {
   end(): void {
     this.#count = 0;
     this.#since = null;
+    this.#firstAt = null;
     this.excuse();
+  }
+
+  #isGivenUp(now: number): boolean {
+    return this.#firstAt !== null && now - this.#firstAt >= holdLogMs;
   }
 }

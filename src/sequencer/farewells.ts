@@ -1,7 +1,7 @@
 /**
  * Shards of former generations that still had clients when they were fenced: each is told that it is
  * over, so that those clients come back elsewhere instead of waiting for messages that go to others.
- * Tried again for some minutes, also by a later life. Knows nothing of links.
+ * Tried again for some minutes, which a later life goes on with. Knows nothing of links.
  */
 import { backoffMs } from "../core/backoff.ts";
 import type { Caller, Clock, Entropy } from "../core/ports.ts";
@@ -33,14 +33,14 @@ export class Farewells {
     this.#owner = owner;
   }
 
-  restore(shards: readonly ShardId[]): void {
-    for (const shard of shards) this.#begin(shard);
+  restore(shards: ReadonlyMap<ShardId, number>): void {
+    for (const [shard, failures] of shards) this.#begin(shard, failures);
   }
 
   say(shard: ShardId): void {
     if (this.#untold.has(shard)) return;
-    this.#owner.journal.writeOver(shard);
-    this.#begin(shard);
+    this.#owner.journal.writeOver(shard, 0);
+    this.#begin(shard, 0);
   }
 
   /** Time has passed. */
@@ -56,8 +56,8 @@ export class Farewells {
     return times.length === 0 ? null : Math.min(...times);
   }
 
-  #begin(shard: ShardId): void {
-    const untold: Untold = { failures: 0, nextAt: null };
+  #begin(shard: ShardId, failures: number): void {
+    const untold: Untold = { failures, nextAt: null };
     this.#untold.set(shard, untold);
     this.#owner.wakeDurably();
     void this.#tell(shard, untold);
@@ -69,6 +69,7 @@ export class Farewells {
     const told = await calls.call({ role: "shard", id: shard }, { type: "fenced" });
     untold.failures += 1;
     if (!told.ok && untold.failures < maxTries) {
+      journal.writeOver(shard, untold.failures);
       untold.nextAt = clock.now() + backoffMs(untold.failures, entropy.random(), retryBounds);
       wakeAt(untold.nextAt);
       return;

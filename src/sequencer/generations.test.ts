@@ -131,6 +131,28 @@ test("GD4 a fenced shard is told that it is over until it has heard", async () =
   expect([told(room).length, room.ports.storage.rows.has("over/lobby-1")]).toEqual([3, false]);
 });
 
+test("GD4 lives of the sequencer that come and go try no more often together than one", async () => {
+  const { room } = await linked();
+  room.ports.calls.answer = () => lost;
+  await fence(room, "lobby-1~2");
+  await turns();
+  for (let life = 2; life <= 30; life += 1) {
+    await room.restart();
+    await turns();
+  }
+  expect(told(room)).toHaveLength(20);
+  expect([...room.ports.storage.rows.keys()]).not.toContain("over/lobby-1");
+});
+
+test("GD4 what an older version left says only whom to tell", async () => {
+  const { room } = await linked();
+  room.ports.storage.put({ "over/lobby-3": true });
+  await room.ports.storage.sync();
+  await room.restart();
+  await turns();
+  expect(told(room)).toEqual(["lobby-3"]);
+});
+
 test("GD4 the next life of the sequencer goes on telling, and ends after a while", async () => {
   const { room } = await linked();
   room.ports.calls.answer = () => lost;
@@ -140,7 +162,7 @@ test("GD4 the next life of the sequencer goes on telling, and ends after a while
   await room.restart();
   expect(told(room)).toEqual(["lobby-1", "lobby-1"]);
   for (let minute = 0; minute < 30; minute += 1) await room.pass(60_000);
-  expect(told(room)).toHaveLength(21);
+  expect(told(room)).toHaveLength(20);
   expect([...room.ports.storage.rows.keys()]).not.toContain("over/lobby-1");
   expect(room.ports.calls.of("count").at(-1)?.counters).toMatchObject({
     fenced_shards_unreached: 1,

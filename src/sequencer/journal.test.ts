@@ -76,7 +76,7 @@ test("DL6 a room that never was has nothing", async () => {
     keys: [],
     subscribers: new Map(),
     fences: new Map(),
-    over: [],
+    over: new Map(),
   });
 });
 

@@ -9,7 +9,7 @@
  *   sub/SHARD       a subscriber
  *   snapshotted     messages after this are not in the newest snapshot
  *   fence/SLOT      the lowest generation that is taken of a slot
- *   over/SHARD      a shard of a former generation that is to be told so
+ *   over/SHARD      a shard of a former generation that is to be told so: how often that failed
  *   settled         messages up to here were acknowledged by every shard when the links were closed
  */
 import * as v from "valibot";
@@ -39,8 +39,8 @@ export type JournalContents = {
   readonly subscribers: ReadonlyMap<ShardId, SubscriberRow>;
   /** By slot. */
   readonly fences: ReadonlyMap<number, number>;
-  /** Shards of former generations that have not been told. */
-  readonly over: readonly ShardId[];
+  /** Shards of former generations that have not been told, and how often that was tried. */
+  readonly over: ReadonlyMap<ShardId, number>;
 };
 
 /** Batches whose keys outlive them are gathered into one row when there are this many. */
@@ -139,8 +139,8 @@ export class Journal {
     this.#storage.put({ [`fence/${slot}`]: generation });
   }
 
-  writeOver(shard: ShardId): void {
-    this.#storage.put({ [`over/${shard}`]: true });
+  writeOver(shard: ShardId, tries: number): void {
+    this.#storage.put({ [`over/${shard}`]: tries });
   }
 
   deleteOver(shard: ShardId): void {
@@ -298,9 +298,14 @@ function readFences(rows: ReadonlyMap<string, unknown>): Map<number, number> {
   return fences;
 }
 
-function readOver(rows: ReadonlyMap<string, unknown>): ShardId[] {
-  const names = [...rows.keys()].filter((name) => name.startsWith("over/"));
-  return names.map((name) => name.slice("over/".length)).filter(isShardId);
+function readOver(rows: ReadonlyMap<string, unknown>): Map<ShardId, number> {
+  const over = new Map<ShardId, number>();
+  for (const [name, tries] of rows) {
+    const shard = name.startsWith("over/") ? name.slice("over/".length) : "";
+    // Rows of an older version say only that there is something to tell.
+    if (isShardId(shard)) over.set(shard, typeof tries === "number" ? tries : 0);
+  }
+  return over;
 }
 
 function sliceText(text: string, units: number): string[] {

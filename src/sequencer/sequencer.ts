@@ -105,7 +105,7 @@ export class Sequencer {
         if (this.#isDisposed && this.#subscribers.isEmpty) this.#forget();
       },
       wakeAt: (at) => this.#wakeNoLaterThan(at),
-      wakeDurably: () => this.#wakeDurably(),
+      wakeDurably: (at?: number) => this.#wakeDurably(at),
     });
   }
 
@@ -360,10 +360,9 @@ export class Sequencer {
     }
   }
 
-  #wakeDurably(): void {
-    const now = this.#ports.clock.now();
-    if (this.#durableWakeAt > now) return;
-    this.#durableWakeAt = now + recoveryMs;
+  #wakeDurably(at = this.#ports.clock.now() + recoveryMs): void {
+    if (this.#durableWakeAt > this.#ports.clock.now() && this.#durableWakeAt <= at) return;
+    this.#durableWakeAt = at;
     this.#ports.wakeups.durable(this.#durableWakeAt);
   }
 }

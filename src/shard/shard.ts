@@ -351,7 +351,8 @@ export class Shard {
   #stateOf(shard: ShardId, type: RoomType): State | null {
     const parts = { fanOut: () => this.#fanOut, intake: () => this.#intake };
     const told = { failures: this.#failures, rearm: () => this.#armWake() };
-    return State.of({ ...this.#ports, shard, type, ...parts, ...told });
+    const connections = (): number => this.connections;
+    return State.of({ ...this.#ports, shard, type, connections, ...parts, ...told });
   }
 
   /** A later generation has the slot: this object is over, and says nothing more to anybody. */

@@ -1,7 +1,7 @@
 /** What is told of a room class whose state cannot be stored or taken up. */
 import { expect, test } from "vitest";
 import { lost } from "../../test/support/fake-calls.ts";
-import { StateWorld, type StatefulShard } from "../../test/support/state-world.ts";
+import { StateWorld, until, type StatefulShard } from "../../test/support/state-world.ts";
 import { turns } from "../../test/support/turns.ts";
 import { SnapshotStore } from "../core/snapshot-store.ts";
 import { encodeSnapshot } from "../core/snapshot-value.ts";
@@ -196,8 +196,9 @@ test("SN15 a shard that drains stores its state before the first client goes", a
   expect(shard.clients[0]?.closedWith).toBeNull();
   expect(world.stored).toBeNull();
   answer.resolve([...shard.ledger.seen]);
+  await until(() => world.stored === 2);
+  expect(shard.clients[0]?.closedWith).toBeNull();
   while (shard.clients[0]?.closedWith === null) await world.pass(100);
-  expect(world.stored).toBe(2);
   expect(shard.clients[0]?.closedWith).toBe(4000);
 });
 

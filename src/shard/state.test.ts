@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { StateWorld, until, type StatefulShard } from "../../test/support/state-world.ts";
 import { turns } from "../../test/support/turns.ts";
+import type { RoomId } from "../protocol/names.ts";
 
 const take = (shard: StatefulShard) => shard.shard.handle({ type: "takeSnapshot" });
 const restore = (shard: StatefulShard) => shard.shard.handle({ type: "restoreSnapshot" });
@@ -36,6 +37,21 @@ test("SN8 a state that has changed is stored once an interval, one that has not 
   await world.say("c");
   await world.pass(11_100);
   await until(() => world.stored === 3);
+});
+
+test("SN4 a state that is stored in time gives way to one on its way, and is stored an interval later", async () => {
+  const [world, shard] = await used({ snapshotIntervalMs: 10_000 });
+  await world.pass(8_000);
+  const begins = (): number => shard.ports.calls.of("beginSnapshot").length;
+  const room = "lobby" as RoomId;
+  const other = world.snapshots.begin(room, { epoch: "e01", seq: 1 }, ["0".repeat(64)], 1_000_000);
+  expect(other.ok).toBe(true);
+  await world.pass(3_100);
+  await until(() => begins() === 1);
+  await turns();
+  expect(world.stored).toBeNull();
+  await world.pass(11_100);
+  await until(() => world.stored === 2);
 });
 
 test("SN8 an interval of 0 stores nothing of itself", async () => {
@@ -138,6 +154,53 @@ test("SN11 a registry that cannot be reached is counted, and tried again after a
   expect(await counted(world, shard, "snapshot_unstored")).toBeGreaterThan(0);
   await world.pass(11_100);
   await until(() => world.stored === 2);
+});
+
+test.each([
+  ["throws", () => fail(), 2],
+  ["returns what cannot be cloned", () => () => 0, 2],
+  // It still owes its first answer.
+  ["never returns", () => new Promise(() => {}), 1],
+])(
+  "SN8 a getSnapshot that %s is asked again when something has changed, and keeps nobody awake",
+  async (_, hook, times) => {
+    const [world, shard] = await used({ snapshotIntervalMs: 10_000 });
+    let asked = 0;
+    shard.ledger.getSnapshot = () => {
+      asked += 1;
+      return hook();
+    };
+    for (let passed = 0; passed < 100; passed += 1) await world.pass(5_000);
+    expect(asked).toBe(1);
+    await world.say("c");
+    for (let passed = 0; passed < 100; passed += 1) await world.pass(5_000);
+    expect(asked).toBe(times);
+    shard.leave();
+    for (let passed = 0; passed < 100; passed += 1) await world.pass(5_000);
+    expect(shard.ports.wakeups.at).toBeNull();
+  },
+);
+
+test("SN8 while the registry is down a shard with clients tries ever less often, an empty one not at all", async () => {
+  const [world, shard] = await used({ snapshotIntervalMs: 10_000 });
+  world.down.add("registry");
+  // Each is a call that is made twice.
+  const tries = (): number => shard.ports.calls.of("beginSnapshot").length / 2;
+  const passToTry = async (intervals: number): Promise<void> => {
+    const before = tries();
+    await world.pass(9_000 * intervals - 1);
+    expect(tries()).toBe(before);
+    await world.pass(2_000 * intervals + 2);
+    await until(() => tries() === before + 1);
+    await turns();
+  };
+  for (const intervals of [1, 1, 2, 4, 8, 16, 32, 60, 60]) await passToTry(intervals);
+  await world.say("c");
+  await passToTry(1);
+  shard.leave();
+  await passToTry(60);
+  for (let passed = 0; passed < 200; passed += 1) await world.pass(10_000);
+  expect(tries()).toBe(11);
 });
 
 test("SN9 a shard that is new to a room has the state of the others before its first client", async () => {

@@ -39,6 +39,8 @@ export type StateOwner = {
   readonly fanOut: () => Pick<FanOut, "position" | "refold">;
   readonly intake: () => Pick<Intake, "between">;
   readonly failures: StateFailures;
+  /** How many clients the shard has. */
+  readonly connections: () => number;
   /** The class failed. */
   readonly onHookError: (error: unknown) => void;
   readonly rearm: () => void;
@@ -53,6 +55,8 @@ const kinds: Readonly<Record<string, string>> = {
   "snapshot-impossible": "snapshot_impossible",
   "snapshot-too-large": "snapshot_too_large",
 };
+/** However often a snapshot could not be stored, it is tried again after this, or the interval if longer. */
+const maxRetryMs = 600_000;
 /** Another shard was first, with the same position or a later one. */
 const overtaken = new Set(["snapshot-stale", "snapshot-superseded"]);
 
@@ -65,6 +69,10 @@ export class State implements Folding {
   /** The newest snapshot that this shard knows of. */
   #stored: Position | null = null;
   #nextAt: number | null = null;
+  /** `#nextAt` was put off, which a message ends. */
+  #isRetry = false;
+  /** How often in a row a snapshot could not be stored that was due. */
+  #unstored = 0;
   #taking: Promise<Result<SnapshotInfo>> | null = null;
   #isOver = false;
 
@@ -118,12 +126,14 @@ export class State implements Folding {
 
   handed(epoch: string, from: number, through: number): void {
     this.#log.handed(epoch, from, through);
-    if (through > from) this.#schedule();
+    if (through === from) return;
+    if (this.#isRetry) this.#nextAt = null;
+    this.#schedule();
   }
 
   /** Stores the state as it is now; what another shard stored of the same position will do. */
-  take(): Promise<Result<SnapshotInfo>> {
-    this.#taking ??= this.#take().finally(() => {
+  take(isTimed = false): Promise<Result<SnapshotInfo>> {
+    this.#taking ??= this.#take(isTimed).finally(() => {
       this.#taking = null;
     });
     return this.#taking;
@@ -161,12 +171,13 @@ export class State implements Folding {
   }
 
   /** Shards of a room come to it at different moments: the first one's snapshot serves all. */
-  #schedule(): void {
-    const { type, clock, entropy } = this.#owner;
-    if (this.#isOver || this.#nextAt !== null || type.snapshotIntervalMs === 0) return;
-    const inMs = type.snapshotIntervalMs * (0.9 + 0.2 * entropy.random());
+  #schedule(intervalMs = this.#owner.type.snapshotIntervalMs, isRetry = false): void {
+    const { clock, entropy } = this.#owner;
+    if (this.#isOver || this.#nextAt !== null || intervalMs === 0) return;
+    const inMs = intervalMs * (0.9 + 0.2 * entropy.random());
     // Clocks tell whole milliseconds: a part of one would be waited for again and again.
     this.#nextAt = clock.now() + Math.ceil(inMs);
+    this.#isRetry = isRetry;
     this.#owner.rearm();
   }
 
@@ -184,16 +195,30 @@ export class State implements Folding {
         return;
       }
     }
-    const taken = await this.take();
-    if (!taken.ok) this.#schedule();
+    this.#scheduleAfter(await this.take(true));
   }
 
-  async #take(): Promise<Result<SnapshotInfo>> {
+  /**
+   * A class that failed is asked again when there is something new, or it would keep its shard awake for
+   * ever. So would a registry that cannot be reached one that nobody is on: the log keeps what changed.
+   */
+  #scheduleAfter(taken: Result<SnapshotInfo>): void {
+    if (taken.ok) this.#unstored = 0;
+    else if (overtaken.has(taken.code)) this.#schedule();
+    else if (!(taken.code in kinds) && this.#owner.connections() > 0) {
+      const { snapshotIntervalMs } = this.#owner.type;
+      const backedOffMs = snapshotIntervalMs * 2 ** Math.min(this.#unstored, 10);
+      this.#unstored += 1;
+      this.#schedule(Math.min(backedOffMs, Math.max(snapshotIntervalMs, maxRetryMs)), true);
+    }
+  }
+
+  async #take(isTimed: boolean): Promise<Result<SnapshotInfo>> {
     const taken = await this.#owner.intake().between(() => this.#ask());
     if (!taken.ok) return this.#fail(taken);
     if (this.#isOver) return fencedFailure();
     const { position, text } = taken.value;
-    const stored = await this.#store.store(position, text);
+    const stored = await this.#store.store(position, text, isTimed);
     if (stored.ok) {
       this.#stored = position;
       this.#owner.failures.mended();

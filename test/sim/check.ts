@@ -15,11 +15,11 @@ export type Outcome =
   | { readonly isFine: true }
   | { readonly isFine: false; readonly runs: number; readonly report: string };
 
-/** Runs up to `runs` schedules, all from one seed. `planted` breaks the worlds on purpose. */
+/** Runs up to `runs` schedules, all from one seed, the run's own when left out. `planted` breaks the worlds on purpose. */
 export function checkSchedules(
   schedules: fc.Arbitrary<Schedule>,
   runs: number,
-  seed: number | undefined,
+  seed?: number,
   planted?: PlantedBug,
 ): Promise<Outcome> {
   return checkWorlds(schedules, simulate, { runs, seed, planted });
@@ -27,7 +27,7 @@ export function checkSchedules(
 
 export type Check = {
   readonly runs: number;
-  readonly seed: number | undefined;
+  readonly seed?: number | undefined;
   readonly planted?: PlantedBug | undefined;
 };
 

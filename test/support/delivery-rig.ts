@@ -31,6 +31,8 @@ export class DeliveryRig {
   readonly loads: string[] = [];
   goneBecauseEmpty = 0;
   durableWakes = 0;
+  /** When it asked for the last of them; `undefined` for soon. */
+  durableAt: number | undefined;
   wakeAt = Infinity;
   /** Runs when the owner learns of an acknowledgement. */
   onAcknowledged = (): void => {};
@@ -57,7 +59,10 @@ export class DeliveryRig {
       onLoad: (shard, { connections }) => this.loads.push(`${shard} ${connections}`),
       onSuspect: (shard) => this.suspected.push(`${shard} ${this.clock.now() - this.startedAt}`),
       wakeAt: (at) => (this.wakeAt = Math.min(this.wakeAt, at)),
-      wakeDurably: () => (this.durableWakes += 1),
+      wakeDurably: (at) => {
+        this.durableWakes += 1;
+        this.durableAt = at;
+      },
     });
   }
 

@@ -146,8 +146,10 @@ export class StateWorld {
         return this.snapshots.newest(room);
       case "readSnapshot":
         return this.snapshots.read(room, request.id, request.index);
-      case "beginSnapshot":
-        return this.snapshots.begin(room, request.position, request.digests, 1_000_000);
+      case "beginSnapshot": {
+        const { position, digests, isTimed } = request;
+        return this.snapshots.begin(room, position, digests, 1_000_000, isTimed);
+      }
       case "snapshotPart":
         return this.snapshots.part(room, request.id, request.index, request.text);
       case "commitSnapshot":
