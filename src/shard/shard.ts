@@ -84,8 +84,6 @@ export class Shard {
       type,
       upstream: this.#upstream,
       count,
-      setAutoPong: ports.setAutoPong,
-      bounds: ports.bounds,
       onChange: () => {
         this.#reporter.changed();
         this.#intake.recheck();
