@@ -84,6 +84,7 @@ export class Shard {
       type,
       upstream: this.#upstream,
       count,
+      setAutoPong: ports.setAutoPong,
       onChange: () => {
         this.#reporter.changed();
         this.#intake.recheck();
@@ -368,9 +369,7 @@ export class Shard {
   /** Everybody leaves for good. Who is on the way in comes into the room's next life. */
   #dispose(): void {
     this.#clients.dispose(closeCodes.roomDisposed, "the room was disposed");
-    if (this.#service.isOver) return;
-    if (!this.#clients.isEmpty) return;
-    this.#stay.end();
+    if (!this.#service.isOver && this.#clients.isEmpty) this.#stay.end();
   }
 
   #armWake(): void {
