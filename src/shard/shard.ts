@@ -85,6 +85,7 @@ export class Shard {
       upstream: this.#upstream,
       count,
       setAutoPong: ports.setAutoPong,
+      bounds: ports.bounds,
       onChange: () => {
         this.#reporter.changed();
         this.#intake.recheck();
