@@ -19,6 +19,10 @@ export class Counters {
     return counts;
   }
 
+  get isEmpty(): boolean {
+    return this.#counts.size === 0;
+  }
+
   entries(): [name: string, count: number][] {
     return [...this.#counts].toSorted(([one], [other]) => (one < other ? -1 : 1));
   }

@@ -9,6 +9,15 @@ import type { Candidate, PlacementContext, PlacementStrategy } from "./placement
 
 export type ShardCandidate = Candidate & { readonly id: ShardId };
 
+/** A shard that takes sockets, and how many it is thought to have: a room may have a thousand of them. */
+type Estimate = {
+  readonly id: ShardId;
+  readonly capacity: number;
+  readonly reportedAt: number;
+  readonly region?: Region;
+  connections: number;
+};
+
 /** How long a table is used before the gate asks for a new one. */
 const tableLifetimeMs = 1_000;
 /** How long a table is used that a shard's refusal has shown to be wrong. */
@@ -28,10 +37,16 @@ export class PlacementTable {
   #share = 1;
   /** Times of this gate's choices, ascending, for each shard. */
   readonly #choices = new Map<ShardId, number[]>();
+  /** In the order of the table, as of now. */
+  #online: readonly Estimate[] = [];
+  #byId: ReadonlyMap<ShardId, Estimate> = new Map();
+  /** How many of them seem to be full. */
+  #full = 0;
 
   /** Starts from the room's configuration, every shard taken for empty. */
   constructor(shards: readonly ShardLoad[]) {
     this.#shards = shards;
+    this.#estimate();
   }
 
   /**
@@ -53,11 +68,13 @@ export class PlacementTable {
     this.#estimateShare(shards);
     this.#shards = shards;
     this.#endRefresh(now);
+    this.#estimate();
   }
 
   /** The registry did not answer: what is known serves until the next try, a lifetime later. */
   refreshFailed(now: number): void {
     this.#endRefresh(now);
+    this.#estimate();
   }
 
   /** What is known has proved wrong: ask again soon, but not for every refusal in a full room. */
@@ -97,19 +114,21 @@ export class PlacementTable {
     crowded: ReadonlySet<Region>,
   ): ShardCandidate | undefined {
     const candidates = this.#candidates(excluded, crowded);
-    const [first, ...others] = candidates;
-    if (first === undefined) return undefined;
-    const chosen = strategy([first, ...others], { ...asked, placed: this.#placed });
+    if (!hasAny(candidates)) return undefined;
+    const context = { ...asked, placed: this.#placed };
+    const { id, capacity, connections, region } = strategy(candidates, context);
     this.#placed += 1;
-    const times = this.#choices.get(chosen.id);
-    if (times === undefined) this.#choices.set(chosen.id, [now]);
+    const times = this.#choices.get(id);
+    if (times === undefined) this.#choices.set(id, [now]);
     else times.push(now);
-    return chosen;
+    this.#count(id, now, this.#share);
+    return { id, capacity, connections, ...placeOf(region) };
   }
 
   /** A choice that came to nothing is not counted. */
   forget(shard: ShardId): void {
-    this.#choices.get(shard)?.pop();
+    const at = this.#choices.get(shard)?.pop();
+    if (at !== undefined) this.#count(shard, at, -this.#share);
   }
 
   #endRefresh(now: number): void {
@@ -127,10 +146,11 @@ export class PlacementTable {
    * stand for the others' too: a shard that reported grew by so many while this gate chose it so often.
    */
   #estimateShare(shards: readonly ShardLoad[]): void {
+    const known = new Map(this.#shards.map((shard) => [shard.id, shard]));
     let grown = 0;
     let chosen = 0;
     for (const { id, connections, reportedAt } of shards) {
-      const before = this.#shards.find((shard) => shard.id === id);
+      const before = known.get(id);
       if (before === undefined || reportedAt <= before.reportedAt) continue;
       grown += Math.max(0, connections - before.connections);
       chosen += this.#choicesSince(id, before.reportedAt) - this.#choicesSince(id, reportedAt);
@@ -138,17 +158,37 @@ export class PlacementTable {
     if (chosen > 0) this.#share = Math.max(1, grown / chosen);
   }
 
-  /** Shards that take sockets; those known to be full only when there is no other. */
-  #candidates(excluded: ReadonlySet<ShardId>, crowded: ReadonlySet<Region>): ShardCandidate[] {
-    const online: ShardCandidate[] = [];
+  /** What there is on the shards that take sockets: as reported, and by the choices since. */
+  #estimate(): void {
+    const online: Estimate[] = [];
     for (const shard of this.#shards) {
-      if (shard.status !== "online" || excluded.has(shard.id)) continue;
-      const connections =
-        shard.connections + this.#share * this.#choicesSince(shard.id, shard.reportedAt);
-      const { id, capacity, region } = shard;
-      online.push({ id, capacity, connections, ...(region === undefined ? {} : { region }) });
+      const { id, status, capacity, reportedAt, region } = shard;
+      if (status !== "online") continue;
+      const connections = shard.connections + this.#share * this.#choicesSince(id, reportedAt);
+      online.push({ id, capacity, reportedAt, connections, ...placeOf(region) });
     }
-    const withSpace = online.filter((shard) => shard.connections < shard.capacity);
+    this.#online = online;
+    this.#byId = new Map(online.map((each) => [each.id, each]));
+    this.#full = online.filter(isFull).length;
+  }
+
+  /** A choice at that time stands for so many sockets more, or fewer. */
+  #count(shard: ShardId, at: number, by: number): void {
+    const estimate = this.#byId.get(shard);
+    if (estimate === undefined || at < estimate.reportedAt) return;
+    const wasFull = isFull(estimate);
+    estimate.connections += by;
+    this.#full += Number(isFull(estimate)) - Number(wasFull);
+  }
+
+  /** Shards that take sockets; those known to be full only when there is no other. */
+  #candidates(
+    excluded: ReadonlySet<ShardId>,
+    crowded: ReadonlySet<Region>,
+  ): readonly ShardCandidate[] {
+    const online =
+      excluded.size === 0 ? this.#online : this.#online.filter(({ id }) => !excluded.has(id));
+    const withSpace = this.#full === 0 ? online : online.filter((shard) => !isFull(shard));
     if (withSpace.length === 0) return online;
     if (crowded.size === 0) return withSpace;
     const elsewhere = withSpace.filter(
@@ -164,4 +204,16 @@ export class PlacementTable {
     while (index > 0 && (times[index - 1] ?? 0) >= since) index -= 1;
     return times.length - index;
   }
+}
+
+function isFull({ connections, capacity }: Estimate): boolean {
+  return connections >= capacity;
+}
+
+function placeOf(region: Region | undefined): { readonly region?: Region } {
+  return region === undefined ? {} : { region };
+}
+
+function hasAny<Each>(list: readonly Each[]): list is readonly [Each, ...Each[]] {
+  return list.length > 0;
 }

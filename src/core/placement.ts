@@ -170,13 +170,13 @@ function lowest<Each extends Candidate>(
   let best = candidates[0];
   let least = cost(best);
   let equals = 1;
-  for (const candidate of candidates.slice(1)) {
+  for (const candidate of candidates) {
     const costs = cost(candidate);
     if (costs < least) {
       best = candidate;
       least = costs;
       equals = 1;
-    } else if (costs === least) {
+    } else if (costs === least && candidate !== candidates[0]) {
       equals += 1;
       if (draw() * equals < 1) best = candidate;
     }

@@ -206,6 +206,17 @@ test("FO7 a shard that has no answer in time is told of the second time", async 
   }
 });
 
+test("FO7 of shards that die together one call a second tells", async () => {
+  const rig = new GateRig({ shards: 30 });
+  rig.connect = () => unreachable;
+  for (let n = 0; n < 40; n += 1) await rig.upgrade();
+  expect(rig.calls.of("suspect")).toHaveLength(1);
+  rig.clock.advance(1_000);
+  await rig.upgrade();
+  const [, second] = rig.calls.of("suspect");
+  expect(new Set([second?.shard, ...(second?.others ?? [])]).size).toBeGreaterThan(20);
+});
+
 test.each(["draining", "fenced"])(
   "FO7 a shard that is %s and that a newer table names all the same is told of, once a second",
   async (code) => {

@@ -57,6 +57,7 @@ const positions = fc.option(fc.record({ epoch: epochs, seq: seqs }));
 const framesToSequencer: fc.Arbitrary<FrameToSequencer> = fc.oneof(
   fc.record({ type: fc.constant("hello"), position: positions }),
   fc.record({ type: fc.constant("ack"), epoch: epochs, seq: seqs }),
+  fc.record({ type: fc.constant("load"), connections: seqs, reserved: seqs, at: seqs }),
   fc.record({
     type: fc.constant("publish"),
     writes: fc.array(

@@ -10,6 +10,7 @@
  *   hello     first: the position that the shard has
  *   ack       cumulative: the shard has everything up to here
  *   publish   what its clients publish
+ *   load      how many clients it has, for the registry
  */
 import * as v from "valibot";
 import { payloadSchema } from "./payload.ts";
@@ -80,8 +81,18 @@ const toSequencerSchema = v.variant("type", [
     epoch: epochSchema,
     seq: sequenceSchema,
   }),
+  v.strictObject({
+    type: v.literal("load"),
+    connections: sequenceSchema,
+    reserved: sequenceSchema,
+    /** When this was so, by the shard's clock. */
+    at: sequenceSchema,
+  }),
 ]);
 export type FrameToSequencer = v.InferOutput<typeof toSequencerSchema>;
+
+/** What a shard says of itself on its link. */
+export type LinkLoad = Extract<FrameToSequencer, { type: "load" }>;
 
 export function encodeFrame(frame: FrameToShard | FrameToSequencer): string {
   return JSON.stringify(frame);

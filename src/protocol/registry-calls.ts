@@ -60,12 +60,27 @@ export const registryRequestSchema = v.variant("type", [
     /** What went wrong with its state since the last report that arrived, if anything did. */
     failures: v.exactOptional(v.array(snapshotFailureSchema)),
   }),
-  /** A sequencer or gate could not reach the shard. Evidence, no verdict: the registry probes. */
+  /** What shards of the room told the sequencer on their links, which gathers it for a moment. */
+  v.strictObject({
+    type: v.literal("reports"),
+    room: roomSchema,
+    loads: v.array(
+      v.strictObject({
+        shard: shardSchema,
+        connections: countSchema,
+        reserved: countSchema,
+        at: countSchema,
+      }),
+    ),
+  }),
+  /** A sequencer or gate could not reach these shards. Evidence, no verdict: the registry probes. */
   v.strictObject({
     type: v.literal("suspect"),
     shard: shardSchema,
-    /** The platform answered that it has too much to do: it lives, and is to be left alone. */
+    /** The platform answered that the first has too much to do: it lives, and is to be left alone. */
     isOverloaded: v.exactOptional(v.boolean()),
+    /** Of the same room. */
+    others: v.exactOptional(v.array(shardSchema)),
   }),
   /** The room is to have so many shards, or as many as its audience needs again (`null`). */
   v.strictObject({
@@ -312,6 +327,8 @@ export type RegistryReplies = SnapshotReplies & {
   };
   /** Fails with `fenced` when a later generation serves the slot. */
   report: null;
+  /** Shards whose load is to be told again: their room is being disposed of. */
+  reports: { readonly again: readonly ShardId[] };
   suspect: null;
   layout: { readonly shards: readonly ShardLoad[] };
   resize: RoomListing;

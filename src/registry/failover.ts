@@ -64,11 +64,14 @@ export class Failover {
     }
   }
 
-  suspect({ shard, isOverloaded }: RequestOf<"suspect">): Result<null> {
-    const found = this.#find(shard) ?? this.#findForgotten(shard);
-    if (found === null || found.slot.status === "offline") return success(null);
-    if (isOverloaded === true) this.#rest(shard);
-    else this.#probe(shard, "unreachable");
+  suspect({ shard: first, others = [], isOverloaded }: RequestOf<"suspect">): Result<null> {
+    for (const shard of [first, ...others]) {
+      if (roomOfShard(shard) !== roomOfShard(first)) continue;
+      const found = this.#find(shard) ?? this.#findForgotten(shard);
+      if (found === null || found.slot.status === "offline") continue;
+      if (isOverloaded === true && shard === first) this.#rest(shard);
+      else this.#probe(shard, "unreachable");
+    }
     return success(null);
   }
 

@@ -43,7 +43,22 @@ export class PlacementTables {
     this.#parts = parts;
   }
 
-  async table({ room: id, isRefusing = false }: RequestOf<"table">): Promise<RegistryReply> {
+  handle(
+    request: RequestOf<"table" | "layout" | "report" | "reports">,
+  ): RegistryReply | Promise<RegistryReply> {
+    switch (request.type) {
+      case "table":
+        return this.#table(request);
+      case "layout":
+        return this.#layout(request);
+      case "report":
+        return this.#report(request);
+      case "reports":
+        return this.#reports(request);
+    }
+  }
+
+  async #table({ room: id, isRefusing = false }: RequestOf<"table">): Promise<RegistryReply> {
     const { life, learning, scaling } = this.#parts;
     const found = await life.lookUp(id);
     if (!found.ok) return asProblem(found);
@@ -59,7 +74,7 @@ export class PlacementTables {
   }
 
   /** Every shard of a room, whether anybody has used it or not. */
-  layout({ room: id }: RequestOf<"layout">): RegistryReply {
+  #layout({ room: id }: RequestOf<"layout">): RegistryReply {
     const { store } = this.#parts;
     const type = this.#owner.rooms.typeOf(id);
     if (type === undefined) return unknownType(id);
@@ -67,7 +82,7 @@ export class PlacementTables {
     return success({ shards: room.host === null ? shardLoads(room, store.layouts.of(room)) : [] });
   }
 
-  report(request: RequestOf<"report">): RegistryReply {
+  #report(request: RequestOf<"report">): RegistryReply {
     const { shard, connections, players, reserved, status = "online", at } = request;
     const { store, life, learning, scaling, failover } = this.#parts;
     const id = roomOfShard(shard);
@@ -100,6 +115,18 @@ export class PlacementTables {
     } else if (slot.status === "online" && status === "draining") scaling.drain(room, slot);
     else scaling.look(room);
     return success(null);
+  }
+
+  /** What the sequencer has gathered: as if each had reported. */
+  #reports({ room, loads }: RequestOf<"reports">): RegistryReply {
+    const again: ShardId[] = [];
+    for (const load of loads) {
+      if (roomOfShard(load.shard) !== room) continue;
+      const taken = this.#report({ ...load, type: "report", players: null, counters: {} });
+      // One that is fenced hears it from the sequencer.
+      if (!taken.ok && taken.code !== "fenced") again.push(load.shard);
+    }
+    return success({ again });
   }
 
   /** The slot of a shard that serves, which the layout has from now on. */

@@ -193,3 +193,13 @@ test("RG3 metrics are in Prometheus text form: rooms, connections, and what was 
     ].join("\n"),
   );
 });
+
+test("RG4 what the sequencer has gathered counts as if each shard had reported", async () => {
+  const rig = await new RegistryRig().start();
+  const load = { connections: 4, reserved: 0, at: rig.ports.clock.now() };
+  const loads = ["lobby-1", "lobby-3", "other-2"].map((id) => ({ shard: id as ShardId, ...load }));
+  const told = await rig.ask({ type: "reports", room: "lobby" as RoomId, loads });
+  expect(told).toEqual({ again: [] });
+  expect(await rig.loads()).toEqual([4, 0, 4]);
+  expect(await rig.sweep()).toEqual(["lobby"]);
+});

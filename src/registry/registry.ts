@@ -123,9 +123,10 @@ export class Registry {
     const { scaling, failover, relocation } = this.#parts;
     switch (request.type) {
       case "table":
-        return tables.table(request);
+      case "layout":
       case "report":
-        return tables.report(request);
+      case "reports":
+        return tables.handle(request);
       case "count":
         return success(null);
       case "sweep":
@@ -165,8 +166,6 @@ export class Registry {
         return this.#handOver();
       case "adopt":
         return adoption.adopt(request);
-      case "layout":
-        return tables.layout(request);
       case "suspect":
         return failover.suspect(request);
       case "resize":

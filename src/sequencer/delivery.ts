@@ -14,6 +14,7 @@ import {
   parseFrameToSequencer,
   splitFrame,
   type FrameToSequencer,
+  type LinkLoad,
   type Position,
   type UpstreamWrite,
 } from "../protocol/link.ts";
@@ -49,6 +50,8 @@ export type DeliveryOwner = {
   readonly onAcknowledged: (before: number, acked: number) => void;
   /** Clients of the shard publish; the results go back on the link that the writes came on. */
   readonly onPublish: (writes: readonly UpstreamWrite[]) => Promise<ResultsByLife>;
+  /** How many clients the shard has, as it says. */
+  readonly onLoad: (shard: ShardId, load: LinkLoad) => void;
   /** The shard wants nothing more: it has no clients, or another serves its slot. */
   readonly onOver: (delivery: Delivery) => void;
   /** The shard failed repeatedly: a reason to look after it. */
@@ -267,17 +270,17 @@ export class Delivery {
   #accept(frame: FrameToSequencer | null): boolean {
     const phase = this.#phase;
     if (frame === null) return false;
-    this.#lastHeardAt = this.#owner.clock.now();
+    // A load is no sign that messages are taken.
+    if (frame.type !== "load") this.#lastHeardAt = this.#owner.clock.now();
     if (frame.type === "hello") {
       if (phase.name !== "greeting") return false;
       this.#greet(phase.socket, frame.position);
       return true;
     }
     if (phase.name !== "open") return false;
-    if (frame.type === "publish") {
-      void this.#publish(phase.socket, frame.writes);
-      return true;
-    }
+    if (frame.type === "publish") void this.#publish(phase.socket, frame.writes);
+    if (frame.type === "load") this.#owner.onLoad(this.shard, frame);
+    if (frame.type !== "ack") return true;
     if (frame.epoch !== this.#owner.epoch()) return true;
     this.#owesReset = false;
     if (frame.seq > this.#window.sent) return false;

@@ -17,8 +17,9 @@ import { Delivery, type DeliveryOwner } from "./delivery.ts";
 import { Farewells, type FarewellsOwner } from "./farewells.ts";
 import { Fences } from "./fences.ts";
 import type { Journal, JournalContents } from "./journal.ts";
+import { LoadRelay } from "./load-relay.ts";
 
-export type SubscribersOwner = Omit<DeliveryOwner, "onOver" | "onSuspect"> &
+export type SubscribersOwner = Omit<DeliveryOwner, "onOver" | "onSuspect" | "onLoad"> &
   FarewellsOwner & {
     /** The registry object that keeps this room. */
     readonly registry: string;
@@ -33,13 +34,16 @@ export class Subscribers {
   readonly #deliveryOwner: DeliveryOwner;
   readonly #fences: Fences;
   readonly #farewells: Farewells;
+  readonly #relay: LoadRelay;
   /** As written: a later life need not ask any shard about messages up to here. */
   #settled = 0;
 
   constructor(owner: SubscribersOwner) {
     this.#owner = owner;
+    this.#relay = new LoadRelay(owner);
     this.#deliveryOwner = {
       ...owner,
+      onLoad: (shard, load) => this.#relay.take(shard, load),
       onOver: (delivery) => this.#drop(delivery),
       onSuspect: (shard) => this.#suspect(shard),
     };
@@ -107,11 +111,13 @@ export class Subscribers {
   wake(now: number): void {
     for (const delivery of this) delivery.wake(now);
     this.#farewells.wake(now);
+    this.#relay.wake(now);
   }
 
   nextDeadline(): number | null {
     const times = Array.from(this, (delivery) => delivery.nextDeadline());
-    const known = [...times, this.#farewells.nextDeadline()].filter((at) => at !== null);
+    const own = [this.#farewells.nextDeadline(), this.#relay.nextDeadline()];
+    const known = [...times, ...own].filter((at) => at !== null);
     return known.length === 0 ? null : Math.min(...known);
   }
 

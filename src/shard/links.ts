@@ -26,13 +26,15 @@ export class Links {
   }
 
   open(socket: IncomingLink): void {
-    const { service, clients, subscription, renewal, intake } = this.#owner;
+    const { service, clients, subscription, renewal, intake, reporter } = this.#owner;
     if (service.isOver) return socket.close(closeCodes.fenced, "the shard is over");
     if (clients.isEmpty && subscription.isNone) {
       socket.close(closeCodes.noClients, "no clients");
       return;
     }
     renewal.linked();
+    // It takes the place of one that must have broken.
+    if (intake.isOpen) reporter.linkEnded(true);
     const { beginning } = subscription;
     if (beginning === null) return intake.open(socket);
     // Where former clients were means nothing to those on their way: the answer tells where the shard

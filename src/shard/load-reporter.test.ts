@@ -4,15 +4,20 @@ import { FakeClock } from "../../test/support/fake-clock.ts";
 import { FakeEntropy } from "../../test/support/fake-entropy.ts";
 import { turns } from "../../test/support/turns.ts";
 import { Counters } from "../core/counters.ts";
+import type { LinkLoad } from "../protocol/link.ts";
 import type { ShardId } from "../protocol/names.ts";
 import { LoadReporter } from "./load-reporter.ts";
 import { StateFailures } from "./state-failures.ts";
 
-function reporterOf(leaseIntervalMs = 5_000) {
+function reporterOf(leaseIntervalMs = 5_000, sayOnLink?: (load: LinkLoad) => boolean) {
   const clock = new FakeClock();
   const calls = new FakeCalls(() => ({ ok: true, value: null }));
   const counters = new Counters();
-  const state = { connections: 0 };
+  const state: { connections: number; players: string[] | null } = {
+    connections: 0,
+    players: null,
+  };
+  const failures = new StateFailures({ count: () => {}, onFailed: () => {} });
   const reporter = new LoadReporter({
     shard: "lobby-1" as ShardId,
     registry: "default",
@@ -20,9 +25,10 @@ function reporterOf(leaseIntervalMs = 5_000) {
     clock,
     entropy: new FakeEntropy(),
     calls,
-    load: () => ({ ...state, players: null, reserved: 0 }),
+    load: () => ({ ...state, reserved: 0 }),
     counters,
-    failures: new StateFailures({ count: () => {}, onFailed: () => {} }),
+    sayOnLink,
+    failures,
     onFenced: () => {
       reporter.end();
       state.connections = -1;
@@ -35,7 +41,7 @@ function reporterOf(leaseIntervalMs = 5_000) {
     await turns();
   };
   const loads = (): number[] => calls.of("report").map(({ connections }) => connections);
-  return { clock, calls, counters, state, reporter, pass, loads };
+  return { clock, calls, counters, failures, state, reporter, pass, loads };
 }
 
 test("GD5 a shard that is told that it is fenced reports nothing more", async () => {
@@ -122,4 +128,81 @@ test("LK6, RC6 what was counted goes with the report, and is kept when that did 
     { room_hook_errors: 2 },
     {},
   ]);
+});
+
+/** One whose link carries what it says, or is not there. */
+function linkedReporter() {
+  const link = { isOpen: true };
+  const said: number[] = [];
+  const rig = reporterOf(5_000, ({ connections }) => {
+    if (link.isOpen) said.push(connections);
+    return link.isOpen;
+  });
+  const change = async (connections: number): Promise<void> => {
+    rig.state.connections = connections;
+    rig.reporter.changed();
+    await rig.pass(1_000);
+  };
+  return { ...rig, link, said, change };
+}
+
+test("RG4 with an open link the load goes by it, and without one by a call", async () => {
+  const { link, said, change, loads } = linkedReporter();
+  await change(1);
+  link.isOpen = false;
+  await change(2);
+  link.isOpen = true;
+  await change(3);
+  expect([said, loads()]).toEqual([[1, 3], [2]]);
+});
+
+test("RG4 what was counted is told by a call, also with an open link", async () => {
+  const { calls, counters, said, change } = linkedReporter();
+  counters.increment("room_hook_errors");
+  await change(1);
+  expect([said, calls.of("report").map((each) => each.counters)]).toEqual([
+    [],
+    [{ room_hook_errors: 1 }],
+  ]);
+});
+
+test("RG4 what went wrong with a state, and who has a seat, is told by a call, also with an open link", async () => {
+  const { calls, failures, state, said, change } = linkedReporter();
+  const failed = { reason: "encode", detail: "no JSON" } as const;
+  failures.failed("snapshot_errors", failed);
+  await change(1);
+  state.players = ["ann"];
+  await change(2);
+  state.players = null;
+  await change(3);
+  expect([said, calls.of("report").map((each) => [each.players, each.failures])]).toEqual([
+    [3],
+    [
+      [null, [failed]],
+      [["ann"], undefined],
+    ],
+  ]);
+});
+
+test("RG4 after a link that broke the load is said again, and after one that was hung up when it was just said", async () => {
+  const { link, reporter, pass, change, loads } = linkedReporter();
+  await change(1);
+  link.isOpen = false;
+  reporter.linkEnded(false);
+  await pass(1_000);
+  expect(loads()).toEqual([1]);
+  await pass(5_000);
+  reporter.linkEnded(false);
+  await pass(1_000);
+  expect(loads()).toEqual([1]);
+  reporter.linkEnded(true);
+  await pass(1_000);
+  expect(loads()).toEqual([1, 1]);
+});
+
+test("RG4 a room of one shard has nothing to say again when its link is over", async () => {
+  const { reporter, pass, loads } = reporterOf();
+  reporter.linkEnded(true);
+  await pass(1_000);
+  expect(loads()).toEqual([]);
 });

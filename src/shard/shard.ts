@@ -12,6 +12,7 @@ import type { RoomType } from "../core/rooms.ts";
 import type { AnyReply, LoadReply, RequestTo } from "../protocol/calls.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
 import type { ShardId } from "../protocol/names.ts";
+import { encodeFrame } from "../protocol/link.ts";
 import { encodePayload, type MessageData } from "../protocol/payload.ts";
 import { success, type Result } from "../protocol/result.ts";
 import type { Entry } from "./admission.ts";
@@ -74,13 +75,9 @@ export class Shard {
     const { entropy, calls } = ports;
     const count = (what: string): void => this.#counters.increment(what);
     const firstId = Math.floor(entropy.random() * 2 ** 40);
-    this.#upstream = new Upstream(
-      id,
-      calls,
-      (frame) => this.#intake.send(frame),
-      firstId,
-      () => this.#fence(),
-    );
+    const send = (frame: string): boolean => this.#intake.send(frame);
+    const onFenced = (): void => this.#fence();
+    this.#upstream = new Upstream(id, calls, send, firstId, onFenced);
     this.#clients = new Clients({
       ...ports,
       shard: id,
@@ -119,8 +116,9 @@ export class Shard {
       shard: id,
       leaseIntervalMs: type.heartbeatIntervalMs,
       load: () => this.#load,
-      onFenced: () => this.#fence(),
+      onFenced,
       counters: this.#counters,
+      sayOnLink: type.shards.max === 1 ? undefined : (load) => send(encodeFrame(load)),
       failures: this.#failures,
       wakeAt: () => this.#armWake(),
     });
@@ -289,8 +287,14 @@ export class Shard {
         this.#armWake();
       },
       onReset: () => this.#clients.reset(),
-      onEnded: () => this.#stay.store(),
-      onBroken: () => this.#renewal.later(),
+      onEnded: () => {
+        this.#stay.store();
+        this.#reporter.linkEnded(false);
+      },
+      onBroken: () => {
+        this.#renewal.later();
+        this.#reporter.linkEnded(true);
+      },
     });
   }
 
@@ -366,22 +370,17 @@ export class Shard {
   /** Everybody leaves for good. Who is on the way in comes into the room's next life. */
   #dispose(): void {
     this.#clients.dispose(closeCodes.roomDisposed, "the room was disposed");
-    if (this.#service.isOver) return;
-    if (!this.#clients.isEmpty) return;
-    this.#stay.end();
+    if (!this.#service.isOver && this.#clients.isEmpty) this.#stay.end();
   }
 
   #armWake(): void {
     if (this.#service.isOver) return this.#ports.wakeups.soon(null);
+    const { service, reporter, renewal, history, intake } = this.#parts;
+    const parts = [service, reporter, this.#stay, renewal, history, intake];
     const times = [
-      this.#service.nextDeadline(),
-      this.#reporter.nextDeadline(),
-      this.#stay.nextDeadline(),
-      this.#renewal.nextDeadline(),
+      ...parts.map((part) => part.nextDeadline()),
       ...this.#clients.nextDeadlines(),
       ...(this.#state?.nextDeadlines() ?? []),
-      this.#history.nextDeadline(),
-      this.#intake.nextDeadline(),
     ];
     const known = times.filter((at) => at !== null);
     this.#ports.wakeups.soon(known.length === 0 ? null : Math.min(...known));

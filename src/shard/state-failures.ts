@@ -45,6 +45,11 @@ export class StateFailures {
     this.#last = null;
   }
 
+  /** Whether there is nothing to tell. */
+  get isEmpty(): boolean {
+    return this.#untold.size === 0;
+  }
+
   /** What has come since the last time, for the registry. */
   take(): SnapshotFailure[] {
     const failures = [...this.#untold.values()];

@@ -47,6 +47,8 @@ const unpaced: ReadonlySet<string> = new Set([
   "count",
   // Evidence against shards, a shard each five seconds.
   "suspect",
+  // Loads of all shards, twice a second.
+  "reports",
   // A status asks for the shards as they are.
   "layout",
   // Operators.

@@ -28,6 +28,7 @@ export class DeliveryRig {
   readonly suspected: string[] = [];
   /** What the shard sent up; each write is answered with 1,000 more than its id. */
   readonly published: UpstreamWrite[] = [];
+  readonly loads: string[] = [];
   goneBecauseEmpty = 0;
   durableWakes = 0;
   /** When it asked for the last of them; `undefined` for soon. */
@@ -55,6 +56,7 @@ export class DeliveryRig {
       },
       count: (what) => this.counted.push(what),
       onOver: () => (this.goneBecauseEmpty += 1),
+      onLoad: (shard, { connections }) => this.loads.push(`${shard} ${connections}`),
       onSuspect: (shard) => this.suspected.push(`${shard} ${this.clock.now() - this.startedAt}`),
       wakeAt: (at) => (this.wakeAt = Math.min(this.wakeAt, at)),
       wakeDurably: (at) => {
