@@ -6,10 +6,14 @@
  * A batch is under way until it is durable and half of the shards that were sent it have
  * acknowledged it: all of them being slow holds writers back, one of them being stuck does not. Far
  * shards must not cost a round trip a batch, so after `pipelineMs` the next one may start anyway,
- * `maxOpenBatches` deep.
+ * `maxOpenBatches` deep. That is more than a shard needs to hand a batch to a thousand sockets, some
+ * 20 ms: a batch that starts sooner only waits at shards that are busy, and makes small ones of what
+ * would have been one.
  */
-const pipelineMs = 5;
+const pipelineMs = 25;
 const maxOpenBatches = 4;
+/** Nobody acknowledges volatile messages: batches of these alone start so long after each other. */
+const volatileMs = 5;
 /** A batch that half of the shards have not acknowledged by then no longer holds the next one. */
 const openBatchMs = 1_000;
 /** UTF-16 units of a batch; a single write may be larger and then is a batch of its own. */
@@ -88,7 +92,7 @@ export class CommitQueue<Write extends { readonly units: number }> {
 
   /** The batch held volatile messages alone, which nobody acknowledges: only time paces those. */
   sentVolatile(now: number): void {
-    this.#notBefore = now + pipelineMs;
+    this.#notBefore = now + volatileMs;
   }
 
   /** The batch is durable. */

@@ -264,7 +264,7 @@ test("LK8 all shards being slow holds up the writers", async () => {
   await room.dialOf(1).greet(epoch, 1);
   for (const text of ["a", "b", "c", "d", "e", "f"]) {
     void room.publish(text);
-    await room.pass(5);
+    await room.pass(25);
   }
   expect((await room.status()).seq).toBe(5);
   await room.pass(1_000);

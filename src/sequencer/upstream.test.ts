@@ -186,7 +186,7 @@ test("PR14, PR3 a reading begins where it was asked for, or where the log does",
   const { room, epoch } = await linked();
   for (const text of ["b", "c"]) {
     await room.publish(text);
-    await room.pass(5);
+    await room.pass(25);
   }
   const all = ["1 first", "2 b", "3 c"];
   for (const [position, after] of [
