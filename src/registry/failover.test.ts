@@ -211,6 +211,21 @@ test("FO1 what a replaced shard reports is answered fenced, and counts for nothi
   expect(await rig.shards()).toEqual(["lobby-1", "lobby-2~2"]);
 });
 
+test("FO5 a sequencer that tells the load of a shard that was replaced is told of that again", async () => {
+  const rig = await used();
+  rig.moods.set("lobby-2", "throws");
+  await rig.suspect("lobby-2");
+  await rig.timeUntilReplaced(2_000);
+  await rig.passInSteps(5_000);
+  const before = rig.ports.calls.of("fence").length;
+  const load = { connections: 9, reserved: 0, at: rig.ports.clock.now() };
+  const loads = [{ shard: "lobby-2" as ShardId, ...load }];
+  await rig.ask({ type: "reports", room: id("lobby"), loads });
+  await rig.passInSteps(5_000);
+  const told = rig.ports.calls.of("fence").slice(before);
+  expect(told).toMatchObject([{ shard: "lobby-2~2" }]);
+});
+
 test("FO1 a shard that says of itself that it is fenced serves nobody, and is replaced", async () => {
   const rig = await used();
   rig.moods.set("lobby-2", "fenced");

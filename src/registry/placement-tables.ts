@@ -4,7 +4,7 @@
  */
 import { findSlot, idOf, nextGeneration, type Layout, type Slot } from "../core/layout.ts";
 import { placeOfSlot } from "../core/shard-regions.ts";
-import { generationOf, roomOfShard, slotOf, type ShardId } from "../protocol/names.ts";
+import { generationOf, roomOfShard, slotOf, type RoomId, type ShardId } from "../protocol/names.ts";
 import type { ShardLoad } from "../protocol/registry-calls.ts";
 import { failure, success } from "../protocol/result.ts";
 import type { Failover } from "./failover.ts";
@@ -118,15 +118,22 @@ export class PlacementTables {
   }
 
   /** What the sequencer has gathered: as if each had reported. */
-  #reports({ room, loads }: RequestOf<"reports">): RegistryReply {
+  #reports({ room: id, loads }: RequestOf<"reports">): RegistryReply {
     const again: ShardId[] = [];
     for (const load of loads) {
-      if (roomOfShard(load.shard) !== room) continue;
+      if (roomOfShard(load.shard) !== id) continue;
       const taken = this.#report({ ...load, type: "report", players: null, counters: {} });
-      // One that is fenced hears it from the sequencer.
-      if (!taken.ok && taken.code !== "fenced") again.push(load.shard);
+      if (taken.ok) continue;
+      if (taken.code === "fenced") this.#fenceAgain(id, load.shard);
+      else again.push(load.shard);
     }
     return success({ again });
+  }
+
+  /** A sequencer that still has a link to it has lost what it was told, or heard of it before that. */
+  #fenceAgain(id: RoomId, shard: ShardId): void {
+    const type = this.#owner.rooms.typeOf(id);
+    if (type !== undefined) this.#parts.shards.fence({ id, type }, slotOf(shard));
   }
 
   /** The slot of a shard that serves, which the layout has from now on. */
