@@ -57,6 +57,7 @@ export class FoldedLog {
   /** The newest snapshot was of no use when it was read last. */
   #isUnreadable = false;
   #lastRestoreError: string | null = null;
+  #unused: string | null = null;
 
   constructor(owner: FoldedLogOwner) {
     this.#owner = owner;
@@ -138,6 +139,19 @@ export class FoldedLog {
     return this.#lastRestoreError;
   }
 
+  /**
+   * Why the class goes on without a snapshot that another version of it may take up: what it holds is
+   * less, and must not take that one's place of itself.
+   */
+  get unused(): string | null {
+    return this.#unused;
+  }
+
+  /** What the class holds is to count from now on. */
+  adopt(): void {
+    this.#unused = null;
+  }
+
   #holds({ epoch, seq }: Position): boolean {
     return this.#at !== null && this.#at.epoch === epoch && this.#at.seq >= seq;
   }
@@ -161,9 +175,12 @@ export class FoldedLog {
       if (snapshot.ok && isAfter(snapshot.value.position, { epoch: to.epoch, seq: own })) {
         const { position, state } = snapshot.value;
         await this.#give(state);
+        this.#unused = this.#lastRestoreError;
         this.#at = position;
         this.#owner.onSnapshot(position);
       } else if (own < 0) {
+        this.#unused =
+          !snapshot.ok && snapshot.code === "snapshot-foreign" ? snapshot.detail : null;
         // Else the log may lose what no snapshot holds.
         if (!isLost && !(await this.#owner.onNoSnapshot({ epoch: to.epoch, seq: 0 }))) return false;
         if (!(await this.#beginAnew(to))) return true;

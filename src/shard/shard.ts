@@ -341,7 +341,7 @@ export class Shard {
     if (!this.#service.drain(limitMs)) return;
     // Before the first of them goes, so that whoever takes them begins with the state as it is now.
     if (this.connections > 0 && this.#state !== null) {
-      void this.#service.holdUntil(this.#state.take()).then(() => this.#armWake());
+      void this.#service.holdUntil(this.#state.save()).then(() => this.#armWake());
     }
     this.#clients.vacate();
     this.#reporter.changed();

@@ -146,6 +146,65 @@ test.each(Object.keys(unreadable))(
   },
 );
 
+test.each([
+  ["throws", () => fail()],
+  ["never returns", () => new Promise(() => {})],
+])(
+  "SN18 a snapshot that an onRestore which %s could not take up stays, until one that can comes",
+  async (_, hook) => {
+    const world = await StateWorld.start(1);
+    const shard = world.at(1);
+    await shard.join();
+    await world.say("a", "b");
+    await take(shard);
+    await shard.crash();
+    const called = Promise.withResolvers<undefined>();
+    shard.ledger.onRestore = () => {
+      called.resolve(undefined);
+      return hook();
+    };
+    const joining = shard.join();
+    await called.promise;
+    await turns();
+    await world.pass(5_000);
+    expect(await joining).toBe(true);
+    await world.say("c");
+    await world.pass(600_000);
+    expect(shard.ports.calls.of("beginSnapshot")).toHaveLength(1);
+    await shard.crash();
+    await shard.join();
+    expect(shard.ledger.seen).toEqual(["a", "b", "c"]);
+  },
+);
+
+test("SN18 nor does a drain store over it", async () => {
+  const [world, shard] = await used();
+  await plant(shard, 2, textOf("chess", ["x"]));
+  await shard.crash();
+  await shard.join();
+  await world.say("c");
+  shard.shard.handle({ type: "drain", limitMs: 60_000 });
+  while (shard.clients[0]?.closedWith === null) await world.pass(100);
+  expect(world.stored).toBe(2);
+});
+
+test("SN18 what a class without the snapshot holds takes its place on demand, and from then on of itself", async () => {
+  const world = await StateWorld.start(1);
+  const shard = world.at(1);
+  await shard.join();
+  await world.say("a", "b");
+  await plant(shard, 2, textOf("chess", ["x"]));
+  await shard.crash();
+  await shard.join();
+  await world.say("c");
+  await world.pass(40_000);
+  expect(world.stored).toBe(2);
+  expect(await take(shard)).toMatchObject({ ok: true, value: { position: { seq: 3 } } });
+  await world.say("d");
+  await world.pass(40_000);
+  await until(() => world.stored === 4);
+});
+
 test("SN17 while the registry is silent nothing goes back, and nothing is lost", async () => {
   const [world, shard] = await used();
   await take(shard);

@@ -131,12 +131,18 @@ export class State implements Folding {
     this.#schedule();
   }
 
-  /** Stores the state as it is now; what another shard stored of the same position will do. */
-  take(isTimed = false): Promise<Result<SnapshotInfo>> {
-    this.#taking ??= this.#take(isTimed).finally(() => {
-      this.#taking = null;
-    });
-    return this.#taking;
+  /**
+   * Stores the state as it is now; what another shard stored of the same position will do. Refused while
+   * the class goes on without a snapshot that it could not take up, which stays.
+   */
+  async save(isTimed = false): Promise<Result<SnapshotInfo>> {
+    const { unused } = this.#log;
+    return unused === null ? this.#takeOnce(isTimed) : failure("state-failed", unused);
+  }
+
+  /** The same on demand: what the class holds counts, whatever it could not take up. */
+  take(): Promise<Result<SnapshotInfo>> {
+    return this.#takeOnce(false);
   }
 
   /** Goes back to the newest snapshot, and on to where the clients are. */
@@ -182,8 +188,8 @@ export class State implements Folding {
   }
 
   async #takeInTime(): Promise<void> {
-    const { at } = this.#log;
-    if (at !== null && isAtLeast(this.#stored, at)) return;
+    const { at, unused } = this.#log;
+    if (unused !== null || (at !== null && isAtLeast(this.#stored, at))) return;
     const { clock, type } = this.#owner;
     const newest = await this.#store.newest();
     if (newest.ok && newest.value.position.epoch === at?.epoch) {
@@ -195,7 +201,7 @@ export class State implements Folding {
         return;
       }
     }
-    this.#scheduleAfter(await this.take(true));
+    this.#scheduleAfter(await this.save(true));
   }
 
   /**
@@ -213,6 +219,13 @@ export class State implements Folding {
     }
   }
 
+  #takeOnce(isTimed: boolean): Promise<Result<SnapshotInfo>> {
+    this.#taking ??= this.#take(isTimed).finally(() => {
+      this.#taking = null;
+    });
+    return this.#taking;
+  }
+
   async #take(isTimed: boolean): Promise<Result<SnapshotInfo>> {
     const taken = await this.#owner.intake().between(() => this.#ask());
     if (!taken.ok) return this.#fail(taken);
@@ -221,6 +234,7 @@ export class State implements Folding {
     const stored = await this.#store.store(position, text, isTimed);
     if (stored.ok) {
       this.#stored = position;
+      this.#log.adopt();
       this.#owner.failures.mended();
       const { takenAt, expiresAt } = stored.value;
       await this.#tellSequencer(position, takenAt, expiresAt);
