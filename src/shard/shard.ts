@@ -69,6 +69,8 @@ export class Shard {
     onFailed: () => this.#reporter.changed(),
   });
   readonly #links: Links;
+  /** Whether this life has begun to store its state for a drain. */
+  #isSaved = false;
 
   private constructor(id: ShardId, type: RoomType, ports: ShardPorts) {
     this.#ports = ports;
@@ -244,6 +246,7 @@ export class Shard {
     this.#reporter.wake(now);
     this.#stay.wake(now);
     this.#renewal.wake(now);
+    this.#saveForDrain();
     this.#service.wake(now);
     this.#clients.expire(now);
     this.#state?.wake(now);
@@ -339,13 +342,21 @@ export class Shard {
   /** Takes nobody from now on, and has those who are here come again, a few at a time. */
   #drain(limitMs: number): void {
     if (!this.#service.drain(limitMs)) return;
-    // Before the first of them goes, so that whoever takes them begins with the state as it is now.
-    if (this.connections > 0 && this.#state !== null) {
-      void this.#service.holdUntil(this.#state.take()).then(() => this.#armWake());
-    }
+    this.#saveForDrain();
     this.#clients.vacate();
     this.#reporter.changed();
     this.#armWake();
+  }
+
+  /**
+   * Before the first of those who have to go does, so that whoever takes them begins with the state as
+   * it is now. Once in this life: what a former one began may not have come about.
+   */
+  #saveForDrain(): void {
+    if (this.#isSaved || this.#service.status !== "draining") return;
+    this.#isSaved = true;
+    if (this.connections === 0 || this.#state === null) return;
+    void this.#service.holdUntil(this.#state.take()).then(() => this.#armWake());
   }
 
   #stateOf(shard: ShardId, type: RoomType): State | null {
