@@ -69,8 +69,6 @@ export class Shard {
     onFailed: () => this.#reporter.changed(),
   });
   readonly #links: Links;
-  /** Whether this life has begun to store its state for a drain. */
-  #isSaved = false;
 
   private constructor(id: ShardId, type: RoomType, ports: ShardPorts) {
     this.#ports = ports;
@@ -112,6 +110,8 @@ export class Shard {
       connections: () => this.connections,
       sockets: () => this.#clients.audience.sockets(),
       move: (socket) => this.#clients.move(socket),
+      save: () => (this.connections === 0 ? null : (this.#state?.take() ?? null)),
+      rearm: () => this.#armWake(),
     });
     this.#reporter = new LoadReporter({
       ...ports,
@@ -246,7 +246,6 @@ export class Shard {
     this.#reporter.wake(now);
     this.#stay.wake(now);
     this.#renewal.wake(now);
-    this.#saveForDrain();
     this.#service.wake(now);
     this.#clients.expire(now);
     this.#state?.wake(now);
@@ -342,21 +341,9 @@ export class Shard {
   /** Takes nobody from now on, and has those who are here come again, a few at a time. */
   #drain(limitMs: number): void {
     if (!this.#service.drain(limitMs)) return;
-    this.#saveForDrain();
     this.#clients.vacate();
     this.#reporter.changed();
     this.#armWake();
-  }
-
-  /**
-   * Before the first of those who have to go does, so that whoever takes them begins with the state as
-   * it is now. Once in this life: what a former one began may not have come about.
-   */
-  #saveForDrain(): void {
-    if (this.#isSaved || this.#service.status !== "draining") return;
-    this.#isSaved = true;
-    if (this.connections === 0 || this.#state === null) return;
-    void this.#service.holdUntil(this.#state.take()).then(() => this.#armWake());
   }
 
   #stateOf(shard: ShardId, type: RoomType): State | null {
