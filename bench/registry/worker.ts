@@ -19,6 +19,7 @@ const rooms = defineRooms(
     /** Has places left when ten thousand have connected. */
     vast: { shards: 10, capacity: 2_000 },
     match: { maxPlayers: 8, hostedBy: "shards" },
+    game: { maxPlayers: 4 },
   },
   { openMatchmaking: true },
 );

@@ -3,6 +3,10 @@
  * joinOrCreate with 64 in flight. Server CPU is the whole process's: gate, registry and shards, and
  * what these put off. That nothing grows with the number of rooms is seen from the lists of a
  * hundredth of the rooms.
+ *
+ * The first seat in a room makes its shard, a new object with a row: most of what that costs is the
+ * platform's and the file system's (seven `fsync` for a new SQLite file; 20 November 2026), measured
+ * beside it as "a row in a new object". Rooms that fill up pay it once for all their seats.
  */
 import { join } from "node:path";
 import { Histogram } from "../load/histogram.ts";
@@ -17,8 +21,9 @@ const manyRooms = 100_000;
 const lanes = 8;
 const manyLanes = 64;
 const settleMs = 2_000;
-/** Seats of a room in bench/registry/worker.ts. */
-const seats = 8;
+/** Seats of a room of each type in bench/registry/worker.ts. */
+const seats = { match: 8, game: 4 } as const;
+type RoomType = keyof typeof seats;
 /** Long enough that no seat of a measurement comes free again. */
 const ttlMs = 600_000;
 
@@ -56,11 +61,12 @@ export const registry: Workload = {
   rows: [
     ...listRows("few", "1,000"),
     ...listRows("many", "100,000"),
+    reserveRow("reserve.stream", "no query, rooms of four made as needed"),
     reserveRow("reserve.open", "in open rooms"),
     reserveRow("reserve.metadata", "in open rooms with metadata"),
     reserveRow("reserve.named", "in a named room, its shard awake"),
     reserveRow("reserve.woken", "in a named room, its shard's first"),
-    reserveRow("reserve.created", "in a new room"),
+    reserveRow("reserve.created", "metadata of none, rooms of eight made as needed"),
     { metric: "newObject", label: "a row in a new object and no more, CPU ms", digits: 2 },
     { metric: "joinsPerSecond", label: "joinOrCreate, 64 in flight, 1/s", digits: 0 },
     reserveRow("reserve.joins", "joinOrCreate, 64 in flight"),
@@ -101,12 +107,12 @@ async function measure(job: Job): Promise<Measurement> {
       metrics[`${rooms}.${name}`] = await times(repeats, ask);
     }
   };
-  const reserve = (more: (number: number) => object): Act => {
+  const reserve = (more: (number: number) => object, roomType: RoomType = "match"): Act => {
     return async (lane, number) => {
-      const player = { playerId: `player-${number}`, roomType: "match", ttlMs };
+      const player = { playerId: `player-${number}`, roomType, ttlMs };
       // One that breaks may have held a seat: it is not tried again.
       const answered = await lane.reserve({ ...player, ...more(number) }).catch(String);
-      if (!sold.add(answered)) {
+      if (!sold.add(answered, seats[roomType])) {
         failures.push(answered);
       }
     };
@@ -121,14 +127,17 @@ async function measure(job: Job): Promise<Measurement> {
   await measureLists("many");
 
   const open = reserve(() => ({}));
-  await times(100, open);
+  // As many as are measured: after fewer the first case alone would pay for code that is compiled.
+  await times(repeats, open);
   metrics["reserve.open"] = await times(repeats, open);
   const withMetadata = reserve(() => ({ query: { metadata: { mode: "ranked" } } }));
   metrics["reserve.metadata"] = await times(repeats, withMetadata);
-  const rooms = Math.ceil(repeats / (seats - 1));
+  const rooms = Math.ceil(repeats / (seats.match - 1));
   const inNamed = reserve((number) => ({ roomId: farRoom(number % rooms) }));
   metrics["reserve.woken"] = await times(rooms, inNamed);
-  metrics["reserve.named"] = await times(rooms * (seats - 2), inNamed);
+  metrics["reserve.named"] = await times(rooms * (seats.match - 2), inNamed);
+  const stream = reserve(() => ({}), "game");
+  metrics["reserve.stream"] = await times(repeats, stream);
   const created = reserve(() => ({ query: { metadata: { mode: "none" } } }));
   metrics["reserve.created"] = await times(repeats, created);
   metrics["newObject"] = await times(repeats, (lane, number) => lane.writeObject(`${number}`));
@@ -200,13 +209,13 @@ class Sold {
   twice = 0;
 
   /** Returns whether the text is an answer at all. */
-  add(answer: string): boolean {
+  add(answer: string, seatsOfRoom: number): boolean {
     if (!answer.startsWith("{")) {
       return false;
     }
     const { roomId, seat } = JSON.parse(answer) as { roomId: string; seat: { id: string } };
     const inRoom = (this.#byRoom.get(roomId) ?? 0) + 1;
-    if (this.#seats.has(seat.id) || inRoom > seats) {
+    if (this.#seats.has(seat.id) || inRoom > seatsOfRoom) {
       this.twice += 1;
     }
     this.#seats.add(seat.id);

@@ -59,6 +59,34 @@ test("AS2 one shard drains at a time, and its clients count for the others", () 
   expect(scale.decide(full, bounds, false, calmMs)).toMatchObject({ type: "grow" });
 });
 
+const offline = (shard: ScaledShard): ScaledShard => ({ ...shard, connections: 0, capacity: 0 });
+
+test("AS8 the capacity of a shard that is offline is not counted, and it is one of the most", () => {
+  const [first, ...others] = shards(0, 60, 60);
+  if (first === undefined) throw new Error("no shard");
+  const all = [offline(first), ...others];
+  const scale = new Autoscale();
+  expect(scale.decide(all, bounds, false, 0)).toEqual(stay);
+  const full = all.map((shard) => (shard.capacity === 0 ? shard : { ...shard, connections: 75 }));
+  // Three that take clients for 150.
+  expect(scale.decide(full, bounds, false, 0)).toEqual({ type: "grow", by: 1 });
+  expect(scale.decide(full, { min: 1, max: 3 }, false, 0)).toEqual(stay);
+  expect(scale.decide(all.map(offline), bounds, true, 0)).toEqual({ type: "grow", by: 1 });
+});
+
+test("AS8 one that is offline is the first to be let go, and holds nobody's clients", () => {
+  const [first, second] = shards(0, 50);
+  if (first === undefined || second === undefined) throw new Error("no shard");
+  const busy = [offline(first), second];
+  const scale = new Autoscale();
+  scale.decide(busy, bounds, false, 0);
+  expect(scale.decide(busy, bounds, false, calmMs)).toEqual(stay);
+  const empty = [offline(first), { ...second, connections: 0 }];
+  scale.decide(empty, bounds, false, calmMs);
+  const decided = scale.decide(empty, bounds, false, 2 * calmMs);
+  expect(decided).toEqual({ type: "drain", shard: first.id });
+});
+
 test("AS3 an audience that stays the same is never scaled to and fro", () => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 3_000 }), fc.nat(31), (clients, extra) => {

@@ -18,6 +18,7 @@ export type ScaledShard = {
   readonly id: ShardId;
   readonly isDraining: boolean;
   readonly connections: number;
+  /** 0 of one that is offline: it is one of the room's shards, and takes nobody. */
   readonly capacity: number;
   readonly region?: Region;
 };
@@ -50,11 +51,13 @@ export class Autoscale {
     // Clients of a draining shard are about to come to the others.
     const clients = shards.reduce((sum, { connections }) => sum + connections, 0);
     const capacity = serving.reduce((sum, shard) => sum + shard.capacity, 0);
-    const mean = capacity / Math.max(1, serving.length);
+    const offline = serving.filter((shard) => shard.capacity === 0).length;
+    const mean = capacity / Math.max(1, serving.length - offline);
     if (serving.length < max && (isRefusing || clients > growAbove * capacity)) {
       this.#calmSince = null;
-      const enough = Math.ceil(clients / (growTo * mean)) || min;
-      const by = Math.min(max, Math.max(enough, serving.length + 1)) - serving.length;
+      // Of a room without capacity nobody can say how many are enough.
+      const enough = mean === 0 ? min : Math.ceil(clients / (growTo * mean)) + offline;
+      const by = Math.min(max, Math.max(enough, min, serving.length + 1)) - serving.length;
       return { type: "grow", by };
     }
     if (serving.length < min) return { type: "grow", by: min - serving.length };
@@ -87,10 +90,12 @@ export class Autoscale {
 }
 
 /**
- * Which of these shards to let go first. A region keeps its last one as long as another region has
- * several, so that the room stays near everybody.
+ * Which of these shards to let go first: one that takes nobody, else the emptiest. A region keeps its
+ * last one as long as another region has several, so that the room stays near everybody.
  */
 export function emptiestOf(serving: readonly ScaledShard[]): ScaledShard | undefined {
+  const offline = serving.find(({ capacity }) => capacity === 0);
+  if (offline !== undefined) return offline;
   const spare = serving.filter((shard) =>
     serving.some((other) => other !== shard && other.region === shard.region),
   );

@@ -126,6 +126,11 @@ export function without(layout: Layout, slot: Slot): Layout {
   return { ...layout, slots, next: { ...layout.next, [slot.number]: generation } };
 }
 
+/** Nobody may serve by this name, which the layout does not have: its slot goes on after it. */
+export function withoutUnnamed(layout: Layout, shard: ShardId): Layout {
+  return { ...layout, next: { ...layout.next, [slotOf(shard)]: generationOf(shard) + 1 } };
+}
+
 /** An object that serves though the layout did not have it, since its row was lost or is older. */
 export function joined(
   layout: Layout,

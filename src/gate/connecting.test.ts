@@ -270,18 +270,37 @@ test("RE4 shards that are full are passed over for the next nearest", async () =
   expect(shardsOf(rig)).toEqual(["lobby-1"]);
 });
 
-test("RE4 a shard that refuses, as it is full, is followed by the next nearest region", async () => {
-  const rig = worldRig("weur");
-  rig.connect = (shard) => (shard === "lobby-3" ? new Response("taken") : full);
+/** Regions of the shards that were tried, in turn. */
+async function tried(rig: GateRig, takes: (shard: string) => boolean): Promise<string[]> {
+  rig.connect = (shard) => (takes(shard) ? new Response("taken") : full);
   expect(await (await rig.upgrade()).text()).toBe("taken");
-  const tried = shardsOf(rig).map((shard) => world[Number(shard.split("-")[1]) - 1]);
-  expect(tried).toEqual(["weur", "enam", "apac"]);
+  return shardsOf(rig).map((shard) => world[Number(shard.split("-")[1]) - 1] ?? "none");
+}
+
+test("RE4 a shard that refuses, as it is full, is followed by another of its region", async () => {
+  let first: string | null = null;
+  const regions = await tried(worldRig("weur"), (shard) => shard !== (first ??= shard));
+  expect(regions).toEqual(["weur", "weur"]);
+});
+
+test("RE4 after two that refuse, as they are full, the next nearest region is tried", async () => {
+  const regions = await tried(worldRig("weur"), (shard) => shard === "lobby-1");
+  expect(regions).toEqual(["weur", "weur", "enam"]);
+});
+
+test("RE4 a region of which every other shard is thought to be full is not tried again", async () => {
+  const rig = worldRig("weur");
+  rig.loads = rig.loads.map((load, index) =>
+    index > 3 ? { ...load, connections: load.capacity } : load,
+  );
+  const regions = await tried(rig, (shard) => shard === "lobby-3");
+  expect(regions).toEqual(["weur", "enam", "apac"]);
 });
 
 test("RE4 a shard that cannot be reached is followed by another of its region", async () => {
   const rig = worldRig("weur");
   rig.connect = () => lost;
   await rig.upgrade();
-  const tried = shardsOf(rig).map((shard) => world[Number(shard.split("-")[1]) - 1]);
-  expect(tried).toEqual(["weur", "weur", "weur"]);
+  const regions = shardsOf(rig).map((shard) => world[Number(shard.split("-")[1]) - 1]);
+  expect(regions).toEqual(["weur", "weur", "weur"]);
 });

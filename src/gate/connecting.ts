@@ -19,6 +19,7 @@ import { stepMs, Tables, type KnownRoom } from "./tables.ts";
 
 /** Shards that are tried for one socket. */
 const attempts = 3;
+const nowhere: ReadonlySet<Region> = new Set();
 /** A shard is nearly full with a tenth, or so few places, left. */
 const fewPlaces = 16;
 
@@ -213,7 +214,9 @@ export class Connecting {
         region: ports.region(request),
         local: null,
       };
-      const shard = placement.place(type.placement, asked, clock.now(), excluded, crowded);
+      // Of one that refused a sibling may have a place; that all are full must not cost every try.
+      const avoided = excluded.size === attempts - 1 ? crowded : nowhere;
+      const shard = placement.place(type.placement, asked, clock.now(), excluded, avoided);
       if (shard === undefined) break;
       const result = await ports.within(left, async (signal) => {
         const isAsked = mayRefuse(shard, arrival, ports);

@@ -69,6 +69,16 @@ test.each([false, true])(
   },
 );
 
+test("HT5 the status tells the region of each shard, where the type has regions", async () => {
+  const rig = new GateRig(following);
+  rig.loads = [load("lobby-1", { region: "weur" }), load("lobby-2")];
+  const status = (await (await rig.ask("/parties/router/lobby")).json()) as {
+    shards: Record<string, unknown>[];
+  };
+  expect(status.shards[0]).toHaveProperty("region", "weur");
+  expect(status.shards[1]).not.toHaveProperty("region");
+});
+
 test("HT5 a status without the registry is unavailable, and no guess", async () => {
   const rig = new GateRig(following);
   rig.calls.answer = (call) => (call.role === "registry" ? lost : rig.answer(call));

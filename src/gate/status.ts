@@ -30,6 +30,8 @@ export async function readStatus(
       // A shard without clients is owed nothing.
       acked: subscriber?.acked ?? seq,
       generation: shard.generation,
+      // A type without regions has none.
+      ...(shard.region === undefined ? {} : { region: shard.region }),
     };
   });
   const shards = slotsOf(objects);

@@ -83,6 +83,15 @@ class FailoverRig extends RegistryRig {
   }
 }
 
+/** Of any shard with clients. */
+const report = {
+  type: "report",
+  connections: 3,
+  players: null,
+  reserved: 0,
+  counters: {},
+} as const;
+
 const used = async (options: RoomTypeOptions = {}): Promise<FailoverRig> => {
   const rig = await new FailoverRig(options).start();
   await rig.report("lobby", { number: 1, connections: 3 });
@@ -267,6 +276,47 @@ test("FO5 whoever meets an older object has its sequencer told again", async () 
   await rig.passInSteps(10_000);
   expect(rig.ports.calls.of("fence")).toEqual([{ type: "fence", shard: "lobby-2~2" }]);
   expect(await rig.shards()).toEqual(["lobby-1", "lobby-2~2"]);
+});
+
+test("FO9 a dead shard that no layout names is forgotten, and its slot goes on after it", async () => {
+  const rig = await used({ shards: { min: 2, max: 5 } });
+  rig.moods.set("lobby-5", "throws");
+  rig.isSequencerDeaf = true;
+  await rig.suspect("lobby-5");
+  await rig.pass(250);
+  expect(rig.ports.calls.of("fence")).toEqual([{ type: "fence", shard: "lobby-5~2" }]);
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-2"]);
+  await rig.start();
+  rig.isSequencerDeaf = false;
+  await rig.pass(60_000);
+  expect(rig.ports.calls.of("fence")).toContainEqual({ type: "fence", shard: "lobby-5~2" });
+  // Should it live, it hears that it is over.
+  expect(await rig.failed({ ...report, shard: "lobby-5" as ShardId })).toBe("fenced");
+  await rig.ask({ type: "resize", room: id("lobby"), shards: 5 });
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-2", "lobby-3", "lobby-4", "lobby-5~2"]);
+});
+
+test.each(["alive", "overloaded"] as const)(
+  "FO9 one that no layout names and that is %s may still join",
+  async (mood) => {
+    const rig = await used();
+    rig.moods.set("lobby-5", mood);
+    await rig.suspect("lobby-5");
+    await rig.pass(5_000);
+    expect(rig.ports.calls.of("fence")).toEqual([]);
+    expect((await rig.handle({ ...report, shard: "lobby-5" as ShardId })).ok).toBe(true);
+    expect(await rig.shards()).toContain("lobby-5");
+  },
+);
+
+test("FO9 one that joins while it is asked is not judged by what it was asked before", async () => {
+  const rig = await used({ shards: { min: 2, max: 5 } });
+  rig.moods.set("lobby-5", "hangs");
+  await rig.suspect("lobby-5");
+  await rig.handle({ ...report, shard: "lobby-5" as ShardId });
+  await rig.pass(5_000);
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-2", "lobby-5"]);
+  expect(rig.ports.calls.of("fence")).toEqual([]);
 });
 
 test("FO2 a dead shard of a room that the directory has forgotten is replaced", async () => {

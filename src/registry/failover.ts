@@ -68,7 +68,8 @@ export class Failover {
     for (const shard of [first, ...others]) {
       if (roomOfShard(shard) !== roomOfShard(first)) continue;
       const found = this.#find(shard) ?? this.#findForgotten(shard);
-      if (found === null || found.slot.status === "offline") continue;
+      if (found === null && !this.#parts.shards.isUnnamed(shard)) continue;
+      if (found?.slot.status === "offline") continue;
       if (isOverloaded === true && shard === first) this.#rest(shard);
       else this.#probe(shard, "unreachable");
     }
@@ -210,7 +211,8 @@ export class Failover {
   #condemn(shard: ShardId, { reason }: Probe, isFenced = false): void {
     this.#probes.delete(shard);
     const found = this.#find(shard);
-    if (found === null || (found.slot.status === "offline" && !isFenced)) return;
+    if (found === null) return this.#parts.shards.retire(shard);
+    if (found.slot.status === "offline" && !isFenced) return;
     const { room, slot } = found;
     this.#leasesOf(room).delete(shard);
     const name = shardId(room.id, slot.number);

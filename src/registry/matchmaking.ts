@@ -188,8 +188,9 @@ export class Matchmaking {
     }
     store.changeLoad(room, () => (room.pending += wanted));
     const held = await this.#askShards(room, search);
+    if (held.ok) return held;
     store.changeLoad(room, () => (room.pending -= wanted));
-    return held.ok ? held : asProblem(held);
+    return asProblem(held);
   }
 
   async #askShards(room: Room, search: Search): Promise<Result<HeldSeats>> {
@@ -222,7 +223,11 @@ export class Matchmaking {
       });
       if (reply.ok) {
         counts.hold(slot, seats.length);
-        this.#parts.store.changeLoad(room, () => (room.reserved += seats.length));
+        // In one change: rooms are in order of their free places.
+        this.#parts.store.changeLoad(room, () => {
+          room.reserved += seats.length;
+          room.pending -= seats.length;
+        });
         const { expiresAt } = reply.value;
         return success({ room: room.id, server: id, redirect: null, expiresAt, seats });
       }

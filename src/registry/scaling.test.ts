@@ -316,6 +316,20 @@ const life = fc.array(
   { maxLength: 15 },
 );
 
+test("AS8 a room grows for the clients of a shard that is offline, which its capacity is not counted for", async () => {
+  const shards = { min: 2, max: 4 } as const;
+  const rig = await new ScalingRig({ shards, capacity: 10, failover: false }).start();
+  const { answer } = rig.ports.calls;
+  rig.ports.calls.answer = (call) => (call.id === "lobby-1" ? lost : answer(call));
+  await rig.fill("lobby-2", 6);
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-2"]);
+  await rig.ask({ type: "suspect", shard: "lobby-1" as ShardId });
+  await rig.passInSteps(3_000);
+  expect(await rig.shards()).toEqual(["lobby-1 offline", "lobby-2"]);
+  await rig.fill("lobby-2", 8);
+  expect(await rig.shards()).toEqual(["lobby-1 offline", "lobby-2", "lobby-3"]);
+});
+
 test("AS3 whatever comes, a room never has fewer shards than its least nor more than its most", async () => {
   await fc.assert(
     fc.asyncProperty(life, async (all) => {

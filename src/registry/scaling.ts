@@ -194,7 +194,8 @@ export class Scaling {
       id: idOf(room.id, slot),
       isDraining: slot.status === "draining",
       connections: connectionsOf(room, slot),
-      capacity: room.type.capacity,
+      // What is offline takes nobody until it is back.
+      capacity: slot.status === "offline" ? 0 : room.type.capacity,
       ...placeOfSlot(room.type, slot.number),
     }));
   }

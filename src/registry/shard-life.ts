@@ -4,6 +4,7 @@
  */
 import {
   draining,
+  findSlot,
   grown,
   idOf,
   joined,
@@ -12,11 +13,12 @@ import {
   replaced,
   servingSlots,
   without,
+  withoutUnnamed,
   withStatus,
   type Layout,
   type Slot,
 } from "../core/layout.ts";
-import { shardId, type ShardId } from "../protocol/names.ts";
+import { generationOf, roomOfShard, shardId, slotOf, type ShardId } from "../protocol/names.ts";
 import type { Fences } from "./fences.ts";
 import type { Laid } from "./layouts.ts";
 import type { Learning } from "./learning.ts";
@@ -142,8 +144,32 @@ export class ShardLife {
     this.#parts.fences.owe(shardId(room.id, number, generation));
   }
 
+  /** Whether it could serve its room, though no layout names it: one that does would join it. */
+  isUnnamed(shard: ShardId): boolean {
+    const room = this.#laid(shard);
+    if (room === null || room.type.hostedBy === "servers") return false;
+    const layout = this.#parts.store.layouts.of(room);
+    if (findSlot(layout, shard) !== undefined) return false;
+    return generationOf(shard) >= nextGeneration(layout, slotOf(shard));
+  }
+
+  /** It is dead, and no layout names it: nobody serves by its name any more, so that it can be forgotten. */
+  retire(shard: ShardId): void {
+    const room = this.#laid(shard);
+    if (room === null || !this.isUnnamed(shard)) return;
+    const { layouts } = this.#parts.store;
+    layouts.set(room, withoutUnnamed(layouts.of(room), shard));
+    this.#parts.fences.owe(shardId(room.id, slotOf(shard), generationOf(shard) + 1));
+  }
+
   get #drainEnd(): number {
     return this.#owner.ports.clock.now() + drainLimitMs;
+  }
+
+  #laid(shard: ShardId): Laid | null {
+    const id = roomOfShard(shard);
+    const type = this.#owner.rooms.typeOf(id);
+    return type === undefined ? null : { id, type };
   }
 
   #set(room: Room, layout: Layout): void {

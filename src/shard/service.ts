@@ -43,11 +43,17 @@ export type ServiceOwner = {
   readonly sockets: () => Socket[];
   /** Its client is to come back, and finds another shard. */
   readonly move: (socket: Socket) => void;
+  /** Stores what whoever takes the clients is to begin with; `null` when there is nothing. */
+  readonly save: () => Promise<unknown> | null;
+  /** The deadline has changed. */
+  readonly rearm: () => void;
 };
 
 export class Service {
   readonly #owner: ServiceOwner;
   #phase: Phase = { name: "online" };
+  /** Whether this life has begun to save: what a former one began may not have come about. */
+  #isSaved = false;
 
   constructor(owner: ServiceOwner) {
     this.#owner = owner;
@@ -96,20 +102,25 @@ export class Service {
     const until = now + limitMs;
     storage.put({ service: { status: "draining", until, wave } });
     this.#phase = { name: "draining", until, wave, nextAt: this.#next(now, until, 0) };
+    void this.#save();
     return true;
   }
 
-  /** Nobody goes before this has settled, or too much of the time is over. */
-  async holdUntil(settled: Promise<unknown>): Promise<void> {
+  /** Nobody goes before it has settled, or too much of the time is over. */
+  async #save(): Promise<void> {
     const phase = this.#phase;
-    if (phase.name !== "draining") return;
+    if (phase.name !== "draining" || this.#isSaved) return;
+    this.#isSaved = true;
+    const saved = this.#owner.save();
+    if (saved === null) return;
     const now = this.#owner.clock.now();
     const holdMs = Math.min(maxHoldMs, Math.floor((phase.until - now) / 2));
     const held = { ...phase, nextAt: now + Math.max(0, holdMs) };
     this.#phase = held;
-    await Promise.allSettled([settled]);
+    await Promise.allSettled([saved]);
     if (this.#phase !== held) return;
     this.#phase = { ...held, nextAt: this.#next(this.#owner.clock.now(), held.until, 0) };
+    this.#owner.rearm();
   }
 
   /** False when it was over before. */
@@ -122,6 +133,7 @@ export class Service {
 
   /** Time has passed: another wave may have to go. */
   wake(now: number): void {
+    void this.#save();
     const phase = this.#phase;
     if (phase.name !== "draining" || phase.nextAt > now) return;
     const sockets = this.#owner.sockets();

@@ -110,6 +110,8 @@ export class Shard {
       connections: () => this.connections,
       sockets: () => this.#clients.audience.sockets(),
       move: (socket) => this.#clients.move(socket),
+      save: () => (this.connections === 0 ? null : (this.#state?.save() ?? null)),
+      rearm: () => this.#armWake(),
     });
     this.#reporter = new LoadReporter({
       ...ports,
@@ -339,10 +341,6 @@ export class Shard {
   /** Takes nobody from now on, and has those who are here come again, a few at a time. */
   #drain(limitMs: number): void {
     if (!this.#service.drain(limitMs)) return;
-    // Before the first of them goes, so that whoever takes them begins with the state as it is now.
-    if (this.connections > 0 && this.#state !== null) {
-      void this.#service.holdUntil(this.#state.save()).then(() => this.#armWake());
-    }
     this.#clients.vacate();
     this.#reporter.changed();
     this.#armWake();

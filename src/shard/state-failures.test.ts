@@ -261,6 +261,24 @@ test("SN15 a shard that drains stores its state before the first client goes", a
   expect(shard.clients[0]?.closedWith).toBe(4000);
 });
 
+test("SN15 a shard that lost its memory while it drains stores its state before more clients go", async () => {
+  const [world, shard] = await used();
+  shard.ledger.getSnapshot = () => new Promise(() => {});
+  shard.shard.handle({ type: "drain", limitMs: 60_000 });
+  await world.pass(1_000);
+  await shard.sleep();
+  const answer = Promise.withResolvers<unknown>();
+  shard.ledger.getSnapshot = () => answer.promise;
+  await world.pass(4_000);
+  expect(shard.clients[0]?.closedWith).toBeNull();
+  answer.resolve([...shard.ledger.seen]);
+  await until(() => world.stored === 2);
+  expect(shard.clients[0]?.closedWith).toBeNull();
+  while (shard.clients[0]?.closedWith === null) await world.pass(100);
+  expect(shard.clients[0]?.closedWith).toBe(4000);
+  expect(shard.ports.calls.of("commitSnapshot")).toHaveLength(1);
+});
+
 test.each([
   [60_000, 10_000],
   [8_000, 4_000],

@@ -46,6 +46,11 @@ class World {
     return (await this.#ask("", { headers: { upgrade: "websocket" }, cf: places[from] })).status;
   }
 
+  async regions(): Promise<unknown[]> {
+    const { shards }: { shards: { region?: string }[] } = await (await this.#ask("", {})).json();
+    return shards.map(({ region }) => region);
+  }
+
   async deliver(body: string): Promise<unknown> {
     return (await this.#ask("?wait=delivered", { method: "POST", body })).json();
   }
@@ -79,6 +84,10 @@ test("RE4 every place of a room around the world is taken, and no more", async (
   const world = new World("world:crowd");
   for (let n = 0; n < 8; n += 1) await world.join("Berlin");
   expect(await world.status("Berlin")).toBe(503);
+});
+
+test("RE5 the status of a room tells where its shards were asked for", async () => {
+  expect(await new World("world:map").regions()).toEqual(["enam", "weur", "apac", "weur"]);
 });
 
 test("RE3 messages reach the clients in every region", async () => {
