@@ -552,7 +552,7 @@ test("CL20 the first that leaves on every connection is a ping", () => {
     rig.take(opened);
     expect(rig.transmitted, `attempt ${attempt}`).toEqual(["ping"]);
     expect(rig.take(opened)).toEqual([]);
-    rig.take(received("pong"), received(welcome), lost);
+    rig.take({ type: "received", data: "pong" }, received(welcome), lost);
     rig.wait();
     expect(rig.phase).toBe("connecting");
   }
