@@ -174,13 +174,13 @@ test("GD4 the next life of the sequencer goes on telling, and ends after a while
 
 test("GD4 a fence is answered when the former object has heard, and asking again wakes what tells it", async () => {
   const { room } = await linked();
-  let hear: (answer: Answer) => void = () => {};
-  room.ports.calls.answer = () => new Promise((resolve) => (hear = resolve));
+  const { promise, resolve } = Promise.withResolvers<Answer>();
+  room.ports.calls.answer = () => promise;
   const answered: string[] = [];
   void fence(room, "lobby-1~2").then(() => answered.push("first"));
   await turns();
   expect([told(room), answered]).toEqual([["lobby-1"], []]);
-  hear(success(null));
+  resolve(success(null));
   await turns();
   expect(answered).toEqual(["first"]);
   await fence(room, "lobby-1~2");
