@@ -150,7 +150,7 @@ const table: Table<ConnectionEvent["type"]> = {
   subscribe: { ...same, open: ["open", "transmit"] },
   publish: { ...same, open: ["open", "transmit"], stopped: ["stopped", "settle"] },
   send: { ...same, open: ["open", "transmit"] },
-  opened: { ...same, connecting: ["greeting"] },
+  opened: { ...same, connecting: ["greeting", "transmit"] },
   closed: {
     ...same,
     connecting: ["waiting", "closed"],
@@ -544,10 +544,24 @@ test("CL10 what never left is not given up, however long the client is away", ()
   ]);
 });
 
+test("CL20 the first that leaves on every connection is a ping", () => {
+  const rig = new Rig({ publish: "socket" });
+  rig.take(publish("a"), start);
+  expect(rig.transmitted).toEqual([]);
+  for (const attempt of [1, 2]) {
+    rig.take(opened);
+    expect(rig.transmitted, `attempt ${attempt}`).toEqual(["ping"]);
+    expect(rig.take(opened)).toEqual([]);
+    rig.take({ type: "received", data: "pong" }, received(welcome), lost);
+    rig.wait();
+    expect(rig.phase).toBe("connecting");
+  }
+});
+
 test("CL11 what is handed over while there is no connection waits for it", () => {
   const rig = new Rig({ publish: "socket" });
   rig.take(start, publish("a"), { type: "send", data: "s" }, publish("b"), opened);
-  expect(rig.transmitted).toEqual([]);
+  expect(rig.transmitted).toEqual(["ping"]);
   rig.take(received(welcome));
   expect(rig.transmitted).toEqual([
     { type: "send", data: "s" },

@@ -42,7 +42,10 @@ function take(turn: Turn, event: ConnectionEvent): void {
       hangUp(turn, event.code, event.reason);
       return halt(turn);
     case "opened":
-      if (link.phase === "connecting") turn.link = { ...link, phase: "greeting" };
+      if (link.phase !== "connecting") return;
+      turn.link = { ...link, phase: "greeting" };
+      // A hibernating object hangs up on who has never said anything only when it sleeps (workerd, 2026-09).
+      turn.effects.push({ type: "transmit", text: "ping" });
       return;
     case "closed":
       if (!hasSocket(link.phase)) return;

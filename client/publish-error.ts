@@ -13,9 +13,9 @@ export class PublishError extends Error {
    *   have been applied if it had left.
    * - `buffer-full`: `maxEnqueuedMessages` or `maxEnqueuedBytes` would be exceeded. It was not sent.
    */
-  readonly code: Code;
+  declare readonly code: Code;
   /** The problem document (RFC 9457) of the room's last answer, when there was one. */
-  readonly problem: ProblemDocument | undefined;
+  declare readonly problem: ProblemDocument | undefined;
 
   constructor(code: Code, problem?: ProblemDocument) {
     super(`${code}: ${problem?.detail ?? "no answer"}`);

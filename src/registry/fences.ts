@@ -1,6 +1,7 @@
 /**
- * Sequencers that are to serve only the newer objects of a slot, told until they have heard, if need
- * be by a later life of this object. Owns the rows `fence/SLOT`, which hold the lowest shard that serves.
+ * Sequencers that are to serve only the newer objects of a slot, told until they have heard and have told
+ * the former ones, if need be by a later life of this object. Owns the rows `fence/SLOT`, which hold the
+ * lowest shard that serves.
  */
 import { backoffMs } from "../core/backoff.ts";
 import { isShardId, roomOfShard, shardId, slotOf, type ShardId } from "../protocol/names.ts";

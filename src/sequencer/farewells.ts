@@ -5,7 +5,8 @@
  */
 import { backoffMs } from "../core/backoff.ts";
 import type { Caller, Clock, Entropy } from "../core/ports.ts";
-import type { ShardId } from "../protocol/names.ts";
+import { slotOf, type ShardId } from "../protocol/names.ts";
+import { failure, success, type Result } from "../protocol/result.ts";
 import type { Journal } from "./journal.ts";
 
 const retryBounds = { baseMs: 1_000, maxMs: 60_000 };
@@ -23,7 +24,7 @@ export type FarewellsOwner = {
 };
 
 /** `nextAt` is `null` while the call is under way. */
-type Untold = { failures: number; nextAt: number | null };
+type Untold = { failures: number; nextAt: number | null; telling: Promise<void> };
 
 export class Farewells {
   readonly #owner: FarewellsOwner;
@@ -43,10 +44,23 @@ export class Farewells {
     this.#begin(shard, 0);
   }
 
+  /**
+   * Whether all who had the slot before have heard, or never will. Where no alarm wakes this object, and
+   * nobody else has to do with the room, it is whoever asks this again who wakes it.
+   */
+  async areSaid(slot: number): Promise<Result<null, "unavailable">> {
+    const ofSlot = (): Untold[] =>
+      [...this.#untold].flatMap(([shard, untold]) => (slotOf(shard) === slot ? untold : []));
+    await Promise.all(ofSlot().map(({ telling }) => telling));
+    if (ofSlot().length === 0) return success(null);
+    return failure("unavailable", "a former object of the slot has not heard that it is over");
+  }
+
   /** Time has passed. */
   wake(now: number): void {
     for (const [shard, untold] of this.#untold) {
-      if (untold.nextAt !== null && untold.nextAt <= now) void this.#tell(shard, untold);
+      if (untold.nextAt === null || untold.nextAt > now) continue;
+      untold.telling = this.#tell(shard, untold);
     }
     if (this.#untold.size > 0) this.#owner.wakeDurably();
   }
@@ -57,10 +71,10 @@ export class Farewells {
   }
 
   #begin(shard: ShardId, failures: number): void {
-    const untold: Untold = { failures, nextAt: null };
+    const untold: Untold = { failures, nextAt: null, telling: Promise.resolve() };
     this.#untold.set(shard, untold);
     this.#owner.wakeDurably();
-    void this.#tell(shard, untold);
+    untold.telling = this.#tell(shard, untold);
   }
 
   async #tell(shard: ShardId, untold: Untold): Promise<void> {

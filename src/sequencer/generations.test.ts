@@ -1,7 +1,7 @@
 /** Shards whose slot was given to a later generation, as the sequencer treats them. */
 import { expect, test } from "vitest";
 import { DeliveryRig, epoch as rigEpoch } from "../../test/support/delivery-rig.ts";
-import { lost } from "../../test/support/fake-calls.ts";
+import { lost, type Answer } from "../../test/support/fake-calls.ts";
 import { SequencerRig } from "../../test/support/sequencer-rig.ts";
 import { turns } from "../../test/support/turns.ts";
 import type { Published, Subscribed } from "../protocol/calls.ts";
@@ -10,6 +10,9 @@ import { failure, success } from "../protocol/result.ts";
 
 const fence = (room: SequencerRig, shard: string): Promise<null> =>
   room.ask({ type: "fence", shard: shard as ShardId });
+/** Of a slot whose former object cannot be told. */
+const fenceUnheard = (room: SequencerRig, shard: string): Promise<void> =>
+  expect(fence(room, shard)).rejects.toThrow("unavailable");
 const subscribe = (room: SequencerRig, shard: string): Promise<Subscribed> =>
   room.ask({ type: "subscribe", shard: shard as ShardId, position: null });
 const write = { type: "publish", messages: ["x"], volatile: false, waitDelivered: false } as const;
@@ -90,7 +93,7 @@ test("GD3 a shard that is fenced while it is dialled is sent nothing", async () 
   const room = await SequencerRig.start();
   await room.subscribe(1);
   await room.publish("first");
-  await fence(room, "lobby-1~2");
+  await fenceUnheard(room, "lobby-1~2");
   await room.dialOf(1).accept();
   expect([room.dialOf(1).frames, room.dialOf(1).socket.closedWith]).toEqual([[], 4011]);
 });
@@ -120,7 +123,7 @@ test("GD3 a shard that closes its link as fenced is no subscriber any more", asy
 test("GD4 a fenced shard is told that it is over until it has heard", async () => {
   const { room } = await linked();
   room.ports.calls.answer = () => lost;
-  await fence(room, "lobby-1~2");
+  await fenceUnheard(room, "lobby-1~2");
   await turns();
   expect(told(room)).toEqual(["lobby-1"]);
   await room.passToWake();
@@ -134,7 +137,7 @@ test("GD4 a fenced shard is told that it is over until it has heard", async () =
 test("GD4 lives of the sequencer that come and go try no more often together than one", async () => {
   const { room } = await linked();
   room.ports.calls.answer = () => lost;
-  await fence(room, "lobby-1~2");
+  await fenceUnheard(room, "lobby-1~2");
   await turns();
   for (let life = 2; life <= 30; life += 1) {
     await room.restart();
@@ -156,7 +159,7 @@ test("GD4 what an older version left says only whom to tell", async () => {
 test("GD4 the next life of the sequencer goes on telling, and ends after a while", async () => {
   const { room } = await linked();
   room.ports.calls.answer = () => lost;
-  await fence(room, "lobby-1~2");
+  await fenceUnheard(room, "lobby-1~2");
   await turns();
   expect(room.ports.wakeups.durableAt).not.toBeNull();
   await room.restart();
@@ -167,6 +170,36 @@ test("GD4 the next life of the sequencer goes on telling, and ends after a while
   expect(room.ports.calls.of("count").at(-1)?.counters).toMatchObject({
     fenced_shards_unreached: 1,
   });
+});
+
+test("GD4 a fence is answered when the former object has heard, and asking again wakes what tells it", async () => {
+  const { room } = await linked();
+  const { promise, resolve } = Promise.withResolvers<Answer>();
+  room.ports.calls.answer = () => promise;
+  const answered: string[] = [];
+  void fence(room, "lobby-1~2").then(() => answered.push("first"));
+  await turns();
+  expect([told(room), answered]).toEqual([["lobby-1"], []]);
+  resolve(success(null));
+  await turns();
+  expect(answered).toEqual(["first"]);
+  await fence(room, "lobby-1~2");
+  expect(told(room)).toEqual(["lobby-1"]);
+});
+
+test("GD4 one that is never told ends the asking, and holds up no other slot", async () => {
+  const { room } = await linked();
+  room.ports.calls.answer = () => lost;
+  await fenceUnheard(room, "lobby-1~2");
+  // Nothing but the question wakes the sequencer.
+  for (let life = 2; life < 20; life += 1) {
+    await room.restart();
+    await fenceUnheard(room, "lobby-1~2");
+  }
+  await fence(room, "lobby-2~2");
+  await room.restart();
+  await fence(room, "lobby-1~2");
+  expect(told(room)).toHaveLength(20);
 });
 
 test("GD4 a generation that had no clients is not told", async () => {

@@ -140,8 +140,7 @@ export class Sequencer {
         if (request.position.epoch === this.#epoch) this.#snapshotNeed.tell(request);
         return success(null);
       case "fence":
-        this.#subscribers.fence(request.shard);
-        return success(null);
+        return this.#subscribers.fence(request.shard);
       case "wake":
         return success(null);
     }

@@ -73,7 +73,7 @@ export class Subscribers {
    */
   subscribe(shard: ShardId, position: Position | null): Result<Subscribed, "fenced"> {
     if (this.#fences.shutsOut(shard)) return fencedFailure();
-    this.fence(shard);
+    this.#raise(shard);
     const { log, journal, entropy } = this.#owner;
     const epoch = this.#owner.epoch();
     const subscription = entropy.id();
@@ -93,13 +93,9 @@ export class Subscribers {
   }
 
   /** From now on only this generation of the slot and later ones are served. */
-  fence(shard: ShardId): void {
-    if (!this.#fences.raise(shard)) return;
-    const former = [...this].filter((each) => slotOf(each.shard) === slotOf(shard));
-    for (const delivery of former.filter((each) => this.#fences.shutsOut(each.shard))) {
-      this.#drop(delivery, closeCodes.fenced);
-      this.#farewells.say(delivery.shard);
-    }
+  fence(shard: ShardId): Promise<Result<null, "unavailable">> {
+    this.#raise(shard);
+    return this.#farewells.areSaid(slotOf(shard));
   }
 
   /** Whether it is a shard whose slot was given to a later generation. */
@@ -168,6 +164,15 @@ export class Subscribers {
         return { shard, acked, connections, stateError };
       }),
     );
+  }
+
+  #raise(shard: ShardId): void {
+    if (!this.#fences.raise(shard)) return;
+    const former = [...this].filter((each) => slotOf(each.shard) === slotOf(shard));
+    for (const delivery of former.filter((each) => this.#fences.shutsOut(each.shard))) {
+      this.#drop(delivery, closeCodes.fenced);
+      this.#farewells.say(delivery.shard);
+    }
   }
 
   #add(shard: ShardId, subscription: string, acked: number): Delivery {

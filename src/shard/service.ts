@@ -13,6 +13,11 @@ import { failure, type Failure } from "../protocol/result.ts";
 /** Sockets go in so many waves, about one a second, unless the limit is over sooner. */
 const waves = 10;
 const waveMs = 1_000;
+/**
+ * The first go no sooner: a gate's table is up to a second old, and where upgrades cannot be refused, who
+ * came back by such a table would be taken in and sent away again.
+ */
+const firstMs = 1_000;
 /** Nor longer than half of the drain's time: what is waited for may never come about. */
 const maxHoldMs = 10_000;
 
@@ -101,7 +106,7 @@ export class Service {
     const wave = Math.max(1, Math.ceil(connections() / count));
     const until = now + limitMs;
     storage.put({ service: { status: "draining", until, wave } });
-    this.#phase = { name: "draining", until, wave, nextAt: this.#next(now, until, 0) };
+    this.#phase = { name: "draining", until, wave, nextAt: this.#next(now, until, firstMs) };
     void this.#save();
     return true;
   }
@@ -119,7 +124,8 @@ export class Service {
     this.#phase = held;
     await Promise.allSettled([saved]);
     if (this.#phase !== held) return;
-    this.#phase = { ...held, nextAt: this.#next(this.#owner.clock.now(), held.until, 0) };
+    const nextAt = this.#next(this.#owner.clock.now(), held.until, 0);
+    this.#phase = { ...held, nextAt: Math.max(phase.nextAt, nextAt) };
     this.#owner.rearm();
   }
 

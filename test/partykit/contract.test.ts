@@ -1,5 +1,6 @@
 /** The shipped app and the test app, each under a `partykit dev` of its own. */
 import { afterAll, beforeAll, describe } from "vitest";
+import { describeMovedClients } from "../contract/moved-clients-contract.ts";
 import { describeRoomClasses, describeRooms } from "../contract/rooms-contract.ts";
 import { describeState } from "../contract/state-contract.ts";
 import { describeStateFailures } from "../contract/state-failures-contract.ts";
@@ -15,6 +16,7 @@ describe("the shipped app", () => {
     PARTYSHARD_SECRET: "a-test-secret-of-thirty-two-bytes-or-more",
   });
   describeRooms(partykitHost("the shipped app on PartyKit", adminToken, port));
+  describeMovedClients("PartyKit", () => ({ port: port(), adminToken }));
 });
 
 describe("the test app", () => {

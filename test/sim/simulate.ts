@@ -179,10 +179,6 @@ class Run {
     if (this.world.options.host !== "partykit") return;
     void this.#sweep();
     await this.#rest();
-    if (this.world.options.failover !== true) return;
-    // Nothing wakes a room that has no clients but those of an object that has left: somebody uses it.
-    this.#outside.publish("plain", 0);
-    await this.#rest();
   }
 
   #checkRest(): void {

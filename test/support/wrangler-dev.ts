@@ -10,11 +10,12 @@ export interface WranglerDev {
 
 /**
  * Starts the Workers of these configurations, paths from the repository's root, and resolves once the
- * first, which alone listens, answers. `persist` is the directory of their storage.
+ * first, which alone listens, answers. `persist` is the directory of their storage, `variables` are theirs.
  */
 export async function startWranglerDev(
   configs: readonly string[],
   persist: string,
+  variables: Readonly<Record<string, string>> = {},
 ): Promise<WranglerDev> {
   const port = await freePort();
   const settings = { port: String(port), "inspector-port": String(await freePort()) };
@@ -23,6 +24,7 @@ export async function startWranglerDev(
     "dev",
     ...configs.flatMap((config) => ["--config", config]),
     ...Object.entries(options).map(([name, value]) => `--${name}=${value}`),
+    ...Object.entries(variables).map(([name, value]) => `--var=${name}:${value}`),
   ];
   const child = spawn(join(root, "node_modules/.bin/wrangler"), args, {
     cwd: root,

@@ -107,8 +107,7 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
       }
       const admission = this.#admissions.get(connection);
       if (admission?.ok !== true) {
-        const [code, reason] = closingOf(admission?.code);
-        connection.close(code, reason);
+        refuse(connection, ...closingOf(admission?.code));
         return;
       }
       this.#admissions.delete(connection);
@@ -133,6 +132,8 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
       if (link !== undefined) {
         return this.#role.handleLinkMessage(link, typeof message === "string" ? message : "");
       }
+      // Who was not taken is closed soon, and the class has never seen it.
+      if (this.#admissions.has(sender)) return;
       const forClass = this.#ends.receive(this.#role, sender, message);
       if (forClass === null) return;
       const ready = this.#role.stateReady();
@@ -142,13 +143,13 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
 
     override onClose(connection: Party.Connection): void | Promise<void> {
       finishClosing(connection);
-      if (this.#endLink(connection)) return;
+      if (this.#endLink(connection) || this.#admissions.has(connection)) return;
       this.#leave(connection);
       return super.onClose?.(connection);
     }
 
     override onError(connection: Party.Connection, error: Error): void | Promise<void> {
-      if (this.#endLink(connection)) return;
+      if (this.#endLink(connection) || this.#admissions.has(connection)) return;
       this.#leave(connection);
       return super.onError?.(connection, error);
     }
@@ -251,6 +252,14 @@ async function sweepPartition(calls: Caller, partition: string): Promise<string 
  */
 function finishClosing(connection: Party.Connection): void {
   openSocket(connection).close(1000, "");
+}
+
+/**
+ * Closes a socket that was not taken, once its upgrade is answered: one that was closed before keeps its
+ * end waiting until this object sleeps (workerd, July 2024 and September 2026).
+ */
+function refuse(connection: Party.Connection, code: CloseCode, reason: string): void {
+  setTimeout(() => openSocket(connection).close(code, reason), 0);
 }
 
 /** How a socket ends whose upgrade could not be refused. */
