@@ -116,36 +116,70 @@ test("PL4 a choice that came to nothing is not counted", () => {
   expect([...counts.values()]).toEqual([5, 5]);
 });
 
-type Step = { afterMs: number; outcome: "answered" | "failed" | "silent"; isRefused: boolean };
+test("PL11 a shard that did not take a socket is passed over for a second, while another has space", () => {
+  const table = new PlacementTable([load(1), load(2, { connections: 9 })]);
+  table.passOver(shard(1), 1_000);
+  expect([1_000, 1_999].map((now) => place(table, { now }))).toEqual([shard(2), shard(2)]);
+  expect(place(table, { now: 2_000 })).toBe(shard(1));
+});
+
+test("PL11, PL6 with every other shard full or passed over too, it is chosen as ever", () => {
+  const table = new PlacementTable([load(1), load(2), load(3, { connections: 1_000 })]);
+  table.passOver(shard(1), 1_000);
+  expect(place(table, { now: 1_500, excluded: new Set([shard(2)]) })).toBe(shard(1));
+  table.passOver(shard(2), 1_500);
+  expect(place(table, { now: 1_600 })).toBe(shard(2));
+  expect(place(table, { now: 2_000, excluded: new Set([shard(3)]) })).toBe(shard(1));
+});
+
+test("PL11 the time of a shard that refuses again begins anew, whichever refused since", () => {
+  const table = new PlacementTable([load(1), load(2), load(3, { connections: 999 })]);
+  for (const [number, now] of [
+    [1, 0],
+    [2, 100],
+    [1, 500],
+  ] as const) {
+    table.passOver(shard(number), now);
+  }
+  expect(place(table, { now: 1_099 })).toBe(shard(3));
+  expect(place(table, { now: 1_100 })).toBe(shard(2));
+  expect(place(table, { now: 1_500 })).toBe(shard(1));
+});
+
+type Step = { afterMs: number; outcome: "answered" | "failed" | "silent"; isTold: boolean };
 const steps: fc.Arbitrary<Step[]> = fc.array(
   fc.record({
     afterMs: fc.oneof({ weight: 5, arbitrary: fc.nat(3) }, fc.nat(700)),
     outcome: fc.constantFrom("answered", "failed", "silent"),
-    isRefused: fc.boolean(),
+    isTold: fc.boolean(),
   }),
   { minLength: 5, maxLength: 300 },
 );
 
-function askTimes(all: readonly Step[], refusals: boolean): { times: number[]; now: number } {
+/** When the registry was asked, and how old the last answer was at each time that it was not. */
+function askTimes(all: readonly Step[]): { times: number[]; ages: number[] } {
   const table = new PlacementTable(loads(3));
   const times: number[] = [];
+  const ages: number[] = [];
   let now = 1_000_000;
-  for (const { afterMs, outcome, isRefused } of all) {
+  let endedAt = -Infinity;
+  for (const { afterMs, outcome, isTold } of all) {
     now += afterMs;
     if (table.startRefresh(now)) {
       times.push(now);
+      endedAt = now;
       if (outcome === "answered") table.update(loads(3), now);
       if (outcome === "failed") table.refreshFailed(now);
-    }
-    if (refusals && isRefused) table.distrust();
+    } else ages.push(now - endedAt);
+    if (isTold) table.holdOff(now);
   }
-  return { times, now };
+  return { times, ages };
 }
 
 test("PL5 whatever the number of connects and the registry's answers, a second lies between questions", () => {
   fc.assert(
     fc.property(steps, (all) => {
-      const { times } = askTimes(all, false);
+      const { times } = askTimes(all);
       for (const [index, at] of times.slice(1).entries()) {
         expect(at - (times[index] ?? 0)).toBeGreaterThanOrEqual(1_000);
       }
@@ -153,15 +187,20 @@ test("PL5 whatever the number of connects and the registry's answers, a second l
   );
 });
 
-test("PL5 shards that refuse make a gate ask sooner, but not more than five times a second", () => {
+test("PL5 however often the registry is told of shards, no table is used for more than two seconds", () => {
   fc.assert(
     fc.property(steps, (all) => {
-      const { times } = askTimes(all, true);
-      for (const [index, at] of times.slice(1).entries()) {
-        expect(at - (times[index] ?? 0)).toBeGreaterThanOrEqual(200);
-      }
+      for (const age of askTimes(all).ages) expect(age).toBeLessThan(2_000);
     }),
   );
+});
+
+test("PL5 a table that the registry was told of shards with is used for a second from then on", () => {
+  const table = new PlacementTable(loads(3));
+  table.startRefresh(1_000);
+  table.update(loads(3), 1_000);
+  table.holdOff(1_700);
+  expect([table.startRefresh(2_699), table.startRefresh(2_700)]).toEqual([false, true]);
 });
 
 test("PL5 a question is asked once at a time, and again when it got no answer", () => {

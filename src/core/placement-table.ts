@@ -20,8 +20,6 @@ type Estimate = {
 
 /** How long a table is used before the gate asks for a new one. */
 const tableLifetimeMs = 1_000;
-/** How long a table is used that a shard's refusal has shown to be wrong. */
-const distrustedLifetimeMs = 200;
 /** A gate whose question got no answer asks again after this. */
 const refreshTimeoutMs = 2_000;
 /** Choices are remembered until every report must have counted them. */
@@ -42,6 +40,9 @@ export class PlacementTable {
   #byId: ReadonlyMap<ShardId, Estimate> = new Map();
   /** How many of them seem to be full. */
   #full = 0;
+
+  /** Shards that did not take a socket, and until when others are chosen; the soonest is first. */
+  readonly #passedOver = new Map<ShardId, number>();
 
   /** Starts from the room's configuration, every shard taken for empty. */
   constructor(shards: readonly ShardLoad[]) {
@@ -77,9 +78,13 @@ export class PlacementTable {
     this.#estimate();
   }
 
-  /** What is known has proved wrong: ask again soon, but not for every refusal in a full room. */
-  distrust(): void {
-    this.#freshUntil = Math.min(this.#freshUntil, this.#answeredAt + distrustedLifetimeMs);
+  /**
+   * The registry is being told of shards: another table says nothing new before it has looked. However
+   * often it is told, no table is used for longer than twice its time.
+   */
+  holdOff(now: number): void {
+    const from = Math.min(now, this.#answeredAt + tableLifetimeMs);
+    this.#freshUntil = Math.max(this.#freshUntil, from + tableLifetimeMs);
   }
 
   isUnusedSince(time: number): boolean {
@@ -113,7 +118,7 @@ export class PlacementTable {
     excluded: ReadonlySet<ShardId>,
     crowded: ReadonlySet<Region>,
   ): ShardCandidate | undefined {
-    const candidates = this.#candidates(excluded, crowded);
+    const candidates = this.#candidates(now, excluded, crowded);
     if (!hasAny(candidates)) return undefined;
     const context = { ...asked, placed: this.#placed };
     const { id, capacity, connections, region } = strategy(candidates, context);
@@ -129,6 +134,12 @@ export class PlacementTable {
   forget(shard: ShardId): void {
     const at = this.#choices.get(shard)?.pop();
     if (at !== undefined) this.#count(shard, at, -this.#share);
+  }
+
+  /** The shard did not take a socket: until a newer table is due, others are chosen that have space. */
+  passOver(shard: ShardId, now: number): void {
+    this.#passedOver.delete(shard);
+    this.#passedOver.set(shard, now + tableLifetimeMs);
   }
 
   #endRefresh(now: number): void {
@@ -181,8 +192,9 @@ export class PlacementTable {
     this.#full += Number(isFull(estimate)) - Number(wasFull);
   }
 
-  /** Shards that take sockets; those known to be full only when there is no other. */
+  /** Shards that take sockets; those known to be full, or passed over, only when there is no other. */
   #candidates(
+    now: number,
     excluded: ReadonlySet<ShardId>,
     crowded: ReadonlySet<Region>,
   ): readonly ShardCandidate[] {
@@ -190,11 +202,21 @@ export class PlacementTable {
       excluded.size === 0 ? this.#online : this.#online.filter(({ id }) => !excluded.has(id));
     const withSpace = this.#full === 0 ? online : online.filter((shard) => !isFull(shard));
     if (withSpace.length === 0) return online;
-    if (crowded.size === 0) return withSpace;
-    const elsewhere = withSpace.filter(
-      ({ region }) => region === undefined || !crowded.has(region),
-    );
-    return elsewhere.length > 0 ? elsewhere : withSpace;
+    const willing = this.#willing(withSpace, now);
+    if (crowded.size === 0) return willing;
+    const elsewhere = willing.filter(({ region }) => region === undefined || !crowded.has(region));
+    return elsewhere.length > 0 ? elsewhere : willing;
+  }
+
+  /** Those that are not passed over, or all when there is none. */
+  #willing(shards: readonly Estimate[], now: number): readonly Estimate[] {
+    for (const [shard, until] of this.#passedOver) {
+      if (until > now) break;
+      this.#passedOver.delete(shard);
+    }
+    if (this.#passedOver.size === 0) return shards;
+    const willing = shards.filter(({ id }) => !this.#passedOver.has(id));
+    return willing.length > 0 ? willing : shards;
   }
 
   #choicesSince(shard: ShardId, since: number): number {

@@ -81,15 +81,36 @@ test("PL5 a registry that is down is asked no more often, and sockets are placed
   expect(new Set(shardsOf(rig)).size).toBe(4);
 });
 
-test("PL5 when the shards refuse too, the registry is asked at most five times a second", async () => {
+test.each(["full", "unreachable", "unavailable", "overloaded"])(
+  "PL5 when the shards are %s too, the registry is asked no more often",
+  async (code) => {
+    const rig = new GateRig();
+    rig.connect = () => ({ ok: false, code });
+    for (let n = 0; n < 300; n += 1) {
+      await rig.upgrade();
+      rig.clock.advance(10);
+    }
+    expect(rig.calls.of("table").length).toBeLessThanOrEqual(3);
+  },
+);
+
+test("PL5 a gate that has just told of shards asks a second later", async () => {
   const rig = new GateRig();
-  rig.calls.answer = () => lost;
-  rig.connect = () => full;
-  for (let n = 0; n < 100; n += 1) {
+  await rig.upgrade();
+  rig.clock.advance(900);
+  rig.connect = () => lost;
+  await rig.upgrade();
+  expect(rig.calls.of("suspect")).toHaveLength(1);
+  rig.connect = () => new Response("taken");
+  for (const [ms, asked] of [
+    [100, 1],
+    [899, 1],
+    [1, 2],
+  ] as const) {
+    rig.clock.advance(ms);
     await rig.upgrade();
-    rig.clock.advance(10);
+    expect(rig.calls.of("table")).toHaveLength(asked);
   }
-  expect(rig.calls.of("table").length).toBeLessThanOrEqual(5);
 });
 
 test("PL5 each room has a table of its own", async () => {
@@ -133,6 +154,41 @@ test.each([
   },
 );
 
+test.each(["full", "unreachable", "unavailable", "overloaded", "draining"])(
+  "PL11 a shard that is %s costs one client an attempt in a second, and the others none",
+  async (code) => {
+    const rig = new GateRig({ shards: 2 });
+    rig.connect = (shard) => {
+      return shard === "lobby-1" ? { ok: false, code } : new Response("taken");
+    };
+    for (let n = 0; n < 20; n += 1) expect((await rig.upgrade()).status).toBe(200);
+    expect(shardsOf(rig).filter((shard) => shard === "lobby-1")).toHaveLength(1);
+    rig.clock.advance(1_000);
+    for (let n = 0; n < 20; n += 1) expect((await rig.upgrade()).status).toBe(200);
+    expect(shardsOf(rig).filter((shard) => shard === "lobby-1")).toHaveLength(2);
+  },
+);
+
+test("PL11 a shard that hangs is waited for by the clients that were there, and by no others", async () => {
+  const rig = new GateRig({ shards: 2 });
+  rig.connect = (shard) => (shard === "lobby-1" ? never() : new Response("taken"));
+  while (!shardsOf(rig).includes("lobby-1")) {
+    void rig.upgrade();
+    await turns();
+  }
+  await rig.passWait();
+  for (let n = 0; n < 20; n += 1) expect((await rig.upgrade()).status).toBe(200);
+  expect(shardsOf(rig).filter((shard) => shard === "lobby-1")).toHaveLength(1);
+});
+
+test("PL11, RA19 so is one that a session leads to", async () => {
+  const rig = new GateRig({ shards: 2 });
+  rig.connect = (shard) => (shard === "lobby-1" ? lost : new Response("taken"));
+  expect((await rig.upgrade("?session=1.s1")).status).toBe(200);
+  for (let n = 0; n < 20; n += 1) expect((await rig.upgrade()).status).toBe(200);
+  expect(shardsOf(rig).filter((shard) => shard === "lobby-1")).toHaveLength(1);
+});
+
 test("AD2 a room of one shard has nothing else to try", async () => {
   const rig = new GateRig({ shards: 1 });
   rig.connect = () => full;
@@ -144,6 +200,7 @@ test("AD2, PL4 a refusal is not counted as a placement", async () => {
   const rig = new GateRig({ shards: 2 });
   rig.connect = (shard) => (shard === "lobby-1" ? full : new Response("taken"));
   for (let n = 0; n < 10; n += 1) await rig.upgrade();
+  rig.clock.advance(1_000);
   // Had the refusals been counted, the shard that refused would look as loaded as the other.
   rig.connect = () => new Response("taken");
   for (let n = 0; n < 9; n += 1) await rig.upgrade();

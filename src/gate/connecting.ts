@@ -6,7 +6,7 @@ import { Allowance } from "../core/allowance.ts";
 import type { ShardCandidate } from "../core/placement-table.ts";
 import type { Counters } from "../core/counters.ts";
 import type { Rooms, RoomType } from "../core/rooms.ts";
-import type { RoomId, ShardId } from "../protocol/names.ts";
+import { roomOfShard, type RoomId, type ShardId } from "../protocol/names.ts";
 import type { Region } from "../protocol/registry.ts";
 import { shardOfSession } from "../protocol/session.ts";
 import { parseArrival, shardOf, withoutSession, type Arrival } from "./arrival.ts";
@@ -50,8 +50,10 @@ export class Connecting {
 
   constructor(rooms: Rooms, counters: Counters) {
     this.#rooms = rooms;
-    this.#suspects = new Suspects(rooms);
     this.#tables = new Tables(rooms, counters);
+    this.#suspects = new Suspects(rooms, (room, now) => {
+      this.#tables.lastKnown(room)?.placement.holdOff(now);
+    });
   }
 
   async connect(
@@ -149,6 +151,7 @@ export class Connecting {
     // Its seat is kept, and so is its session: the next time it may find it again.
     const mayGoElsewhere = isLost && !known.isLocked;
     if (!mayGoElsewhere) return answer;
+    known.placement.passOver(former, ports.clock.now());
     return this.#place(known, until, comer, ports, { shard: former, hasLeft: hasLeft(result) });
   }
 
@@ -225,7 +228,7 @@ export class Connecting {
       await this.#learn(shard.id, result, ports);
       if (result instanceof Response) return result;
       placement.forget(shard.id);
-      placement.distrust();
+      placement.passOver(shard.id, clock.now());
       excluded.add(shard.id);
       const code = result?.code ?? "unreachable";
       if (isFinal(code)) return code;
@@ -240,13 +243,20 @@ export class Connecting {
     return why;
   }
 
+  /** By the time that a shard has hung for, it may be known to have been replaced. */
+  #isReplaced(shard: ShardId): boolean {
+    return this.#tables.lastKnown(roomOfShard(shard))?.placement.hasSuccessor(shard) === true;
+  }
+
   /** Whether the shard can be reached. */
   async #learn(shard: ShardId, result: Response | Refused | null, ports: GatePorts): Promise<void> {
     if (result instanceof Response) this.#suspects.answered(shard);
     else if (hasLeft(result)) this.#suspects.left(shard);
     else if (result?.code === "overloaded") await this.#suspects.overloaded(shard, ports);
     else if (result !== null && result.code !== "unreachable") this.#suspects.answered(shard);
-    else await this.#suspects.notReached(shard, result === null, ports);
+    else if (result !== null || !this.#isReplaced(shard)) {
+      await this.#suspects.notReached(shard, result === null, ports);
+    }
   }
 }
 

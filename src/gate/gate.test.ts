@@ -223,6 +223,25 @@ test("HT7 refusals are counted, and told to the registry with the next question"
   expect(rig.calls.of("table").map(({ counters }) => counters)).toEqual([counted, counted, {}]);
 });
 
+test("HT7 those that no question takes along are told at most once in five seconds", async () => {
+  const rig = new GateRig();
+  const refuse = async (ms: number): Promise<void> => {
+    await rig.ask("/nowhere");
+    rig.clock.advance(ms);
+  };
+  for (let n = 0; n < 5; n += 1) await refuse(999);
+  expect(rig.calls.of("count")).toEqual([]);
+  rig.clock.advance(5);
+  rig.calls.answer = () => lost;
+  for (let n = 0; n < 5; n += 1) await refuse(1_000);
+  rig.calls.answer = (call) => rig.answer(call);
+  for (let n = 0; n < 5; n += 1) await refuse(1_000);
+  expect(rig.calls.of("count")).toEqual([
+    { type: "count", counters: { "not-found": 6 } },
+    { type: "count", counters: { "not-found": 11 } },
+  ]);
+});
+
 test("HT7 a fault of the gate's own is a problem document too", async () => {
   const rig = new GateRig();
   rig.calls.answer = () => {

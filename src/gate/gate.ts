@@ -27,14 +27,15 @@ import { answerRegistry } from "./registry/api.ts";
 
 /** Names and values of all headers of a request. */
 const maxHeaderLength = 32 * 1024;
-const reportIntervalMs = 1_000;
+/** What was counted, and no question for a table took along, is told after this. */
+const reportIntervalMs = 5_000;
 const routerMethods = "GET, HEAD, POST, DELETE, OPTIONS";
 const readMethods = "GET, HEAD, OPTIONS";
 
 export class Gate {
   readonly #rooms: Rooms;
   readonly #counters = new Counters();
-  #nextReportAt: number | null = null;
+  #nextReportAt = 0;
   readonly #connecting: Connecting;
 
   constructor(rooms: Rooms) {
@@ -57,15 +58,15 @@ export class Gate {
       answer = refusal("unavailable", "the request could not be handled; try again");
     }
     if (answer instanceof Response) return answer;
-    this.#counters.increment(answer.code);
-    await this.#reportNowAndThen(ports);
+    await this.#count(answer.code, ports);
     return problemResponse(answer);
   }
 
-  /** At most once a second, so that refusing costs the registry next to nothing. */
-  async #reportNowAndThen(ports: GatePorts): Promise<void> {
+  /** Refusing is to cost the registry next to nothing. */
+  async #count(code: string, ports: GatePorts): Promise<void> {
     const now = ports.clock.now();
-    this.#nextReportAt ??= now + reportIntervalMs;
+    if (this.#counters.isEmpty) this.#nextReportAt = now + reportIntervalMs;
+    this.#counters.increment(code);
     if (now < this.#nextReportAt) return;
     this.#nextReportAt = now + reportIntervalMs;
     await this.#reportCounters(ports);

@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { lost, type Answer } from "../../test/support/fake-calls.ts";
 import { GateRig, problemOf } from "../../test/support/gate-rig.ts";
+import { turns } from "../../test/support/turns.ts";
 import type { ShardLoad } from "../protocol/registry-calls.ts";
 import type { ShardId } from "../protocol/names.ts";
 
@@ -214,6 +215,30 @@ test("FO7 a shard that has no answer in time is told of the second time", async 
     expect(await problemOf(await answer)).toBe("503 unavailable");
     expect(rig.calls.of("suspect")).toHaveLength(told);
   }
+});
+
+test("FO7 a shard that hung, and is known to have been replaced since, is not told of", async () => {
+  const rig = new GateRig({ shards: 1 });
+  rig.connect = () => Promise.withResolvers<Response>().promise;
+  const slow = rig.upgrade();
+  await rig.passWait();
+  expect(await problemOf(await slow)).toBe("503 unavailable");
+  const late = rig.upgrade();
+  await turns();
+  const hanging = rig.waits.at(-1);
+  rig.clock.advance(1_000);
+  rig.loads = [load("lobby-1~2")];
+  rig.connect = () => new Response("taken");
+  expect((await rig.upgrade()).status).toBe(200);
+  hanging?.end();
+  expect((await late).status).toBe(200);
+  expect(rig.connects.map(({ shard }) => shard)).toEqual([
+    "lobby-1",
+    "lobby-1",
+    "lobby-1~2",
+    "lobby-1~2",
+  ]);
+  expect(rig.calls.of("suspect")).toEqual([]);
 });
 
 test("FO7 of shards that die together one call a second tells", async () => {

@@ -30,9 +30,12 @@ export class Suspects {
   readonly #untold = new Map<RoomId, Untold>();
   /** When the registry was told that the shard has too much to do. */
   readonly #spared = new Map<ShardId, number>();
+  /** The registry is being told of shards that cannot be reached. */
+  readonly #onTold: (room: RoomId, now: number) => void;
 
-  constructor(rooms: Rooms) {
+  constructor(rooms: Rooms, onTold: (room: RoomId, now: number) => void) {
     this.#rooms = rooms;
+    this.#onTold = onTold;
   }
 
   /** The shard took a socket, or refused it with a reason. */
@@ -79,6 +82,7 @@ export class Suspects {
     untold.shards.delete(shard);
     const others = [...untold.shards];
     untold.shards.clear();
+    this.#onTold(roomOfShard(shard), now);
     await this.#tell({ type: "suspect", shard, ...(others.length === 0 ? {} : { others }) }, ports);
   }
 

@@ -7,12 +7,14 @@ import { partitionNames } from "../core/partitions.ts";
 import { defineRooms, type RoomTypeOptions } from "../core/rooms.ts";
 import type { ShardId } from "../protocol/names.ts";
 
-type Mood = "alive" | "throws" | "hangs" | "overloaded" | "fenced" | "drains";
+type Mood = "alive" | "throws" | "hangs" | "wakes" | "overloaded" | "fenced" | "drains";
 
 /** A partition, and shards of the room `lobby` in any mood. */
 class FailoverRig extends RegistryRig {
   readonly moods = new Map<string, Mood>();
   isSequencerDeaf = false;
+  /** When those that wake are awake. */
+  readonly awake = Promise.withResolvers<undefined>();
   /** Called after a shard was asked. */
   onLoad: () => void = () => {};
 
@@ -45,6 +47,8 @@ class FailoverRig extends RegistryRig {
         return lost;
       case "hangs":
         return new Promise(() => {});
+      case "wakes":
+        return this.awake.promise.then(() => ({ ok: true, value: load }));
     }
   }
 
@@ -118,6 +122,25 @@ test("FO3 a shard that falls silent is replaced within its lease and two seconds
   expect(await rig.shards()).toEqual(["lobby-1", "lobby-2~2"]);
 });
 
+test("FO3 so is one of which its sequencer told half a second late", async () => {
+  const rig = await used({ leaseMs: 15_000 });
+  await rig.reportTo("lobby-1", 0);
+  const at = rig.ports.clock.now();
+  rig.moods.set("lobby-2", "hangs");
+  await rig.pass(500);
+  const loads = [{ shard: "lobby-2" as ShardId, connections: 3, reserved: 0, at }];
+  await rig.ask({ type: "reports", room: id("lobby"), loads });
+  await rig.timeUntilReplaced(17_000);
+  expect(rig.ports.clock.now() - at).toBeLessThanOrEqual(17_000);
+});
+
+test("FO3 a shard that hangs is replaced in less than two seconds of the first report", async () => {
+  const rig = await used();
+  rig.moods.set("lobby-2", "hangs");
+  await rig.suspect("lobby-2");
+  expect(await rig.timeUntilReplaced(2_000)).toBe(1_700);
+});
+
 test("FO2 a shard that answers keeps its place, and is asked no more until it reports again", async () => {
   const rig = await used();
   await rig.passInSteps(600_000);
@@ -168,6 +191,35 @@ test("FO2 one question without an answer is no verdict", async () => {
   rig.moods.set("lobby-2", "alive");
   await rig.passInSteps(10_000);
   expect(await rig.shards()).toEqual(["lobby-1", "lobby-2"]);
+});
+
+test.each(["lobby-2", null])(
+  "FO2 a shard that takes its time to wake keeps its place (told of: %s, else its lease is over)",
+  async (told) => {
+    const leaseMs = 15_000;
+    const rig = await used({ leaseMs });
+    await rig.reportTo("lobby-1", 0);
+    rig.moods.set("lobby-2", "wakes");
+    if (told === null) await rig.passInSteps(leaseMs - 500);
+    else await rig.suspect(told);
+    await rig.passInSteps(told === null ? 1_899 : 1_699);
+    expect(rig.ports.calls.of("load")).toHaveLength(2);
+    expect(await rig.shards()).toEqual(["lobby-1", "lobby-2"]);
+    rig.awake.resolve(undefined);
+    await rig.passInSteps(10_000);
+    expect(await rig.shards()).toEqual(["lobby-1", "lobby-2"]);
+  },
+);
+
+test("FO2 a question that begins late has a second all the same", async () => {
+  const rig = await used();
+  rig.moods.set("lobby-2", "hangs");
+  await rig.suspect("lobby-2");
+  await rig.pass(30_000);
+  await rig.pass(999);
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-2"]);
+  await rig.pass(1);
+  expect(await rig.shards()).toEqual(["lobby-1", "lobby-2~2"]);
 });
 
 test("FO2 what comes while it is being asked is an answer: a report, or a late reply", async () => {

@@ -17,20 +17,29 @@ import type { RoomStore } from "./room-store.ts";
 import type { Scaling } from "./scaling.ts";
 import type { ShardLife } from "./shard-life.ts";
 
-/** A shard that has not answered by then does not answer. */
-const probeMs = 1_000;
 /** The second question begins so long after the first, when that has no answer yet. */
 const betweenProbesMs = 250;
 const probes = 2;
+/**
+ * A shard that has answered neither by then does not answer. One that sleeps takes a while to wake, so
+ * both may take as long as the verdict allows (FO3).
+ */
+const patienceMs = { unreachable: 1_700, lease: 1_900 };
+/** Also a question that begins late, as this object was held up, has so long. */
+const leastPatienceMs = 1_000;
+/** What a sequencer tells of its shards is so old at most when it comes (RG4). */
+const relayMs = 500;
 /** A shard that has too much to do gets no new sockets for so long; one that is offline is asked again. */
 const restMs = 5_000;
 
 /** Why a shard is being asked, and what has come of it. */
 type Probe = {
-  readonly reason: string;
+  readonly reason: keyof typeof patienceMs;
   readonly beganAt: number;
-  /** Ends of the questions asked so far; `null` of one that has failed. */
-  readonly ends: (number | null)[];
+  /** Questions asked so far, and those of which the call has failed. */
+  asked: number;
+  failed: number;
+  until: number;
 };
 
 type Parts = {
@@ -105,9 +114,8 @@ export class Failover {
     const soonest = (at: number): void => {
       if (next === null || at < next) next = at;
     };
-    for (const { beganAt, ends } of this.#probes.values()) {
-      if (ends.length < probes) soonest(beganAt + betweenProbesMs);
-      for (const end of ends) if (end !== null) soonest(end);
+    for (const { beganAt, asked, until } of this.#probes.values()) {
+      soonest(asked < probes ? beganAt + betweenProbesMs : until);
     }
     for (const at of this.#offline.values()) soonest(at);
     for (const [type, leases] of this.#leases) {
@@ -133,12 +141,8 @@ export class Failover {
       }
     }
     for (const [shard, probe] of this.#probes) {
-      for (const [index, end] of probe.ends.entries()) {
-        if (end !== null && end <= now) probe.ends[index] = null;
-      }
-      if (probe.ends.length < probes && probe.beganAt + betweenProbesMs <= now) {
-        this.#ask(shard, probe);
-      } else this.#judge(shard, probe);
+      if (probe.asked === probes) this.#judge(shard, probe);
+      else if (probe.beganAt + betweenProbesMs <= now) this.#ask(shard, probe);
     }
     for (const [slot, at] of this.#replacedAt) {
       const type = this.#owner.rooms.typeOf(roomOfShard(slot));
@@ -150,29 +154,29 @@ export class Failover {
     return this.#owner.ports.clock.now();
   }
 
-  #probe(shard: ShardId, reason: string): void {
+  #probe(shard: ShardId, reason: Probe["reason"]): void {
     if (this.#probes.has(shard)) return;
-    const probe: Probe = { reason, beganAt: this.#now, ends: [] };
+    const until = this.#now + patienceMs[reason];
+    const probe: Probe = { reason, beganAt: this.#now, asked: 0, failed: 0, until };
     this.#probes.set(shard, probe);
     this.#ask(shard, probe);
   }
 
   #ask(shard: ShardId, probe: Probe): void {
-    const index = probe.ends.length;
-    probe.ends.push(this.#now + probeMs);
+    probe.asked += 1;
+    probe.until = Math.max(probe.until, this.#now + leastPatienceMs);
     this.#owner.rearm();
     const to = { role: "shard", id: shard } as const;
     void this.#owner.ports.calls.call(to, { type: "load" }).then((reply) => {
-      if (this.#probes.get(shard) === probe) this.#take(shard, probe, index, reply);
+      if (this.#probes.get(shard) === probe) this.#take(shard, probe, reply);
     });
   }
 
-  #take(shard: ShardId, probe: Probe, index: number, reply: Result<LoadReply>): void {
-    // What comes too late is still an answer.
+  #take(shard: ShardId, probe: Probe, reply: Result<LoadReply>): void {
     if (reply.ok && reply.value.status === "fenced") this.#condemn(shard, probe, true);
     else if (reply.ok) this.#acquit(shard, reply.value);
     else if (reply.code === "unreachable") {
-      probe.ends[index] = null;
+      probe.failed += 1;
       this.#judge(shard, probe);
     } else {
       if (reply.code === "overloaded") this.#rest(shard);
@@ -202,9 +206,8 @@ export class Failover {
   }
 
   #judge(shard: ShardId, probe: Probe): void {
-    if (probe.ends.length === probes && probe.ends.every((end) => end === null)) {
-      this.#condemn(shard, probe);
-    }
+    if (probe.asked < probes) return;
+    if (probe.failed === probes || probe.until <= this.#now) this.#condemn(shard, probe);
   }
 
   /** One that is fenced never serves again, which one that is only dead may. */
@@ -264,7 +267,10 @@ export class Failover {
     return leases;
   }
 
-  #leaseMsOf(type: string): number {
-    return this.#owner.rooms.type(type)?.leaseMs ?? 0;
+  /** From the last report on, which in a room of several shards may have been on its way for a while. */
+  #leaseMsOf(name: string): number {
+    const type = this.#owner.rooms.type(name);
+    if (type === undefined) return 0;
+    return type.shards.max > 1 ? type.leaseMs - relayMs : type.leaseMs;
   }
 }

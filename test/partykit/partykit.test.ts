@@ -16,7 +16,7 @@ let server: PartykitDev | undefined;
 
 /**
  * The platform evicts an object that has been idle for ten seconds, and nothing tells when it has;
- * the link before that is hung up after five.
+ * the link before that is hung up after five. Nobody may ask a shard anything meanwhile.
  */
 const asleepAfterMs = 18_000;
 

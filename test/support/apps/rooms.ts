@@ -16,8 +16,11 @@ export const rooms = defineRooms({
   open: { shards: 2, publishOverSocket: true, maxMessageBytes: 1_000 },
   /** Its messages tell whether they are read again. */
   witness: { shards: 2 },
-  /** Answers what it is asked; see `behaviour.ts`. */
-  talking: { shards: 2 },
+  /**
+   * Answers what it is asked; see `behaviour.ts`. The platform evicts its shards 15 seconds after their
+   * last message, which is when a lease of the usual length has the registry ask them.
+   */
+  talking: { shards: 2, leaseMs: 60_000 },
   transform: { shards: 2 },
   waiting: { shards: 1 },
   throwing: { shards: 1 },
