@@ -49,7 +49,7 @@ export type ConnectionState = Outbox & {
   readonly topics: Topics;
   /** Where a `redirect` led, in place of the room's own address. */
   readonly address: string | null;
-  /** What the last welcome said to come back with, in place of a `ticket`. */
+  /** What the last welcome said to come back with; a `ticket` beside it tells who that is elsewhere. */
   readonly session?: string | undefined;
   /** Connections in a row that failed or did not stay, and those of them since the last `redirect`. */
   readonly failures: number;

@@ -7,7 +7,7 @@
  * the position ends the connection, which comes back and resumes. When the room cannot resume, the
  * application is told by `reset`.
  */
-import { mayReconnect } from "../src/protocol/close-codes.ts";
+import { mayReconnect, movedCode } from "../src/protocol/close-codes.ts";
 import type { ConnectionEvent, ConnectionState, Context, Step, Turn } from "./connection-state.ts";
 import { byteLength, hasRoomFor } from "./outbox.ts";
 import { receive, takeAnswer } from "./receiving.ts";
@@ -50,6 +50,8 @@ function take(turn: Turn, event: ConnectionEvent): void {
     case "closed":
       if (!hasSocket(link.phase)) return;
       turn.effects.push(event);
+      // The server that a redirect gave has let go of the room: the router knows where it is.
+      if (event.code === movedCode) turn.address = null;
       return mayReconnect(event.code) ? lose(turn) : halt(turn);
     case "received":
       return receive(turn, event.data);

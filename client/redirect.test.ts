@@ -131,7 +131,8 @@ test("CL8, CL2, CL18 a client goes where it is led, on from its position and wit
   // Later connections go there too, and bring what that server gave.
   moved.drop();
   const back = await game.next();
-  expect(back.query).toEqual({ ...known, epoch: "e", since: "7", session: "of the game" });
+  const tickets = { ticket: "of the game", session: "of the game" };
+  expect(back.query).toEqual({ ...known, epoch: "e", since: "7", ...tickets });
   // A server that has another history is another place: the position is not kept.
   const reset = heard(socket, "reset");
   back.welcome({ epoch: "f", seq: 2, recovered: true });

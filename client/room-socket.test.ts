@@ -272,7 +272,7 @@ test("CL8, CL18 what a redirect's address says of the query holds against the ap
   expect(moved.query).toEqual({ _pk: "me", ticket: "new", token: "t", protocol: "1" });
   moved.welcome({ session: "s" });
   moved.drop(1006);
-  const back = { _pk: "me", session: "s", token: "t", protocol: "1" };
+  const back = { _pk: "me", ticket: "new", session: "s", token: "t", protocol: "1" };
   expect((await network.next()).query).toEqual({ ...back, epoch: "e", since: "5" });
 });
 

@@ -38,7 +38,7 @@ export function connect(turn: Turn): void {
     epoch: position?.epoch,
     since: position?.seq.toString(),
     topics: topics.join() || undefined,
-    ...(session && { session, ticket: null }),
+    session,
   };
   turn.effects.push({ type: "connect", address, query });
 }
@@ -62,10 +62,10 @@ export function halt(turn: Turn): void {
 }
 
 /**
- * The socket is gone: the client comes back after a pause, unless it has failed too often. One that
- * was moved comes back at once the first time, so that it is not felt.
+ * The socket is gone: the client comes back after a pause, unless it has failed too often. Where the
+ * router leads it goes at once: the seat that is held there may not be for long.
  */
-export function lose(turn: Turn, isMoved?: boolean): void {
+export function lose(turn: Turn, isRedirected?: boolean): void {
   const { link, settings, now, random } = turn;
   if (link.phase === "open" && now - link.since >= settings.minUptime) {
     turn.failures = turn.strikes = 0;
@@ -73,15 +73,16 @@ export function lose(turn: Turn, isMoved?: boolean): void {
   turn.failures += 1;
   turn.strikes += 1;
   if (turn.failures > settings.maxRetries) return halt(turn);
+  const isAtOnce = isRedirected && turn.address === null;
+  const pause = isAtOnce ? 0 : pauseMs(turn.failures, random, settings);
   if (turn.strikes >= redirectAttempts) turn.address = null;
-  const pause = isMoved && turn.failures === 1 ? 0 : pauseMs(turn.failures, random, settings);
   turn.link = { phase: "waiting", wakeAt: now + pause };
 }
 
 /** Gives up a socket of which nothing right can be expected any more. */
-export function abandon(turn: Turn, reason: string, isMoved?: boolean): void {
+export function abandon(turn: Turn, reason: string, isRedirected?: boolean): void {
   hangUp(turn, 1000, reason);
-  lose(turn, isMoved);
+  lose(turn, isRedirected);
 }
 
 /**

@@ -182,7 +182,7 @@ test("RA17 a newcomer may find the room full, and one with a ticket is none", as
   const rig = new GateRig({ shards: 1 });
   rig.connect = () => (rig.connects.length % 2 === 1 ? tooLate : { ok: false, code: "full" });
   expect(await problemOf(await rig.upgrade("?session=s1"))).toBe("503 room-full");
-  const query = `?session=s1&ticket=${await ticketOf()}`;
+  const query = `?ticket=${await ticketOf()}`;
   expect(await problemOf(await rig.upgrade(query, "game:1"))).toBe("403 ticket-expired");
   expect(rig.connects).toHaveLength(3);
 });

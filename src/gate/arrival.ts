@@ -23,7 +23,10 @@ export type Arrival = {
   readonly speaksProtocol: boolean;
   /** From the welcome of a former connection. */
   readonly session: string | null;
+  /** `null` also beside a session, in whose place it stood. */
   readonly ticket: Ticket | null;
+  /** The ticket of whoever has or had a session: who that is, where the room has moved. */
+  readonly former: Ticket | null;
 };
 
 /** A ticket whose signature holds. */
@@ -31,6 +34,8 @@ export type Ticket = {
   readonly room: string;
   /** A shard, or a server outside. */
   readonly server: string;
+  /** Of a server outside: the start of it that has the seat. */
+  readonly instance?: string;
   readonly claim: SeatClaim;
 };
 
@@ -52,10 +57,15 @@ export async function parseArrival(
   if (query.length > ports.maxQueryLength) {
     return refusal("uri-too-long", `the query must not exceed ${ports.maxQueryLength} characters`);
   }
-  const ticket = await parseTicket(room, search.get("ticket"), ports);
-  if (!ticket.ok) return ticket;
+  const parsed = await parseTicket(room, search.get("ticket"), ports);
   const { speaksProtocol, session = null } = client.value;
-  return success({ connection, query, speaksProtocol, session, ticket: ticket.value });
+  if (session !== null) {
+    const former = parsed.ok ? parsed.value : null;
+    return success({ connection, query, speaksProtocol, session, ticket: null, former });
+  }
+  if (!parsed.ok) return parsed;
+  const ticket = parsed.value;
+  return success({ connection, query, speaksProtocol, session, ticket, former: ticket });
 }
 
 /** The same arrival of somebody who was never here. */
@@ -99,7 +109,7 @@ export async function readTicket(
 ): Promise<Result<Ticket, "ticket-invalid">> {
   const claims = await verifyTicket(secret, text);
   if (!claims.ok) return claims;
-  const { room, server, seat, player, expiresAt } = claims.value;
+  const { room, server, instance, seat, player, expiresAt } = claims.value;
   // Servers outside have the secret too, and what they sign goes on in a header.
   if (
     !isRegistryId(seat) ||
@@ -109,7 +119,8 @@ export async function readTicket(
   ) {
     return failure("ticket-invalid", "it names no seat, player or time");
   }
-  return success({ room, server, claim: { id: seat, player, expiresAt } });
+  const start = instance === undefined ? {} : { instance };
+  return success({ room, server, ...start, claim: { id: seat, player, expiresAt } });
 }
 
 export function usableSecret({ secret }: GatePorts): Result<string, "not-configured"> {

@@ -72,6 +72,38 @@ test("RA13 who has a ticket is sent there with no other", async () => {
   expect(rig.calls.of("reserve")).toEqual([]);
 });
 
+test("RA21 who had a ticket to where the room was before gets a seat where it is, as the same player", async () => {
+  const place = { room: "abroad:1", server: "eu-0", seat: "s", player: "ann" };
+  const former = await signTicket(secret, { ...place, instance: "i0", expiresAt: 5_000 });
+  const current = await signTicket(secret, { ...place, instance: "i1", expiresAt: 5_000 });
+  for (const [query, players, isReturning] of [
+    [`&_pk=me&ticket=${former}`, ["ann"], true],
+    [`&_pk=me&ticket=${former}&session=1.s`, ["ann"], true],
+    [`&_pk=me&ticket=${current}&session=1.s`, ["ann"], false],
+    ["&_pk=me&ticket=forged&session=1.s", ["me"], false],
+  ] as const) {
+    const rig = rigOf();
+    rig.isLocked = isReturning;
+    const url = await leadsTo(await join(rig, query));
+    expect(url.searchParams.has("ticket"), query).toBe(true);
+    const [asked] = rig.calls.of("reserve");
+    expect(asked).toMatchObject({ players });
+    expect(asked !== undefined && "isReturning" in asked).toBe(isReturning);
+  }
+});
+
+test("RA21 on shards the ticket beside a session counts for nothing", async () => {
+  const rig = new GateRig();
+  const place = { room: "lobby", server: "lobby-1", seat: "s", player: "ann", expiresAt: 5_000 };
+  const ticket = await signTicket(secret, place);
+  for (const each of [ticket, "forged"]) {
+    expect((await rig.upgrade(`?protocol=1&_pk=me&session=x&ticket=${each}`, "lobby")).status).toBe(
+      200,
+    );
+  }
+  expect(rig.connects.map(({ claim }) => claim)).toEqual([null, null]);
+});
+
 test("RA13 where the room is not there yet, a client of protocol 1 makes it with its seat", async () => {
   const rig = rigOf(held, { region: () => "oc" });
   const answer = rig.calls.answer;

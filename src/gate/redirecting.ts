@@ -33,11 +33,13 @@ type Guest = {
 export async function redirect(guest: Guest, ports: GatePorts): Promise<Response | Refusal> {
   const { room, arrival, known } = guest;
   const address = known.redirect;
-  const hasTicket = arrival.ticket !== null;
+  const { ticket } = arrival;
+  const hasTicket = ticket !== null;
+  const isForThere = hasTicket && ticket.instance === known.instance;
   if (address === null && (hasTicket || !arrival.speaksProtocol)) return missing(room, known);
   if (address !== null && !arrival.speaksProtocol) return misdirected(room, address);
   const place =
-    address !== null && hasTicket ? success(address) : await placeOf(guest, address, ports);
+    address !== null && isForThere ? success(address) : await placeOf(guest, address, ports);
   if (!place.ok) return place;
   const frame = encodeServerFrame({ type: "redirect", url: place.value });
   return ports.answerSocket(frame, closeCodes.moved, "the room is on another server");
@@ -86,14 +88,20 @@ async function placeOf(
   return success(place.href);
 }
 
-/** The connection is the player, as on shards; `null` when the registry does not answer in time. */
+/**
+ * The connection is the player, as on shards, but for who had a ticket to where the room was before.
+ * `null` when the registry does not answer in time.
+ */
 function holdSeat(
-  { room, type, arrival: { connection }, known, partition, region }: Guest,
+  { room, type, arrival: { connection, former }, known, partition, region }: Guest,
   ports: GatePorts,
 ): Promise<Success<HeldSeats> | Failure | null> {
-  const players = [isRegistryId(connection) ? connection : ports.entropy.id()];
+  const guest = isRegistryId(connection) ? connection : ports.entropy.id();
+  const players = [former?.claim.player ?? guest];
   const create = known.isAbsent ? room : null;
-  const more = { query: {}, ttlMs: null, region, create };
+  const hasMoved = former !== null && former.instance !== known.instance;
+  const returning = hasMoved ? { isReturning: true } : {};
+  const more = { query: {}, ttlMs: null, region, create, ...returning };
   const request = { type: "reserve", roomType: type.name, room, players, ...more } as const;
   return ports.within(stepMs(type), () =>
     ports.calls.call({ role: "registry", id: partition }, request),

@@ -23,6 +23,8 @@ export type KnownRoom = {
   isLocked: boolean;
   /** Address of the room when it is on a server outside. */
   redirect: string | null;
+  /** The start of that server which has it. */
+  instance: string | undefined;
   /** There is no such room, and it will not be on shards: it comes about by a seat, or by hand. */
   isAbsent: boolean;
   /** A question on behalf of a client that found no place, which all such wait for. */
@@ -47,7 +49,7 @@ export type KnownRoom = {
   layout: { readonly shards: Promise<ReadonlySet<ShardId>>; until: number } | null;
 };
 
-const unheard = { isLocked: false, redirect: null, isAbsent: false };
+const unheard = { isLocked: false, redirect: null, instance: undefined, isAbsent: false };
 
 /** One that hangs must leave time for another: the registry for a shard, a shard for the next. */
 export function stepMs(type: RoomType): number {
@@ -218,6 +220,7 @@ export class Tables {
     contest(known, moved, true, ports.clock.now());
     known.isLocked = reply.value.isLocked;
     known.redirect = reply.value.redirect;
+    known.instance = reply.value.instance;
     known.isAbsent = false;
     known.answeredAt = ports.clock.now();
     return true;

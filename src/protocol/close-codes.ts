@@ -3,11 +3,14 @@
  * to stop; the split follows Centrifugo's numbered ranges. Links between a sequencer and a shard
  * use the same table, so that a code means one thing wherever it is seen.
  */
+/** Apart from the others, so that a client need not carry them all. */
+export const movedCode = 4000;
+
 export const closeCodes = {
   /** A link that has carried nothing for a while; both ends may sleep. */
   idle: 1000,
   /** The shard left service; come back through the router. */
-  moved: 4000,
+  moved: movedCode,
   /** Messages were lost for this socket; come back and start from the new position. */
   continuityLost: 4001,
   /** The shard took its last free place while this socket was on its way. */

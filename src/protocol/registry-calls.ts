@@ -153,6 +153,8 @@ export const registryRequestSchema = v.variant("type", [
     /** The server that asks. */
     server: serverSchema,
     create: v.nullable(roomSchema),
+    /** They had seats in the room where it was before, and come back also where it is locked. */
+    isReturning: v.exactOptional(v.boolean()),
   }),
 
   /** Shards of this partition's rooms, and at the hub servers outside, after `after` in order of ids. */
@@ -324,6 +326,8 @@ export type RegistryReplies = SnapshotReplies & {
     readonly isLocked: boolean;
     /** Address of the room when it is on a server outside. */
     readonly redirect: string | null;
+    /** The start of that server which has it. */
+    readonly instance?: string;
   };
   /** Fails with `fenced` when a later generation serves the slot. */
   report: null;

@@ -116,7 +116,8 @@ export class Matchmaking {
     if (room === undefined) {
       return request.create === id ? this.#reserveInNew(id, search) : unknownRoom(id);
     }
-    if (room.isLocked) return failure("room-locked", `"${id}" is locked`);
+    const isShut = room.isLocked && request.isReturning !== true;
+    if (isShut) return failure("room-locked", `"${id}" is locked`);
     if (room.departure !== null) return isMoving(room);
     if (room.isClosing) return failure("unavailable", `"${id}" is being disposed of`);
     if (!hasMetadata(room, request.query.metadata)) {

@@ -65,7 +65,9 @@ export class PlacementTables {
     const room = found.value;
     const { isLocked, host } = room;
     if (room.departure !== null) return isMoving(room);
-    if (host !== null) return success({ shards: [], isLocked, redirect: host.url });
+    if (host !== null) {
+      return success({ shards: [], isLocked, redirect: host.url, instance: host.instance });
+    }
     await learning.know(room);
     await this.#tellLimit(room);
     if (isRefusing) scaling.refused(room);

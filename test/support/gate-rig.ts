@@ -41,6 +41,7 @@ export class GateRig {
   loads: ShardLoad[];
   isLocked = false;
   redirect: string | null = null;
+  instance = "i1";
   readonly ports: GatePorts;
   readonly rooms: Rooms;
   readonly #gate: Gate;
@@ -118,7 +119,12 @@ export class GateRig {
       case "table":
         return {
           ok: true,
-          value: { shards: this.loads, isLocked: this.isLocked, redirect: this.redirect },
+          value: {
+            shards: this.loads,
+            isLocked: this.isLocked,
+            redirect: this.redirect,
+            instance: this.instance,
+          },
         };
       case "layout":
         return { ok: true, value: { shards: this.loads } };

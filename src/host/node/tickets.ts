@@ -52,7 +52,8 @@ export async function readVisitor(
 
 /** Whether it is a session that brings the client, whose ticket was good once. */
 export function comesBack(target: string): boolean {
-  if (!URL.canParse(target, "http://server")) return false;
-  const { searchParams } = new URL(target, "http://server");
-  return searchParams.has("session") && !searchParams.has("ticket");
+  return (
+    URL.canParse(target, "http://server") &&
+    new URL(target, "http://server").searchParams.has("session")
+  );
 }
