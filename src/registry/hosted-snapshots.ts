@@ -35,7 +35,7 @@ export class HostedSnapshots {
 
   #begin({ room, host }: Hosted, request: RequestOf<"beginHosted">) {
     const epoch = host.epoch ?? this.#newEpoch(room);
-    if (host.epoch === undefined) this.#store.setEpoch(room, host, epoch);
+    if (host.epoch === undefined) this.#store.setHost(room, { ...host, epoch });
     const position = { epoch, seq: request.seq };
     return this.#snapshots.begin(room.id, position, request.digests, room.type.snapshotTtlMs);
   }

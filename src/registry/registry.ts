@@ -19,6 +19,7 @@ import { Fences } from "./fences.ts";
 import { HandOver } from "./hand-over.ts";
 import { HostedRooms } from "./hosted-rooms.ts";
 import { HostedSnapshots } from "./hosted-snapshots.ts";
+import { HostedStates } from "./hosted-states.ts";
 import { layoutPrefix } from "./layouts.ts";
 import { Learning } from "./learning.ts";
 import { Matchmaking } from "./matchmaking.ts";
@@ -45,6 +46,7 @@ type Parts = {
   readonly relocation: Relocation;
   readonly hosted: HostedRooms;
   readonly hostedSnapshots: HostedSnapshots;
+  readonly states: HostedStates;
   readonly tables: PlacementTables;
   readonly queries: RoomQueries;
   readonly matchmaking: Matchmaking;
@@ -69,20 +71,10 @@ export class Registry {
     this.#owner = owner;
     this.#counters = counters;
     this.#parts = parts;
-    const { learning, life, owed, relocation, fences, scaling, failover, handOver, services } =
-      parts;
-    this.#waking = [
-      learning,
-      life,
-      owed,
-      relocation,
-      fences,
-      scaling,
-      failover,
-      handOver,
-      services,
-    ];
-    this.#waking.push(patience);
+    const { learning, life, owed, relocation, states, fences, scaling, failover } = parts;
+    const { handOver, services } = parts;
+    this.#waking = [learning, life, owed, relocation, states, fences, scaling, failover];
+    this.#waking.push(handOver, services, patience);
   }
 
   /** The partition with this name. */
@@ -120,7 +112,7 @@ export class Registry {
 
   async #answer(request: RegistryRequest): Promise<RegistryReply> {
     const { tables, queries, life, matchmaking, hosted, adoption, services } = this.#parts;
-    const { scaling, failover, relocation } = this.#parts;
+    const { scaling, failover, relocation, states } = this.#parts;
     switch (request.type) {
       case "table":
       case "layout":
@@ -162,6 +154,11 @@ export class Registry {
       case "beginHosted":
       case "commitHosted":
         return this.#parts.hostedSnapshots.handle(request);
+      case "hostedState":
+        return states.state(request);
+      case "takeSnapshot":
+      case "restoreSnapshot":
+        return states.order(request);
       case "handOver":
         return this.#handOver();
       case "adopt":
@@ -290,7 +287,8 @@ async function startParts(owner: RegistryOwner): Promise<Parts> {
   const services = await Services.start(owner);
   const { snapshots, locks } = services;
   const relocation = new Relocation(owner, { store, life, slots, snapshots });
-  const hosted = await HostedRooms.start(owner, { store, life, relocation });
+  const states = new HostedStates(owner, store, snapshots);
+  const hosted = await HostedRooms.start(owner, { store, life, relocation, states });
   const fences = await Fences.start(owner, slots);
   const shards = new ShardLife(owner, { store, learning, owed, fences });
   const scaling = new Scaling(owner, { store, learning, shards });
@@ -309,6 +307,7 @@ async function startParts(owner: RegistryOwner): Promise<Parts> {
     relocation,
     hosted,
     hostedSnapshots: new HostedSnapshots(owner, store, snapshots),
+    states,
     handOver,
     fences,
     scaling,
