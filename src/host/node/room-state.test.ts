@@ -25,12 +25,17 @@ function start(handlers: RoomHandlers, text: string | null | Result<never> = nul
   const stored = new Recording<string>((each) => each);
   const errors: string[] = [];
   const answers: Result<SnapshotInfo>[] = [];
+  const reported: string[] = [];
   const state = new RoomState({
     room,
     type,
     handlers,
     hookMs,
     onError: (error) => errors.push(String(error)),
+    report: {
+      failed: (reason, detail) => reported.push(`${reason}: ${detail}`),
+      mended: () => reported.push("mended"),
+    },
     snapshots: {
       read: async () => {
         if (text === null) return success(null);
@@ -43,7 +48,7 @@ function start(handlers: RoomHandlers, text: string | null | Result<never> = nul
     },
   });
   onTestFinished(() => state.end());
-  return { state, stored, errors, answers };
+  return { state, stored, errors, answers, reported };
 }
 
 function textOf(value: unknown, of = "game"): string {
