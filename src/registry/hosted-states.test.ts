@@ -22,8 +22,7 @@ async function start() {
   await register(one);
   await rig.create(room);
   const beat = async ({ server, instance }: Tenant): Promise<readonly SnapshotOrder[]> => {
-    const rooms = [{ roomId: room, players: ["ann"], seats: [] }];
-    const report = { instance, asOf: 0, rooms };
+    const report = { instance, asOf: 0, rooms: [{ roomId: room, players: ["ann"], seats: [] }] };
     return (await rig.ask({ type: "heartbeat", server, report })).orders ?? [];
   };
   const say = (

@@ -59,6 +59,10 @@ function textOf(value: unknown, of = "game"): string {
 
 const done = success(null);
 
+function never(): Promise<void> {
+  return new Promise(() => {});
+}
+
 test("GS17 what has changed is stored, what has not is not, and one after the other", async () => {
   let score = 1;
   const { state, stored } = start({ getSnapshot: () => new Map([["ann", score]]) });
@@ -103,7 +107,6 @@ test("GS17 while the registry cannot say whether there is a state the room does 
 
 test("GS18 a state that cannot be taken up is told, and the room begins without it", async () => {
   const handlers = { getSnapshot: () => 1, onRestore: () => {} };
-  const never = () => new Promise<void>(() => {});
   for (const [hooks, text, told, reason] of [
     [handlers, textOf(1, "other"), "is of a", "snapshot_foreign"],
     [handlers, failure("snapshot-damaged", "it is torn"), "it is torn", "snapshot_damaged"],
