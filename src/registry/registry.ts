@@ -25,6 +25,7 @@ import { Learning } from "./learning.ts";
 import { Matchmaking } from "./matchmaking.ts";
 import { lastTokenKey, lockPrefix } from "./locks.ts";
 import { gatherFigures } from "./metrics.ts";
+import { answerOutside, type OutsideParts } from "./outside-requests.ts";
 import { OwedCalls } from "./owed-calls.ts";
 import type { RegistryOwner, RegistryReply, RegistryRequest, RequestOf, Waking } from "./part.ts";
 import { Patience } from "./patience.ts";
@@ -38,15 +39,11 @@ import { Scaling } from "./scaling.ts";
 import { Services } from "./services.ts";
 import { ShardLife } from "./shard-life.ts";
 
-type Parts = {
+type Parts = OutsideParts & {
   readonly store: RoomStore;
   readonly learning: Learning;
   readonly owed: OwedCalls;
   readonly life: RoomLife;
-  readonly relocation: Relocation;
-  readonly hosted: HostedRooms;
-  readonly hostedSnapshots: HostedSnapshots;
-  readonly states: HostedStates;
   readonly tables: PlacementTables;
   readonly queries: RoomQueries;
   readonly matchmaking: Matchmaking;
@@ -111,8 +108,8 @@ export class Registry {
   }
 
   async #answer(request: RegistryRequest): Promise<RegistryReply> {
-    const { tables, queries, life, matchmaking, hosted, adoption, services } = this.#parts;
-    const { scaling, failover, relocation, states } = this.#parts;
+    const { tables, queries, life, matchmaking, adoption, services } = this.#parts;
+    const { scaling, failover } = this.#parts;
     switch (request.type) {
       case "table":
       case "layout":
@@ -146,19 +143,14 @@ export class Registry {
       case "reserve":
         return matchmaking.reserve(request);
       case "hosted":
-        return hosted.hosted(request);
       case "gone":
-        return hosted.gone(request);
       case "relocate":
-        return relocation.relocate(request);
       case "beginHosted":
       case "commitHosted":
-        return this.#parts.hostedSnapshots.handle(request);
       case "hostedState":
-        return states.state(request);
       case "takeSnapshot":
       case "restoreSnapshot":
-        return states.order(request);
+        return answerOutside(this.#parts, request);
       case "handOver":
         return this.#handOver();
       case "adopt":
