@@ -174,12 +174,15 @@ export class RegistryClient {
     return this.#http.call("GET", snapshotPath(roomId), isSnapshot);
   }
 
-  /** Has a shard of the room store its state as it is now. */
+  /** Has a shard of the room, or its server outside with its next heartbeat, store its state as it is now. */
   takeSnapshot(roomId: string): Promise<RegistryResult<RoomSnapshot>> {
     return this.#http.call("PUT", snapshotPath(roomId), isSnapshot);
   }
 
-  /** Has every shard of the room go back to the newest snapshot, and on by the log after it. */
+  /**
+   * Has every shard of the room go back to the newest snapshot, and on by the log after it; or its
+   * server outside, where there is no log.
+   */
   restoreSnapshot(roomId: string): Promise<RegistryResult<RoomSnapshot>> {
     return this.#http.call("POST", `${snapshotPath(roomId)}/restore`, isSnapshot);
   }

@@ -2,6 +2,7 @@
  * The room's snapshot as others than its registry reach it: stored and read in parts at the registry, each checked.
  * Knows nothing of the room class.
  */
+import { piecesOf } from "./pieces.ts";
 import type { Caller } from "./ports.ts";
 import type { ReplyTo, RequestTo } from "../protocol/calls.ts";
 import type { Position } from "../protocol/link.ts";
@@ -52,10 +53,7 @@ export class SnapshotStore {
       const detail = `the state is ${text.length} characters of text; ${maxSnapshotUnits} is the most`;
       return failure("snapshot-too-large", detail);
     }
-    const parts: string[] = [];
-    for (let start = 0; start < text.length; start += snapshotPartUnits) {
-      parts.push(text.slice(start, start + snapshotPartUnits));
-    }
+    const parts = piecesOf(text, snapshotPartUnits);
     const room = this.#room;
     const digests: string[] = [];
     for (const part of parts) digests.push(await digestOf(part));

@@ -46,7 +46,9 @@ export async function redirect(guest: Guest, ports: GatePorts): Promise<Response
 }
 
 export function misdirected(room: RoomId, address: string): Refusal {
-  return refusal("room-elsewhere", `"${room}" is at ${address}`, { location: address });
+  // What a room publishes is its server's to say: see the README, "Game servers outside".
+  const detail = `"${room}" is at ${address}, which takes WebSockets and no other requests`;
+  return refusal("room-elsewhere", detail, { location: address });
 }
 
 /** A room that nobody has come to, or of which this gate has heard nothing. */

@@ -85,6 +85,7 @@ test("RA13 reads and writes are told the address once the gate has learned it fr
     await rig.ask("/parties/router/lobby/messages"),
   ]) {
     expect(answer.headers.get("location")).toBe(outside);
+    expect(await answer.clone().text()).toContain("takes WebSockets and no other requests");
     expect(await problemOf(answer)).toBe("421 room-elsewhere");
   }
   expect(rig.calls.made.length).toBe(made);

@@ -15,6 +15,7 @@ import type {
   RouteAnswer,
   ServerRegistration,
   ServerStatus,
+  SnapshotOrder,
   BodyOf,
   Region,
 } from "./registry.ts";
@@ -246,6 +247,27 @@ export const registryRequestSchema = v.variant("type", [
     instance: v.string(),
     id: v.string(),
   }),
+  /**
+   * From a server outside: what went wrong with the room's state, how it is with it now, and how what
+   * it was asked to do with it ended.
+   */
+  v.strictObject({
+    type: v.literal("hostedState"),
+    room: roomSchema,
+    server: v.string(),
+    instance: v.string(),
+    failures: v.array(snapshotFailureSchema),
+    error: v.nullable(v.string()),
+    done: v.exactOptional(
+      v.strictObject({
+        order: v.string(),
+        problem: v.exactOptional(v.strictObject({ code: v.string(), detail: v.string() })),
+      }),
+    ),
+  }),
+  /** Has the server outside that has the room store its state now, or take the newest one up again. */
+  v.strictObject({ type: v.literal("takeSnapshot"), room: roomSchema }),
+  v.strictObject({ type: v.literal("restoreSnapshot"), room: roomSchema }),
   /** From the hub to a partition: this start of the server is gone, and these rooms leave it. */
   v.strictObject({
     type: v.literal("gone"),
@@ -300,6 +322,8 @@ export type ShardLoad = {
 
 /** `address` is `null` where the gate knows it: rooms on shards are at its own address. */
 export type RoomListing = Omit<RoomRegistration, "address"> & { readonly address: string | null };
+
+export type RoomOrder = SnapshotOrder & { readonly roomId: RoomId };
 
 export type HeldSeats = {
   readonly room: RoomId;
@@ -371,8 +395,15 @@ export type RegistryReplies = SnapshotReplies & {
   relocate: RoomListing;
   beginHosted: { readonly id: string };
   commitHosted: SnapshotInfo;
-  /** Rooms that the partition does not place on that server. */
-  hosted: { readonly unknown: readonly RoomId[] };
+  hostedState: null;
+  /** `null` for a room that is on no server outside: its shards have the state. */
+  takeSnapshot: SnapshotInfo | null;
+  restoreSnapshot: SnapshotInfo | null;
+  /** Rooms that the partition does not place on that server, and what it is to do with those it has. */
+  hosted: {
+    readonly unknown: readonly RoomId[];
+    readonly orders?: readonly RoomOrder[];
+  };
   gone: null;
   lock: LockGrant;
   extend: LockGrant;

@@ -69,6 +69,21 @@ export const defaultKeepMs = 300_000;
 /** One start of a game server outside. */
 const tenantEntries = { serverId: idSchema, instance: idSchema };
 
+/** Why a room's state could not be stored, or not be taken up: what metrics count it by. */
+const snapshotFailureReasons = [
+  "snapshot_threw",
+  "snapshot_late",
+  "snapshot_impossible",
+  "snapshot_too_large",
+  "snapshot_unstored",
+  "restore_threw",
+  "restore_late",
+  "snapshot_foreign",
+  "snapshot_damaged",
+] as const;
+const maxDetailUnits = 500;
+const detailSchema = v.pipe(v.string(), v.maxLength(maxDetailUnits));
+
 const bodies = {
   /** `POST rooms`. */
   createRoom: v.strictObject({
@@ -115,6 +130,26 @@ const bodies = {
     }),
     /** From here on this is the room's snapshot. */
     v.strictObject({ type: v.literal("commit"), ...tenantEntries, id: v.string() }),
+    /** What went wrong with the state since this was last said, and how it is with it now. */
+    v.strictObject({
+      type: v.literal("state"),
+      ...tenantEntries,
+      failures: v.pipe(
+        v.array(
+          v.strictObject({ reason: v.picklist(snapshotFailureReasons), detail: detailSchema }),
+        ),
+        v.maxLength(snapshotFailureReasons.length),
+      ),
+      /** Until a snapshot was stored again. */
+      error: v.nullable(detailSchema),
+      /** What a heartbeat's answer asked for, and why it came to nothing if it did. */
+      done: v.exactOptional(
+        v.strictObject({
+          order: v.string(),
+          problem: v.exactOptional(v.strictObject({ code: v.string(), detail: detailSchema })),
+        }),
+      ),
+    }),
     v.strictObject({ type: v.literal("newest") }),
     v.strictObject({ type: v.literal("read"), id: v.string(), index: wholeNumber(0, 63) }),
   ]),
@@ -161,6 +196,8 @@ const bodies = {
     instance: idSchema,
     /** The registry's time as the server knows it from the last answer; 0 before the first. */
     asOf: wholeNumber(0, Number.MAX_SAFE_INTEGER),
+    /** Rooms that are not named are as they were in the report before; else they are no more. */
+    isPartial: v.exactOptional(v.literal(true)),
     rooms: v.pipe(
       v.array(
         v.strictObject({
@@ -235,6 +272,8 @@ export type RoomRegistration = {
   readonly metadata: Metadata;
   readonly createdAt: number;
   readonly updatedAt: number;
+  /** Of a room on a server outside: what is wrong with its state, until a snapshot is stored again. */
+  readonly snapshotError?: string;
 };
 
 /** How a client joins: the party and room of a `PartySocket`, with this query. */
@@ -290,6 +329,15 @@ export type HeartbeatAnswer = {
   readonly heartbeatIntervalMs: number;
   /** Rooms of the report that are not placed on this server: it closes them. */
   readonly dispose: readonly string[];
+  /** What it is to do with the state of rooms, once each; asked again until it has said how it went. */
+  readonly orders?: readonly SnapshotOrder[];
+};
+
+/** To store a room's state as it is now, or to take the newest snapshot up again. */
+export type SnapshotOrder = {
+  readonly order: string;
+  readonly roomId: string;
+  readonly type: "takeSnapshot" | "restoreSnapshot";
 };
 
 export type LockGrant = {
@@ -298,7 +346,7 @@ export type LockGrant = {
   readonly expiresAt: number;
 };
 
-/** Why a room's state could not be stored, or not be taken up. */
+/** What went wrong with a room's state. */
 export type SnapshotFailure = {
   /** The kind that metrics count it by, such as `snapshot_threw`. */
   readonly reason: string;
@@ -325,7 +373,7 @@ export type RegistryEventBody =
       readonly from: string;
       readonly to: string;
     }
-  /** The room is served on, and the snapshot before stays. `serverId` is the shard. */
+  /** The room is served on, and the snapshot before stays. `serverId` is the shard, or the server outside. */
   | ({
       readonly type: "snapshot:failed";
       readonly roomId: string;

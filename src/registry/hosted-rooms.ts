@@ -6,8 +6,9 @@
  */
 import * as v from "valibot";
 import { isRoomId, type RoomId } from "../protocol/names.ts";
-import type { HeldSeats, RegistryReplies } from "../protocol/registry-calls.ts";
+import type { HeldSeats, RegistryReplies, RoomOrder } from "../protocol/registry-calls.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
+import type { HostedStates } from "./hosted-states.ts";
 import type { RegistryOwner, RequestOf } from "./part.ts";
 import { freeSeats, type HeldSeat, type Room } from "./room-record.ts";
 import { isMoving, isOn, type Relocation } from "./relocation.ts";
@@ -21,6 +22,7 @@ type Parts = {
   readonly store: RoomStore;
   readonly life: RoomLife;
   readonly relocation: Relocation;
+  readonly states: HostedStates;
 };
 
 export class HostedRooms {
@@ -28,12 +30,14 @@ export class HostedRooms {
   readonly #store: RoomStore;
   readonly #life: RoomLife;
   readonly #relocation: Relocation;
+  readonly #states: HostedStates;
 
-  private constructor(owner: RegistryOwner, { store, life, relocation }: Parts) {
+  private constructor(owner: RegistryOwner, { store, life, relocation, states }: Parts) {
     this.#owner = owner;
     this.#store = store;
     this.#life = life;
     this.#relocation = relocation;
+    this.#states = states;
   }
 
   static async start(owner: RegistryOwner, parts: Parts): Promise<HostedRooms> {
@@ -93,12 +97,17 @@ export class HostedRooms {
   /** What a server says of its rooms here. */
   hosted({ asOf, rooms, ...from }: RequestOf<"hosted">): Result<RegistryReplies["hosted"]> {
     const unknown: RoomId[] = [];
+    const orders: RoomOrder[] = [];
     for (const report of rooms) {
       const room = this.#store.get(report.room);
-      if (room !== undefined && isOn(room, from)) this.#takeReport(room, report, asOf);
-      else unknown.push(report.room);
+      if (room === undefined || !isOn(room, from)) {
+        unknown.push(report.room);
+        continue;
+      }
+      this.#takeReport(room, report, asOf);
+      orders.push(...this.#states.ordersOf(room));
     }
-    return success({ unknown });
+    return success({ unknown, ...(orders.length === 0 ? {} : { orders }) });
   }
 
   /** The server is gone: its rooms go elsewhere, or with it. */

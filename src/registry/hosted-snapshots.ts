@@ -4,6 +4,7 @@
  */
 import { failure, success, type Failure, type Result } from "../protocol/result.ts";
 import type { RegistryReplies } from "../protocol/registry-calls.ts";
+import type { SnapshotInfo } from "../protocol/snapshot.ts";
 import type { RegistryOwner, RequestOf } from "./part.ts";
 import { isMoving, isOn } from "./relocation.ts";
 import type { Room, RoomHost } from "./room-record.ts";
@@ -29,13 +30,22 @@ export class HostedSnapshots {
   ): Result<RegistryReplies["beginHosted" | "commitHosted"]> {
     const hosted = this.#hosted(request);
     if (!hosted.ok) return hosted;
-    if (request.type === "commitHosted") return this.#snapshots.commit(request.room, request.id);
+    if (request.type === "commitHosted") return this.#commit(hosted.value, request.id);
     return this.#begin(hosted.value, request);
+  }
+
+  #commit({ room, host }: Hosted, id: string): Result<SnapshotInfo> {
+    const stored = this.#snapshots.commit(room.id, id);
+    if (stored.ok && host.stateError !== undefined) {
+      const { stateError: _, ...mended } = host;
+      this.#store.setHost(room, mended);
+    }
+    return stored;
   }
 
   #begin({ room, host }: Hosted, request: RequestOf<"beginHosted">) {
     const epoch = host.epoch ?? this.#newEpoch(room);
-    if (host.epoch === undefined) this.#store.setEpoch(room, host, epoch);
+    if (host.epoch === undefined) this.#store.setHost(room, { ...host, epoch });
     const position = { epoch, seq: request.seq };
     return this.#snapshots.begin(room.id, position, request.digests, room.type.snapshotTtlMs);
   }

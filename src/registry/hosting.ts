@@ -1,6 +1,6 @@
 /**
  * Which room is on which server outside, as the hub gave them out, and telling the rooms' partitions
- * what servers say and when they are gone. Owns the rows `assigned/ROOM`; knows nothing of leases.
+ * when servers are gone. Owns the rows `assigned/ROOM`; knows nothing of leases.
  *
  * The partition decides where its room is. Where the hub differs, because a call was lost, a report
  * of the server sets it right.
@@ -11,7 +11,6 @@ import type { Rooms } from "../core/rooms.ts";
 import type { ReplyTo, RequestTo } from "../protocol/calls.ts";
 import { isRoomId, type RoomId } from "../protocol/names.ts";
 import type { Result } from "../protocol/result.ts";
-import { Lanes } from "./lanes.ts";
 
 const rowPrefix = "assigned/";
 /** Rooms that one call to a partition names at most. */
@@ -36,17 +35,6 @@ export type Tenant = { readonly server: string; readonly instance: string };
 type Assignment = Tenant & { readonly at: number };
 const rowSchema = v.object({ server: v.string(), instance: v.string() });
 
-type HostedRoom = Extract<RequestTo<"registry">, { type: "hosted" }>["rooms"][number];
-type Report = { readonly asOf: number; readonly rooms: readonly HostedRoom[] };
-
-/** The server that reports. */
-type Reporter = {
-  readonly tenant: Tenant;
-  readonly isOffline: boolean;
-  /** Rooms that its partitions place elsewhere, and when they were asked. */
-  readonly unwanted: Map<RoomId, number>;
-};
-
 export class Hosting {
   readonly #rooms: Rooms;
   readonly #owner: HostingOwner;
@@ -54,7 +42,6 @@ export class Hosting {
   readonly #tenancies = new Map<string, Set<RoomId>>();
   /** Rooms of servers that are gone, whose partitions have not been told yet. */
   readonly #gone = new Set<RoomId>();
-  readonly #telling = new Lanes();
   #isTelling = false;
   #nextAt: number | null = null;
 
@@ -112,59 +99,32 @@ export class Hosting {
     if (assignment?.server === server && assignment.at <= decidedAt) this.#forget([room]);
   }
 
-  /**
-   * Tells the partitions what a server says of its rooms, and of those of its rooms that it does not
-   * speak of that nobody is there; each partition the newest report, once it has answered the one
-   * before. Resolves when all have answered.
-   */
-  async report(from: Reporter, report: Report): Promise<void> {
-    const { tenant } = from;
-    const reported = new Map(report.rooms.map((each) => [each.room, each]));
-    const rooms = new Map(reported);
-    for (const room of this.#tenancies.get(nameOf(tenant)) ?? []) {
-      if (!rooms.has(room)) rooms.set(room, { room, players: [], seats: [] });
-    }
-    const slices = new Map<string, HostedRoom[][]>();
-    for (const [partition, names] of this.#perPartition(rooms.keys())) {
-      const said = names.flatMap((room) => rooms.get(room) ?? []);
-      slices.set(partition, [...(slices.get(partition) ?? []), said]);
-    }
-    const { asOf } = report;
-    const told = [...slices].map(([partition, some]) =>
-      this.#telling.run(`${nameOf(tenant)} ${partition}`, async () => {
-        const calls = some.map((said) => this.#tellOf(from, partition, { asOf, rooms: said }));
-        await Promise.all(calls);
-      }),
-    );
-    await Promise.all(told);
+  roomsOf(tenant: Tenant): Iterable<RoomId> {
+    return this.#tenancies.get(nameOf(tenant)) ?? [];
   }
 
-  /** Which of these rooms the server should close; it is told once. */
-  takeUnwanted({ tenant, unwanted }: Reporter, reported: readonly HostedRoom[]): RoomId[] {
-    const rooms = reported.flatMap(({ room }) => {
-      const askedAt = unwanted.get(room);
+  /** Whether the tenant was given the room after that time. */
+  isAssignedSince(room: RoomId, tenant: Tenant, at: number): boolean {
+    const assignment = this.#assignments.get(room);
+    return assignment !== undefined && isSameTenant(assignment, tenant) && assignment.at > at;
+  }
+
+  /** Makes the hub's rooms of a tenant those that their partition places there. */
+  correct(
+    tenant: Tenant,
+    said: Iterable<RoomId>,
+    unknown: ReadonlySet<RoomId>,
+    startedAt: number,
+  ): void {
+    for (const room of said) {
       const assignment = this.#assignments.get(room);
-      // It may have been given the room since.
-      const isItsOwn = assignment !== undefined && isSameTenant(assignment, tenant);
-      return askedAt === undefined || (isItsOwn && assignment.at > askedAt) ? [] : [room];
-    });
-    unwanted.clear();
-    return rooms;
-  }
-
-  async #tellOf(from: Reporter, partition: string, { asOf, rooms }: Report): Promise<void> {
-    const { tenant, unwanted } = from;
-    // Its rooms may be on a newer start of the same server meanwhile.
-    if (from.isOffline) return;
-    const startedAt = this.#owner.clock.now();
-    const request = { type: "hosted" as const, ...tenant, asOf, rooms: [...rooms] };
-    const reply = await this.#owner.toPartition(partition, request);
-    if (!reply.ok) return;
-    const unknown = new Set(reply.value.unknown);
-    this.#correct(tenant, rooms, unknown, startedAt);
-    for (const { room } of rooms) {
-      if (unknown.has(room)) unwanted.set(room, startedAt);
-      else unwanted.delete(room);
+      const isHere = assignment !== undefined && isSameTenant(assignment, tenant);
+      if (!unknown.has(room)) {
+        // Where it was given out while the call was under way, that is newer.
+        if (assignment === undefined || this.#gone.has(room)) this.assign(room, tenant);
+      } else if (isHere && assignment.at <= startedAt - settledMs) {
+        this.#forget([room]);
+      }
     }
   }
 
@@ -182,25 +142,6 @@ export class Hosting {
     if (this.#nextAt === null || this.#nextAt > now) return;
     this.#nextAt = null;
     void this.#tellGone();
-  }
-
-  /** Makes the hub's rooms of a tenant those that their partition places there. */
-  #correct(
-    tenant: Tenant,
-    said: readonly HostedRoom[],
-    unknown: ReadonlySet<RoomId>,
-    startedAt: number,
-  ): void {
-    for (const { room } of said) {
-      const assignment = this.#assignments.get(room);
-      const isHere = assignment !== undefined && isSameTenant(assignment, tenant);
-      if (!unknown.has(room)) {
-        // Where it was given out while the call was under way, that is newer.
-        if (assignment === undefined || this.#gone.has(room)) this.assign(room, tenant);
-      } else if (isHere && assignment.at <= startedAt - settledMs) {
-        this.#forget([room]);
-      }
-    }
   }
 
   async #tellGone(): Promise<void> {
@@ -228,7 +169,9 @@ export class Hosting {
       else known.rooms.push(room);
     }
     return [...byTenant.values()].flatMap(({ tenant, rooms }) =>
-      this.#perPartition(rooms).map(([partition, some]) => this.#tell(tenant, partition, some)),
+      perPartition(this.#rooms, rooms).map(([partition, some]) =>
+        this.#tell(tenant, partition, some),
+      ),
     );
   }
 
@@ -240,22 +183,6 @@ export class Hosting {
     // A room that was given to another server meanwhile is there.
     this.#forget(rooms.filter((room) => this.#assignments.get(room) === before.get(room)));
     return true;
-  }
-
-  #perPartition(rooms: Iterable<RoomId>): [partition: string, rooms: RoomId[]][] {
-    const slices: [string, RoomId[]][] = [];
-    const open = new Map<string, RoomId[]>();
-    for (const room of rooms) {
-      const partition = this.#rooms.partitionOf(room);
-      let slice = open.get(partition);
-      if (slice === undefined || slice.length === roomsPerCall) {
-        slice = [];
-        open.set(partition, slice);
-        slices.push([partition, slice]);
-      }
-      slice.push(room);
-    }
-    return slices;
   }
 
   #enter(room: RoomId, { server, instance }: Tenant): void {
@@ -288,8 +215,28 @@ export class Hosting {
   }
 }
 
+/** Rooms by partition, in portions that one call may name. */
+export function perPartition(
+  rooms: Rooms,
+  ids: Iterable<RoomId>,
+): [partition: string, ids: RoomId[]][] {
+  const slices: [string, RoomId[]][] = [];
+  const open = new Map<string, RoomId[]>();
+  for (const room of ids) {
+    const partition = rooms.partitionOf(room);
+    let slice = open.get(partition);
+    if (slice === undefined || slice.length === roomsPerCall) {
+      slice = [];
+      open.set(partition, slice);
+      slices.push([partition, slice]);
+    }
+    slice.push(room);
+  }
+  return slices;
+}
+
 /** Ids hold no spaces. */
-function nameOf({ server, instance }: Tenant): string {
+export function nameOf({ server, instance }: Tenant): string {
   return `${server} ${instance}`;
 }
 

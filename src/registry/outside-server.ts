@@ -7,9 +7,11 @@ import {
   type BodyOf,
   type HeartbeatAnswer,
   type ServerRegistration,
+  type SnapshotOrder,
   type ServerStatus,
 } from "../protocol/registry.ts";
 import type { Tenant } from "./hosting.ts";
+import { NamedRooms } from "./named-rooms.ts";
 import { roomUrl, serverUrl } from "./server-address.ts";
 
 type Registration = BodyOf<"registerServer">;
@@ -33,9 +35,11 @@ export class OutsideServer {
   lastHeartbeat: number;
   /** The registry's time that the newest report was true at. */
   asOf = 0;
-  playerCount = 0;
-  /** Rooms that it reported and has not been told yet to close, and when their partition was asked. */
+  readonly named = new NamedRooms();
+  /** Rooms that it has not been told yet to close, and when their partition was asked. */
   readonly unwanted = new Map<RoomId, number>();
+  /** What it is to do with the state of its rooms, until they say that it is done. */
+  readonly orders = new Map<RoomId, readonly SnapshotOrder[]>();
 
   constructor(rooms: Rooms, registration: Registration, now: number) {
     this.registration = registration;
@@ -58,6 +62,10 @@ export class OutsideServer {
   get row(): v.InferOutput<typeof rowSchema> {
     const { registration, isDraining, offlineSince } = this;
     return { registration, isDraining, offlineSince };
+  }
+
+  get playerCount(): number {
+    return this.named.players;
   }
 
   get tenant(): Tenant {
@@ -99,11 +107,20 @@ export class OutsideServer {
     return { ...this.tenant, url: roomUrl(address, port, room) ?? address };
   }
 
-  answer(now: number, dispose: readonly RoomId[]): HeartbeatAnswer {
+  /** The same start of the server, registered anew. */
+  succeed(former: OutsideServer): void {
+    this.isDraining = former.isDraining;
+    if (!former.isOffline) this.named.replace(former.named);
+  }
+
+  answer(now: number, dispose: readonly RoomId[] = []): HeartbeatAnswer {
     const intervals = this.#types.map(({ heartbeatIntervalMs }) => heartbeatIntervalMs);
     const heartbeatIntervalMs =
       intervals.length === 0 ? defaultTiming.heartbeatIntervalMs : Math.min(...intervals);
-    return { now, status: this.status, leaseMs: this.leaseMs, heartbeatIntervalMs, dispose };
+    const orders = [...this.orders.values()].flat();
+    const { status, leaseMs } = this;
+    const answer = { now, status, leaseMs, heartbeatIntervalMs, dispose };
+    return orders.length === 0 ? answer : { ...answer, orders };
   }
 
   listing(roomCount: number): ServerRegistration {

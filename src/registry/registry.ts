@@ -19,11 +19,13 @@ import { Fences } from "./fences.ts";
 import { HandOver } from "./hand-over.ts";
 import { HostedRooms } from "./hosted-rooms.ts";
 import { HostedSnapshots } from "./hosted-snapshots.ts";
+import { HostedStates } from "./hosted-states.ts";
 import { layoutPrefix } from "./layouts.ts";
 import { Learning } from "./learning.ts";
 import { Matchmaking } from "./matchmaking.ts";
 import { lastTokenKey, lockPrefix } from "./locks.ts";
 import { gatherFigures } from "./metrics.ts";
+import { answerOutside, type OutsideParts } from "./outside-requests.ts";
 import { OwedCalls } from "./owed-calls.ts";
 import type { RegistryOwner, RegistryReply, RegistryRequest, RequestOf, Waking } from "./part.ts";
 import { Patience } from "./patience.ts";
@@ -37,14 +39,11 @@ import { Scaling } from "./scaling.ts";
 import { Services } from "./services.ts";
 import { ShardLife } from "./shard-life.ts";
 
-type Parts = {
+type Parts = OutsideParts & {
   readonly store: RoomStore;
   readonly learning: Learning;
   readonly owed: OwedCalls;
   readonly life: RoomLife;
-  readonly relocation: Relocation;
-  readonly hosted: HostedRooms;
-  readonly hostedSnapshots: HostedSnapshots;
   readonly tables: PlacementTables;
   readonly queries: RoomQueries;
   readonly matchmaking: Matchmaking;
@@ -69,20 +68,10 @@ export class Registry {
     this.#owner = owner;
     this.#counters = counters;
     this.#parts = parts;
-    const { learning, life, owed, relocation, fences, scaling, failover, handOver, services } =
-      parts;
-    this.#waking = [
-      learning,
-      life,
-      owed,
-      relocation,
-      fences,
-      scaling,
-      failover,
-      handOver,
-      services,
-    ];
-    this.#waking.push(patience);
+    const { learning, life, owed, relocation, states, fences, scaling, failover } = parts;
+    const { handOver, services } = parts;
+    this.#waking = [learning, life, owed, relocation, states, fences, scaling, failover];
+    this.#waking.push(handOver, services, patience);
   }
 
   /** The partition with this name. */
@@ -119,8 +108,8 @@ export class Registry {
   }
 
   async #answer(request: RegistryRequest): Promise<RegistryReply> {
-    const { tables, queries, life, matchmaking, hosted, adoption, services } = this.#parts;
-    const { scaling, failover, relocation } = this.#parts;
+    const { tables, queries, life, matchmaking, adoption, services } = this.#parts;
+    const { scaling, failover } = this.#parts;
     switch (request.type) {
       case "table":
       case "layout":
@@ -154,14 +143,14 @@ export class Registry {
       case "reserve":
         return matchmaking.reserve(request);
       case "hosted":
-        return hosted.hosted(request);
       case "gone":
-        return hosted.gone(request);
       case "relocate":
-        return relocation.relocate(request);
       case "beginHosted":
       case "commitHosted":
-        return this.#parts.hostedSnapshots.handle(request);
+      case "hostedState":
+      case "takeSnapshot":
+      case "restoreSnapshot":
+        return answerOutside(this.#parts, request);
       case "handOver":
         return this.#handOver();
       case "adopt":
@@ -290,7 +279,8 @@ async function startParts(owner: RegistryOwner): Promise<Parts> {
   const services = await Services.start(owner);
   const { snapshots, locks } = services;
   const relocation = new Relocation(owner, { store, life, slots, snapshots });
-  const hosted = await HostedRooms.start(owner, { store, life, relocation });
+  const states = new HostedStates(owner, store, snapshots);
+  const hosted = await HostedRooms.start(owner, { store, life, relocation, states });
   const fences = await Fences.start(owner, slots);
   const shards = new ShardLife(owner, { store, learning, owed, fences });
   const scaling = new Scaling(owner, { store, learning, shards });
@@ -309,6 +299,7 @@ async function startParts(owner: RegistryOwner): Promise<Parts> {
     relocation,
     hosted,
     hostedSnapshots: new HostedSnapshots(owner, store, snapshots),
+    states,
     handOver,
     fences,
     scaling,

@@ -21,6 +21,8 @@ const hostSchema = v.object({
   url: v.string(),
   /** Of the snapshots that it has stored, from the first on. */
   epoch: v.exactOptional(v.string()),
+  /** What is wrong with the room's state there. */
+  stateError: v.exactOptional(v.string()),
 });
 export type RoomHost = v.InferOutput<typeof hostSchema>;
 
@@ -183,5 +185,6 @@ export function listing(room: Room, layout: Layout): RoomListing {
     metadata,
     createdAt,
     updatedAt,
+    ...(host?.stateError === undefined ? {} : { snapshotError: host.stateError }),
   };
 }

@@ -171,9 +171,9 @@ export class RoomStore {
     this.setClosing(room, departure !== null);
   }
 
-  /** What the snapshots of the room's server are of, from now on. */
-  setEpoch(room: Room, host: RoomHost, epoch: string): void {
-    room.host = { ...host, epoch };
+  /** What else is known of the room on the server that it is on. */
+  setHost(room: Room, host: RoomHost): void {
+    room.host = host;
     this.#owner.ports.storage.put({ [rowPrefix + room.id]: toRow(room) });
   }
 

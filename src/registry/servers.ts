@@ -1,12 +1,11 @@
 /**
- * Servers outside, at the hub: who is registered, whose lease runs, and which of them takes a new
- * room. Owns the rows `server/ID`. Knows nothing of seats; which room is where is in hosting.ts.
+ * Servers outside, at the hub: who is registered, and whose lease runs. Owns the rows `server/ID`.
+ * Knows nothing of seats; which room is where is in hosting.ts, and goes where in server-choice.ts.
  *
  * Silence is not death: after a restart of this object every lease begins anew.
  */
-import type { Candidate, PlacementContext } from "../core/placement.ts";
 import type { Entropy } from "../core/ports.ts";
-import type { Rooms, RoomType } from "../core/rooms.ts";
+import type { Rooms } from "../core/rooms.ts";
 import type { RequestTo } from "../protocol/calls.ts";
 import { isRoomId } from "../protocol/names.ts";
 import type { RegistryReplies } from "../protocol/registry-calls.ts";
@@ -17,9 +16,11 @@ import type {
   ServerRegistration,
 } from "../protocol/registry.ts";
 import { failure, success, type Failure, type Result } from "../protocol/result.ts";
-import { Hosting, isSameTenant, type HostingOwner, type Tenant } from "./hosting.ts";
+import { Hosting, type HostingOwner, type Tenant } from "./hosting.ts";
 import { OutsideServer } from "./outside-server.ts";
 import { isServerAddress } from "./server-address.ts";
+import { ServerChoice } from "./server-choice.ts";
+import { ServerReports } from "./server-reports.ts";
 
 const rowPrefix = "server/";
 /** The clock may go back by so much when the object moves to another machine. */
@@ -44,8 +45,8 @@ export class Servers {
   readonly #owner: ServersOwner;
   readonly #servers: Map<string, OutsideServer>;
   readonly #hosting: Hosting;
-  /** Rooms given out so far, by type. */
-  readonly #placed = new Map<string, number>();
+  readonly #reports: ServerReports;
+  readonly #choice: ServerChoice;
   #nextAt: number | null = null;
 
   private constructor(
@@ -58,6 +59,8 @@ export class Servers {
     this.#owner = owner;
     this.#servers = servers;
     this.#hosting = hosting;
+    this.#reports = new ServerReports(rooms, owner, hosting);
+    this.#choice = new ServerChoice(owner.entropy, hosting);
     this.#arm();
   }
 
@@ -87,15 +90,14 @@ export class Servers {
     const server = new OutsideServer(this.#rooms, asked, now);
     this.#servers.set(asked.serverId, server);
     const isUpdate = isSameStart && !known.isOffline;
-    if (isSameStart) server.isDraining = known.isDraining;
-    if (isUpdate) server.playerCount = known.playerCount;
-    else {
+    if (isSameStart) server.succeed(known);
+    if (!isUpdate) {
       if (known?.isOffline === false) void this.#tellOffline(known, "replaced");
       this.#owner.emit({ type: "server:online", serverId: asked.serverId });
     }
     this.#keep(server);
     this.#arm();
-    return success(server.answer(now, []));
+    return success(server.answer(now));
   }
 
   async heartbeat({ server: id, report }: Call<"heartbeat">): Promise<Result<HeartbeatAnswer>> {
@@ -114,12 +116,12 @@ export class Servers {
     }
     server.lastHeartbeat = now;
     // One that was overtaken on its way says what is no longer true.
-    if (report.asOf < server.asOf) return success(server.answer(now, []));
+    if (report.asOf < server.asOf) return success(server.answer(now));
     server.asOf = report.asOf;
-    server.playerCount = rooms.reduce((sum, { players }) => sum + players.length, 0);
-    const told = this.#hosting.report(server, { asOf: report.asOf, rooms });
+    const { asOf, isPartial = false } = report;
+    const told = this.#reports.report(server, { asOf, isPartial, rooms });
     await this.#owner.within(tellMs, told);
-    return success(server.answer(now, this.#hosting.takeUnwanted(server, rooms)));
+    return success(server.answer(now, this.#reports.takeUnwanted(server)));
   }
 
   drain({ server: id }: Call<"drain">): Result<ServerRegistration> {
@@ -178,10 +180,11 @@ export class Servers {
       this.#hosting.renew(room);
       return success({ ...present.placeOf(room), isOld: true });
     }
-    const chosen = this.#choose(type, { key, region, local }, leaving);
+    const asked = { key, region, local };
+    const chosen = this.#choice.choose(type, this.#servers.values(), asked, leaving);
     if (!chosen.ok) return chosen;
     if (chosen.value === null) return success(null);
-    this.#placed.set(type.name, (this.#placed.get(type.name) ?? 0) + 1);
+    this.#choice.placed(type);
     this.#hosting.assign(room, chosen.value.tenant);
     return success(chosen.value.placeOf(room));
   }
@@ -191,7 +194,7 @@ export class Servers {
     this.#expire();
     const type = this.#rooms.type(roomType);
     if (type === undefined) return failure("unknown-room-type", `no room type "${roomType}"`);
-    const chosen = this.#choose(type, { key, region, local });
+    const chosen = this.#choice.choose(type, this.#servers.values(), { key, region, local });
     return chosen.ok ? success(chosen.value?.place ?? null) : chosen;
   }
 
@@ -240,7 +243,7 @@ export class Servers {
         continue;
       }
       server.offlineSince = now;
-      server.playerCount = 0;
+      server.named.replace();
       this.#keep(server);
       void this.#tellOffline(server, "lease");
     }
@@ -265,42 +268,6 @@ export class Servers {
   #isInUse(server: OutsideServer): boolean {
     if (server.isOffline) return false;
     return !server.isDraining || this.#hosting.roomCount(server.tenant) > 0;
-  }
-
-  #offering(type: RoomType): OutsideServer[] {
-    if (type.hostedBy === "shards") return [];
-    return [...this.#servers.values()].filter(
-      (server) => !server.isOffline && server.offers(type.name),
-    );
-  }
-
-  /** The server for a new room, by the type's strategy; `null` for shards. */
-  #choose(
-    type: RoomType,
-    asked: Pick<PlacementContext, "key" | "region" | "local">,
-    leaving?: Tenant,
-  ): Result<OutsideServer | null, "no-server"> {
-    const offering = this.#offering(type);
-    if (offering.length === 0 && type.hostedBy !== "servers") return success(null);
-    const others = offering.filter(
-      ({ tenant }) => leaving === undefined || !isSameTenant(tenant, leaving),
-    );
-    const [first, ...more] = others.flatMap((server) => this.#candidate(server) ?? []);
-    if (first === undefined) {
-      return failure("no-server", `no server takes a room of type "${type.name}" at the moment`);
-    }
-    const placed = this.#placed.get(type.name) ?? 0;
-    const random = (): number => this.#owner.entropy.random();
-    const context = { random, placed, ...asked };
-    return success(type.placement([first, ...more], context).server);
-  }
-
-  #candidate(server: OutsideServer): (Candidate & { readonly server: OutsideServer }) | null {
-    const { serverId: id, capacity, region } = server.registration;
-    const rooms = this.#hosting.roomCount(server.tenant);
-    if (server.isDraining || rooms >= capacity) return null;
-    const load = { connections: server.playerCount, rooms, capacity };
-    return { id, ...load, ...(region === undefined ? {} : { region }), server };
   }
 
   #keep(server: OutsideServer): void {

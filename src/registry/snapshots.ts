@@ -9,6 +9,7 @@
  * Whenever the object dies, the older snapshot is whole, and what is left of the newer is dropped.
  */
 import * as v from "valibot";
+import { piecesOf } from "../core/pieces.ts";
 import type { Clock, Entropy, Storage } from "../core/ports.ts";
 import { positionSchema, type Position } from "../protocol/link.ts";
 import { isRoomId, type RoomId } from "../protocol/names.ts";
@@ -116,7 +117,7 @@ export class Snapshots {
       return failure("snapshot-damaged", `part ${index} is not what its digest says`);
     }
     const rows: Record<string, string> = {};
-    const slices = sliced(text, this.#owner.storage.maxTextUnits);
+    const slices = piecesOf(text, this.#owner.storage.maxTextUnits);
     for (const [slice, piece] of slices.entries()) rows[partKey(room, id, index, slice)] = piece;
     this.#owner.storage.put(rows);
     const isNew = next.slices[index] === 0;
@@ -302,13 +303,4 @@ function partName(room: RoomId, id: string, index: number): string {
 
 function partKey(room: RoomId, id: string, index: number, slice: number): string {
   return `${partName(room, id, index)}/${String(slice).padStart(4, "0")}`;
-}
-
-/** At least one piece, also of an empty text. */
-function sliced(text: string, units: number): string[] {
-  const pieces: string[] = [];
-  for (let start = 0; start === 0 || start < text.length; start += units) {
-    pieces.push(text.slice(start, start + units));
-  }
-  return pieces;
 }

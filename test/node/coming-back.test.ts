@@ -1,39 +1,16 @@
 /** `RoomSocket` and a room on a game server: led there without a ticket, and back when its place is gone. */
 import { once } from "node:events";
 import { createServer } from "node:http";
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
 import { RoomSocket } from "../../client/room-socket.ts";
-import { GameServer, RegistryClient } from "../../src/host/node/index.ts";
+import { GameServer } from "../../src/host/node/index.ts";
 import { defineRooms } from "../../src/core/rooms.ts";
-import { startPartykitDev, type PartykitDev } from "../support/partykit-dev.ts";
+import { OutsideDeployment } from "../support/outside-deployment.ts";
 import { Recording } from "../support/recording.ts";
-import { temporaryDirectory } from "../support/temporary-directory.ts";
 
-const storage = temporaryDirectory();
-const token = "an-admin-token-for-tests";
-const secret = "a-test-secret-of-thirty-two-bytes-or-more";
+const deployment = new OutsideDeployment();
 const types = defineRooms({ outside: { maxPlayers: 2, seatTtlMs: 1_000 } });
-let deployment: PartykitDev | undefined;
-
-beforeAll(async () => {
-  deployment = await startPartykitDev({
-    config: "test/support/apps/partykit/partykit.json",
-    persist: storage.path,
-    variables: { PARTYSHARD_ADMIN_TOKEN: token, PARTYSHARD_SECRET: secret },
-  });
-});
-
-afterAll(async () => {
-  await deployment?.stop();
-  storage.remove();
-});
-
-function router(): string {
-  if (deployment === undefined) throw new Error("the deployment has not started");
-  return `127.0.0.1:${deployment.port}`;
-}
-
 /** A game server that has registered, and what happens in its rooms. */
 async function startServer() {
   const happened = new Recording<string>((text) => text);
@@ -49,8 +26,8 @@ async function startServer() {
   const at = http.address();
   if (at === null || typeof at === "string") throw new Error("not listening");
   const server = new GameServer({
-    registry: { url: `http://${router()}`, token },
-    secret,
+    registry: deployment.client,
+    secret: deployment.secret,
     address: "127.0.0.1",
     port: at.port,
     drainMs: 1,
@@ -77,7 +54,7 @@ async function startServer() {
 
 function join(room: string, id: string) {
   const quick = { minReconnectionDelay: 1, maxReconnectionDelay: 1, minUptime: 0 };
-  const socket = new RoomSocket({ host: router(), room, id, WebSocket, ...quick });
+  const socket = new RoomSocket({ host: deployment.host, room, id, WebSocket, ...quick });
   const happened = new Recording<string>((text) => text);
   socket.addEventListener("open", () => happened.add("open"));
   socket.addEventListener("close", () => happened.add("close"));
@@ -107,21 +84,14 @@ test("RA13, CL8, GS9 a client without a ticket is led to the room's server and l
 
 test("RA17, CL8, GS9 when its seat is gone a client comes back through the router, and has another", async () => {
   const { heard } = await startServer();
-  const client = new RegistryClient({ url: `http://${router()}`, token });
-  const events = client.events("player:*");
-  onTestFinished(() => events.close());
-  const left = new Recording<string>((text) => text);
-  void (async () => {
-    for await (const event of events) {
-      if (event.type === "player:left") left.add(event.roomId);
-    }
-  })();
-  expect(await events.subscribed).toBe(true);
+  const left = await deployment.listen("player:*");
   const ann = join("outside:b", "ann");
   await ann.heard("ann is here");
   ann.socket.close();
   await heard("-ann");
-  await left.until(() => left.items.includes("outside:b"), "that ann's seat is free", 30_000);
+  const isFree = (): boolean =>
+    left.items.some((event) => event.type === "player:left" && event.roomId === "outside:b");
+  await left.until(isFree, "that ann's seat is free", 30_000);
   const closes = ann.times("close");
   // Its address and its session are those of the server, which has forgotten it.
   ann.socket.reconnect();

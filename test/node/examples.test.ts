@@ -1,73 +1,15 @@
 /** The examples as real processes, against a real `partykit dev`. */
-import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
-import { RegistryClient, type RegistryEvent } from "../../src/host/node/index.ts";
-import { ExampleProcess } from "../support/example-process.ts";
-import { startPartykitDev, type PartykitDev } from "../support/partykit-dev.ts";
+import type { RegistryEvent } from "../../src/host/node/index.ts";
+import type { ExampleProcess } from "../support/example-process.ts";
+import { OutsideDeployment } from "../support/outside-deployment.ts";
 import { Recording } from "../support/recording.ts";
-import { temporaryDirectory } from "../support/temporary-directory.ts";
 
-const storage = temporaryDirectory();
-const token = "an-admin-token-for-tests";
-const secret = "a-test-secret-of-thirty-two-bytes-or-more";
-let deployment: PartykitDev | undefined;
-
-beforeAll(async () => {
-  deployment = await startPartykitDev({
-    config: "test/support/apps/partykit/partykit.json",
-    persist: storage.path,
-    variables: { PARTYSHARD_ADMIN_TOKEN: token, PARTYSHARD_SECRET: secret },
-  });
-});
-
-afterAll(async () => {
-  await deployment?.stop();
-  storage.remove();
-});
-
-function router(): string {
-  if (deployment === undefined) throw new Error("the deployment has not started");
-  return `http://127.0.0.1:${deployment.port}`;
-}
-
-function environment(more: Readonly<Record<string, string>> = {}): Record<string, string> {
-  return {
-    ROUTER: router(),
-    PARTYSHARD_ADMIN_TOKEN: token,
-    PARTYSHARD_SECRET: secret,
-    ROOM_TYPE: "outside",
-    SEAT_TTL_MS: "1000",
-    ...more,
-  };
-}
-
-type RunningServer = {
-  readonly id: string;
-  readonly process: ExampleProcess;
-  readonly url: string;
-};
-
-/** A game server that has registered. */
-async function startServer(id: string): Promise<RunningServer> {
-  const process = new ExampleProcess("distributed-rooms/server.ts", environment({ SERVER_ID: id }));
-  return { id, process, url: await process.printed(/is ready at (.+)$/) };
-}
+const deployment = new OutsideDeployment();
 
 function player(name: string, server: string): ExampleProcess {
-  return new ExampleProcess("distributed-rooms/player.ts", environment({ SERVER: server }), [name]);
-}
-
-/** A client of the registry, and its events from now on. */
-async function watch(): Promise<{ client: RegistryClient; heard: Recording<RegistryEvent> }> {
-  const client = new RegistryClient({ url: router(), token });
-  const heard = new Recording<RegistryEvent>((event) => JSON.stringify(event));
-  const events = client.events();
-  onTestFinished(() => events.close());
-  void (async () => {
-    for await (const event of events) heard.add(event);
-  })();
-  expect(await events.subscribed).toBe(true);
-  return { client, heard };
+  return deployment.example("distributed-rooms/player.ts", { SERVER: server }, [name]);
 }
 
 async function until(
@@ -87,8 +29,9 @@ function required<Value>(
 }
 
 test("GS14 a player who asks the wrong server is sent to the other, and follows", async () => {
-  const { client, heard } = await watch();
-  const servers = [await startServer("east"), await startServer("west")];
+  const { client } = deployment;
+  const heard = await deployment.listen();
+  const servers = [await deployment.startServer("east"), await deployment.startServer("west")];
   const room = required(await client.createRoom("outside", { keepMs: 10_000 }));
   const far = servers.find(({ id }) => id !== room.serverId);
   const ann = player("ann", far?.url ?? "");
@@ -111,13 +54,14 @@ test("GS14 a player who asks the wrong server is sent to the other, and follows"
 });
 
 test("GS14 a server that was killed is offline within its lease, its rooms are on another, and nobody is sent there", async () => {
-  const { client, heard } = await watch();
-  const doomed = await startServer("doomed");
+  const { client } = deployment;
+  const heard = await deployment.listen();
+  const doomed = await deployment.startServer("doomed");
   const room = required(await client.createRoom("outside"));
   expect(room.serverId).toBe("doomed");
   const ann = player("ann", doomed.url);
   await ann.printed(/^ann is in /);
-  const other = await startServer("survivor");
+  const other = await deployment.startServer("survivor");
   await doomed.process.end("SIGKILL");
   await until(heard, { type: "server:offline", serverId: "doomed", reason: "lease" });
   await until(heard, { type: "room:migrated", roomId: room.roomId, to: "survivor" });
@@ -132,13 +76,14 @@ test("GS14 a server that was killed is offline within its lease, its rooms are o
 });
 
 function match(name: string): ExampleProcess {
-  return new ExampleProcess("matchmaker/main.ts", environment({ ROOM_TYPE: "game" }), [name]);
+  return deployment.example("matchmaker/main.ts", { ROOM_TYPE: "game" }, [name]);
 }
 
 test("GS14 the matchmaker finds rooms and reserves a seat by plain HTTP", async () => {
   const ann = match("ann");
   const room = await ann.printed(/^ann is in (.+)$/);
-  const { client, heard } = await watch();
+  const { client } = deployment;
+  const heard = await deployment.listen();
   const bob = match("bob");
   expect(await bob.printed(/^bob is in (.+)$/)).toBe(room);
   await until(heard, { type: "player:joined", roomId: room, playerId: "bob" });
@@ -149,9 +94,9 @@ test("GS14 the matchmaker finds rooms and reserves a seat by plain HTTP", async 
 });
 
 test("GS14 the gateway gives rooms an id and an address, and forgets them when all have left", async () => {
-  const { heard } = await watch();
-  const server = await startServer("host");
-  const gateway = new ExampleProcess("gateway/gateway.ts", environment({ KEEP_MS: "3000" }));
+  const heard = await deployment.listen();
+  const server = await deployment.startServer("host");
+  const gateway = deployment.example("gateway/gateway.ts", { KEEP_MS: "3000" });
   const address = await gateway.printed(/is ready at (.+)$/);
   const ask = async (method: string, path: string) => {
     const response = await fetch(`${address}/rooms${path}`, { method });

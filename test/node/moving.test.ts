@@ -1,55 +1,21 @@
 /** Rooms on game servers that are killed or stopped, and `RoomSocket`: all as real processes. */
-import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { WebSocket } from "ws";
 import { RoomSocket } from "../../client/room-socket.ts";
-import { RegistryClient } from "../../src/host/node/index.ts";
-import { ExampleProcess } from "../support/example-process.ts";
-import { startPartykitDev, type PartykitDev } from "../support/partykit-dev.ts";
+import { OutsideDeployment } from "../support/outside-deployment.ts";
 import { Recording } from "../support/recording.ts";
-import { temporaryDirectory } from "../support/temporary-directory.ts";
 
-const storage = temporaryDirectory();
-const token = "an-admin-token-for-tests";
-const secret = "a-test-secret-of-thirty-two-bytes-or-more";
-let deployment: PartykitDev | undefined;
+const deployment = new OutsideDeployment();
 
-beforeAll(async () => {
-  deployment = await startPartykitDev({
-    config: "test/support/apps/partykit/partykit.json",
-    persist: storage.path,
-    variables: { PARTYSHARD_ADMIN_TOKEN: token, PARTYSHARD_SECRET: secret },
-  });
-});
-
-afterAll(async () => {
-  await deployment?.stop();
-  storage.remove();
-});
-
-function router(): string {
-  if (deployment === undefined) throw new Error("the deployment has not started");
-  return `127.0.0.1:${deployment.port}`;
-}
-
-/** A game server that has registered; its rooms count what was said in them. */
-async function startServer(id: string, snapshotIntervalMs: number): Promise<ExampleProcess> {
-  const server = new ExampleProcess("distributed-rooms/server.ts", {
-    ROUTER: `http://${router()}`,
-    PARTYSHARD_ADMIN_TOKEN: token,
-    PARTYSHARD_SECRET: secret,
-    ROOM_TYPE: "outside",
-    SEAT_TTL_MS: "1000",
-    SERVER_ID: id,
-    SNAPSHOT_INTERVAL_MS: String(snapshotIntervalMs),
-  });
-  await server.printed(/is ready at (.+)$/);
-  return server;
+async function startServer(id: string, snapshotIntervalMs: number) {
+  const more = { SNAPSHOT_INTERVAL_MS: String(snapshotIntervalMs) };
+  return (await deployment.startServer(id, more)).process;
 }
 
 /** A client in the room, and what it hears there. */
 function join(room: string) {
   const quick = { minReconnectionDelay: 50, maxReconnectionDelay: 200, minUptime: 0 };
-  const socket = new RoomSocket({ host: router(), room, id: "ann", WebSocket, ...quick });
+  const socket = new RoomSocket({ host: deployment.host, room, id: "ann", WebSocket, ...quick });
   onTestFinished(() => socket.close());
   const heard = new Recording<string>((text) => text);
   socket.addEventListener("message", ({ data }) => heard.add(String(data)));
@@ -65,7 +31,7 @@ function told(server: string, room: string, said: number): string {
 
 test("GS20 a client of a server that was killed is in its room on another one, with the last snapshot's state", async () => {
   const room = "outside:killed";
-  const client = new RegistryClient({ url: `http://${router()}`, token });
+  const { client } = deployment;
   const doomed = await startServer("doomed", 1_000);
   const { socket, hears } = join(room);
   await hears(told("doomed", room, 0));
@@ -89,7 +55,7 @@ test("GS20 a client of a server that was killed is in its room on another one, w
 
 test("GS20 a client of a server that was stopped is in its room on another one, with the state as it was", async () => {
   const room = "outside:stopped";
-  const client = new RegistryClient({ url: `http://${router()}`, token });
+  const { client } = deployment;
   const leaving = await startServer("leaving", 0);
   const { socket, hears } = join(room);
   await hears(told("leaving", room, 0));

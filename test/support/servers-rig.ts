@@ -3,6 +3,7 @@ import { preferLocal, strategies } from "../../src/core/placement.ts";
 import { defineRooms } from "../../src/core/rooms.ts";
 import type { RequestTo } from "../../src/protocol/calls.ts";
 import type { RoomId } from "../../src/protocol/names.ts";
+import type { RegistryReplies } from "../../src/protocol/registry-calls.ts";
 import {
   parseBody,
   type BodyInput,
@@ -21,7 +22,7 @@ type PartitionCall = { readonly partition: string } & Extract<
   RequestTo<"registry">,
   { type: "hosted" | "gone" }
 >;
-type Answer = Result<{ readonly unknown: readonly RoomId[] } | null>;
+type Answer = Result<RegistryReplies["hosted"] | null>;
 
 const rooms = defineRooms(
   {
@@ -101,14 +102,15 @@ export class ServersRig {
   async heartbeat(
     server: string,
     said: readonly (readonly [room: string, players: readonly string[]])[] = [],
-    { instance = "first", asOf = 0 } = {},
+    { instance = "first", asOf = 0, isPartial = false } = {},
   ): Promise<Result<HeartbeatAnswer>> {
     const reported = said.map(([roomId, players]) => ({
       roomId,
       players: [...players],
       seats: players.map((player) => `seat-${player}`),
     }));
-    const report = { instance, asOf, rooms: reported };
+    const partial = isPartial ? { isPartial } : {};
+    const report = { instance, asOf, rooms: reported, ...partial };
     return this.servers.heartbeat({ type: "heartbeat", server, report });
   }
 

@@ -38,10 +38,13 @@ export async function readSnapshot({ rooms, ports, name }: Ask): Promise<Respons
   return jsonResponse(isShown ? { ...info, state: decoded.value } : info);
 }
 
-/** Has a shard with clients store the state as it is now. */
-export async function takeSnapshot({ rooms, ports, name }: Ask): Promise<Response | Refusal> {
+/** Has a shard with clients, or the room's server outside, store the state as it is now. */
+export async function takeSnapshot(ask: Ask): Promise<Response | Refusal> {
+  const { rooms, ports, name } = ask;
   const room = roomNamed(name, rooms);
   if (!room.ok) return room;
+  const outside = await orderOutside(room.value, "takeSnapshot", ask);
+  if (outside !== null) return outside;
   const shards = await subscribedShards(room.value, ports);
   if (!shards.ok) return shards;
   const used = shards.value.filter(({ connections }) => (connections ?? 0) > 0);
@@ -58,10 +61,16 @@ export async function takeSnapshot({ rooms, ports, name }: Ask): Promise<Respons
   return last;
 }
 
-/** Has every shard of the room go back to the newest snapshot, and on from there by the log. */
-export async function restoreSnapshot({ rooms, ports, name }: Ask): Promise<Response | Refusal> {
+/**
+ * Has every shard of the room go back to the newest snapshot, and on from there by the log; or its
+ * server outside, where there is no log to go on by.
+ */
+export async function restoreSnapshot(ask: Ask): Promise<Response | Refusal> {
+  const { rooms, ports, name } = ask;
   const room = roomNamed(name, rooms);
   if (!room.ok) return room;
+  const outside = await orderOutside(room.value, "restoreSnapshot", ask);
+  if (outside !== null) return outside;
   const store = new SnapshotStore(room.value, rooms.partitionOf(room.value), ports.calls);
   const newest = await store.newest();
   if (!newest.ok) return noSnapshot(room.value, newest, { rooms, ports });
@@ -80,6 +89,21 @@ export async function restoreSnapshot({ rooms, ports, name }: Ask): Promise<Resp
     restored.push(...some.map(({ shard }) => shard));
   }
   return jsonResponse({ ...shownInfo(room.value, newest.value), shards: restored });
+}
+
+/** What came of it where the room is on a server outside; `null` where it is not. */
+async function orderOutside(
+  room: RoomId,
+  type: "takeSnapshot" | "restoreSnapshot",
+  { rooms, ports }: Ask,
+): Promise<Response | Refusal | null> {
+  const hostedBy = rooms.typeOf(room)?.hostedBy;
+  if (hostedBy === "shards") return null;
+  const registry = { role: "registry", id: rooms.partitionOf(room) } as const;
+  const done = await ports.calls.call(registry, { type, room });
+  if (!done.ok) return refusalOf(done);
+  if (done.value !== null) return jsonResponse(shownInfo(room, done.value));
+  return hostedBy === "servers" ? refusal("unknown-room", `there is no room "${room}"`) : null;
 }
 
 /** Shards that have clients, or had some a moment ago; others begin with the newest snapshot. */

@@ -38,6 +38,10 @@ function questionOf(room: RoomId, body: BodyOf<"transferSnapshot">) {
       const { serverId: server, instance, id } = body;
       return { type: "commitHosted", room, server, instance, id } as const;
     }
+    case "state": {
+      const { type: _, serverId: server, ...said } = body;
+      return { type: "hostedState", room, server, ...said } as const;
+    }
     case "newest":
       return { type: "snapshot", room } as const;
     case "read":

@@ -111,6 +111,25 @@ test("GS6 a server registers what it is and offers, and reports players and seat
   await heard("-ann");
 });
 
+test("GS6 between reports of all rooms those that have changed, begun or ended are named, and no others", async () => {
+  const started = await startServer({ emptyRoomMs: 60_000 });
+  const { registry, server } = started;
+  registry.answers.set("POST rooms", { roomId: "game:2", serverId, address: "a" });
+  expect(await server.createRoom("game")).toMatchObject({ ok: true });
+  const { socket } = await connect(started, await ticketFor(started, "ann"));
+  await registry.reported(({ rooms }) => rooms.some(({ players }) => players.length === 1));
+  await connect(started, await ticketFor(started, "bob"));
+  const both = await registry.reported(({ rooms }) => rooms[0]?.players.length === 2);
+  expect(both).toMatchObject({ isPartial: true, rooms: [{ roomId: room }] });
+  expect(both.rooms).toHaveLength(1);
+  registry.dispose = [room];
+  socket.drop();
+  const ended = await registry.reported(
+    ({ isPartial, rooms }) => isPartial === true && rooms[0]?.seats.length === 0,
+  );
+  expect(ended.rooms).toEqual([{ roomId: room, players: [], seats: [] }]);
+});
+
 test("GS7 registering is tried until there is an answer, and a refusal for good is told", async () => {
   const registry = new FakeRegistry();
   const problems: string[] = [];

@@ -4,41 +4,30 @@
  */
 import type { IncomingMessage, Server as HttpServer } from "node:http";
 import type { Duplex } from "node:stream";
-import {
-  type RegistryResult,
-  type Reservation,
-  type RoomRegistration,
+import type {
+  CreateRoomOptions,
+  JoinOptions,
+  RegistryResult,
 } from "../../../client/registry-client.ts";
-import type { CreateRoomOptions, JoinOptions } from "../../../client/registry-client.ts";
 import { closeCodes, type CloseCode } from "../../protocol/close-codes.ts";
-import { isRoomId, type RoomId } from "../../protocol/names.ts";
-import { problemDocument, type ProblemCode } from "../../protocol/problems.ts";
-import {
-  defaultKeepMs,
-  type HeartbeatAnswer,
-  type ServerRegistration,
-} from "../../protocol/registry.ts";
+import { isRoomId } from "../../protocol/names.ts";
+import type { ProblemCode } from "../../protocol/problems.ts";
+import type { HeartbeatAnswer, ServerRegistration } from "../../protocol/registry.ts";
 import { failure, type Result } from "../../protocol/result.ts";
 import { entropy } from "../platform.ts";
 import { completeOptions, type GameServerOptions, type Settings } from "./game-server-options.ts";
 import { Emptying } from "./emptying.ts";
 import type { GameRoom } from "./game-room.ts";
-import { noSeat, type Admission } from "./hosted-room.ts";
-import { HostedRooms, type Keep } from "./hosted-rooms.ts";
+import { HostedRooms } from "./hosted-rooms.ts";
+import { Joining, type Created, type Joined } from "./joining.ts";
 import { Lease } from "./lease.ts";
+import { noSeat, type Admission } from "./room-entrance.ts";
+import { RoomOrders } from "./room-orders.ts";
 import { RoomSnapshots } from "./room-snapshots.ts";
 import type { ServerSocket } from "./server-socket.ts";
+import { StateReports } from "./state-reports.ts";
 import { comesBack, readVisitor } from "./tickets.ts";
 import { UpgradeServer } from "./upgrades.ts";
-
-/** Where a player is to go: into a room of this server, or to another address. */
-export type Joined =
-  | { readonly room: GameRoom; readonly reservation: Reservation }
-  | { readonly redirect: string; readonly reservation: Reservation };
-
-export type Created =
-  | { readonly room: GameRoom; readonly registration: RoomRegistration }
-  | { readonly redirect: string; readonly registration: RoomRegistration };
 
 export type StopOptions = {
   /** Default true. */
@@ -50,6 +39,9 @@ export class GameServer {
   readonly #settings: Settings;
   readonly #lease: Lease;
   readonly #rooms: HostedRooms;
+  readonly #reports: StateReports;
+  readonly #orders: RoomOrders;
+  readonly #joining: Joining;
   readonly #upgrades: UpgradeServer;
   readonly #emptying: Emptying;
   #stopping: Promise<void> | null = null;
@@ -61,13 +53,11 @@ export class GameServer {
     this.serverId = serverId;
     this.#settings = settings;
     const { port, metadata, region, heartbeatIntervalMs } = options;
-    const snapshots = new RoomSnapshots({
-      client,
-      serverId,
-      instance: () => this.#lease.instance,
-    });
+    const tenant = { client, serverId, instance: () => this.#lease.instance };
+    this.#reports = new StateReports(tenant);
     this.#rooms = new HostedRooms({
-      snapshots,
+      snapshots: new RoomSnapshots(tenant),
+      reports: this.#reports,
       types,
       rooms,
       capacity,
@@ -88,12 +78,17 @@ export class GameServer {
         ...(region === undefined ? {} : { region }),
       },
       newInstance: () => entropy.id(),
-      rooms: () => this.#rooms.report(),
+      rooms: (which) => (which === "all" ? this.#rooms.report() : this.#rooms.reportNews()),
       ...(heartbeatIntervalMs === undefined ? {} : { heartbeatIntervalMs }),
       onAnswer: (answer) => this.#handleAnswer(answer),
-      onLost: (reason) => this.#rooms.closeAll(reason),
+      onLost: (reason) => {
+        this.#rooms.closeAll(reason);
+        this.#reports.clear();
+      },
       onProblem: settings.onProblem,
     });
+    this.#orders = new RoomOrders(this.#rooms, this.#reports);
+    this.#joining = new Joining(client, serverId, this.#rooms);
     this.#emptying = new Emptying({
       rooms: this.#rooms,
       relocate: (room) => client.relocateRoom(room, serverId, this.#lease.instance),
@@ -147,7 +142,7 @@ export class GameServer {
     const { room, claims, connection, request } = visitor.value;
     if (claims === null) {
       const known = this.#rooms.get(room);
-      return known?.admitBack(connection, request) ?? noSeat;
+      return known?.entrance.admitBack(connection, request) ?? noSeat;
     }
     if (claims.instance !== this.#lease.instance) {
       // Its seat was of a former start, and may have been promised to somebody else since.
@@ -155,7 +150,7 @@ export class GameServer {
     }
     const hosted = await this.#rooms.open(room);
     if (!hosted.ok) return hosted;
-    return hosted.value.admit(claims, connection, request);
+    return hosted.value.entrance.admit(claims, connection, request);
   }
 
   /** For a socket of another kind than `ws`: takes it in, or closes it with a code that says why not. */
@@ -180,47 +175,20 @@ export class GameServer {
    * A seat for this player in a room of this server if one fits, else where the registry says. The room
    * stays while the seat is held.
    */
-  async joinOrCreate(
+  joinOrCreate(
     roomType: string,
     playerId: string,
     options: JoinOptions = {},
   ): Promise<RegistryResult<Joined>> {
-    const { client } = this.#settings;
-    const { query } = options;
-    const asked = { roomType, playerId, serverId: this.serverId };
-    const route = await client.route({ ...asked, ...(query === undefined ? {} : { query }) });
-    const near = route.ok && route.value.type === "local" ? { roomId: route.value.roomId } : {};
-    let reserved = await client.joinOrCreate(roomType, playerId, { ...near, ...options });
-    // Somebody took the last seat meanwhile, or locked the room.
-    if (!reserved.ok && "roomId" in near && options.roomId === undefined) {
-      reserved = await client.joinOrCreate(roomType, playerId, options);
-    }
-    if (!reserved.ok) return reserved;
-    const reservation = reserved.value;
-    const { roomId, serverId, seat } = reservation;
-    const place = await this.#placeOf(roomId, serverId, { heldUntil: seat.expiresAt });
-    if (!place.ok) return place;
-    if (place.value !== null) return { ok: true, value: { room: place.value, reservation } };
-    return { ok: true, value: { redirect: addressOf(reservation), reservation } };
+    return this.#joining.joinOrCreate(roomType, playerId, options);
   }
 
   /**
    * A new room of the type, on this server or where the registry says. It stays until it has been empty
    * for `keepMs`.
    */
-  async createRoom(
-    type: string,
-    options: CreateRoomOptions = {},
-  ): Promise<RegistryResult<Created>> {
-    const created = await this.#settings.client.createRoom(type, options);
-    if (!created.ok) return created;
-    const registration = created.value;
-    const { roomId, serverId } = registration;
-    const emptyMs = options.keepMs ?? defaultKeepMs;
-    const place = await this.#placeOf(roomId, serverId, { emptyMs });
-    if (!place.ok) return place;
-    if (place.value !== null) return { ok: true, value: { room: place.value, registration } };
-    return { ok: true, value: { redirect: registration.address, registration } };
+  createRoom(type: string, options: CreateRoomOptions = {}): Promise<RegistryResult<Created>> {
+    return this.#joining.createRoom(type, options);
   }
 
   /**
@@ -250,6 +218,7 @@ export class GameServer {
     this.#rooms.isClosed = true;
     await client.drainServer(this.serverId);
     await this.#emptying.begin(true);
+    await this.#reports.settled();
     await this.#end();
     await client.unregisterServer(this.serverId);
   }
@@ -262,7 +231,9 @@ export class GameServer {
     this.#upgrades.close();
   }
 
-  #handleAnswer({ status, dispose }: HeartbeatAnswer): void {
+  #handleAnswer({ status, dispose, orders = [] }: HeartbeatAnswer): void {
+    this.#reports.flush();
+    this.#orders.take(orders);
     // It was told of another start of this server, or never.
     if (status !== "draining" && this.#rooms.isClosed) {
       void this.#settings.client.drainServer(this.serverId);
@@ -275,30 +246,10 @@ export class GameServer {
       if (isRoomId(id)) this.#rooms.close(id, "the room is elsewhere");
     }
   }
-
-  /** The room if it belongs here, which it does not begin without. */
-  async #placeOf(
-    roomId: string,
-    serverId: string,
-    keep: Keep,
-  ): Promise<RegistryResult<GameRoom | null>> {
-    if (serverId !== this.serverId || !isRoomId(roomId)) return { ok: true, value: null };
-    const hosted = await this.#rooms.open(roomId satisfies RoomId, keep);
-    if (hosted.ok) return { ok: true, value: hosted.value.game };
-    return { ok: false, problem: problemDocument(hosted.code, hosted.detail) };
-  }
 }
 
 /** For sockets whose upgrade could not be refused. */
 function closingOf(code: ProblemCode): CloseCode {
   if (code === "unavailable") return closeCodes.moved;
   return code === "room-full" ? closeCodes.full : closeCodes.seatRefused;
-}
-
-/** Where the reservation's player connects: an address that holds the ticket, or for a room on shards, its id. */
-function addressOf({ redirect, connect, ticket }: Reservation): string {
-  if (redirect === undefined) return connect.room;
-  const url = new URL(redirect);
-  url.searchParams.set("ticket", ticket);
-  return url.href;
 }

@@ -10,11 +10,13 @@ import type { BodyInput } from "../../protocol/registry.ts";
 import { failure, success, type Result } from "../../protocol/result.ts";
 import type { RoomFactory } from "./game-room.ts";
 import { HostedRoom, type HostedRoomOptions } from "./hosted-room.ts";
+import type { StateReports } from "./state-reports.ts";
 
 export type HostedRoomsOptions = Pick<
   HostedRoomOptions,
   "snapshots" | "registryTime" | "onChange" | "onError"
 > & {
+  readonly reports: StateReports;
   readonly types: ReadonlyMap<string, RoomType>;
   readonly rooms: Readonly<Record<string, RoomFactory>>;
   readonly capacity: number;
@@ -28,6 +30,8 @@ export type Keep = {
   /** How long it may be empty, if that is longer than for other rooms. */
   readonly emptyMs?: number;
 };
+
+type Reported = BodyInput<"heartbeat">["rooms"];
 
 type Entry = {
   readonly opening: Promise<HostedRoom>;
@@ -45,6 +49,8 @@ const lookMs = 60_000;
 export class HostedRooms {
   readonly #options: HostedRoomsOptions;
   readonly #entries = new Map<RoomId, Entry>();
+  /** Rooms of which the registry has not been told how they are now. */
+  readonly #news = new Set<RoomId>();
   /** No new rooms. */
   isClosed = false;
 
@@ -64,8 +70,21 @@ export class HostedRooms {
     return this.#entries.get(id)?.room ?? undefined;
   }
 
-  report(): BodyInput<"heartbeat">["rooms"] {
+  /** All of them. */
+  report(): Reported {
+    this.#news.clear();
     return [...this].filter(({ hasLeft }) => !hasLeft).map((room) => room.report());
+  }
+
+  /** Those that have changed, begun or ended since the last report of either kind. */
+  reportNews(): Reported {
+    const news = [...this.#news];
+    this.#news.clear();
+    return news.flatMap((roomId) => {
+      const room = this.get(roomId);
+      if (room === undefined) return [{ roomId, players: [], seats: [] }];
+      return room.hasLeft ? [] : [room.report()];
+    });
   }
 
   /** The room, which begins if it is not there. */
@@ -85,12 +104,13 @@ export class HostedRooms {
     }
     if (this.isClosed) return failure("unavailable", "the server takes no new rooms");
     if (this.size >= this.#options.capacity) return failure("unavailable", "the server is full");
-    const { snapshots, registryTime, onError } = this.#options;
+    const { snapshots, reports, registryTime, onError } = this.#options;
     const opening = HostedRoom.start({
       room: id,
       type,
       create,
       snapshots,
+      report: reports.of(id),
       registryTime,
       onError,
       onChange: () => this.#changed(id),
@@ -123,7 +143,7 @@ export class HostedRooms {
       (room) => room.end(closeCodes.moved, reason),
       () => {},
     );
-    this.#options.onChange();
+    this.#tell(id);
   }
 
   closeAll(reason: string): void {
@@ -141,6 +161,11 @@ export class HostedRooms {
       clearTimeout(entry.emptyTimer);
       entry.emptyTimer = null;
     }
+    this.#tell(id);
+  }
+
+  #tell(id: RoomId): void {
+    this.#news.add(id);
     this.#options.onChange();
   }
 

@@ -2,7 +2,8 @@
 export * from "../../../client/registry-client.ts";
 export { MemoryStorage } from "./memory-storage.ts";
 export { RegistryClient } from "./registry-client.ts";
-export { GameServer, type Created, type Joined } from "./game-server.ts";
+export { GameServer } from "./game-server.ts";
+export type { Created, Joined } from "./joining.ts";
 export type { GameServerOptions } from "./game-server-options.ts";
 export type { GameRoom, Player, RoomFactory, RoomHandlers } from "./game-room.ts";
 export {

@@ -107,6 +107,37 @@ test("GS6 heartbeats go on at the registry's interval, or the server's own", asy
   expect(own.sent.length).toBe(3);
 });
 
+test("GS6 one heartbeat in each interval tells of all rooms, others of what has changed, and after a failure of all again", async () => {
+  const kinds: string[] = [];
+  const answers: Said[] = [];
+  const { lease } = leaseOf(() => answers.shift() ?? answer(), {
+    rooms: (which) => {
+      kinds.push(which);
+      return [];
+    },
+  });
+  void lease.start();
+  await pass(1_000);
+  expect(kinds).toEqual(["all"]);
+  for (const _ of [1, 2, 3]) {
+    lease.changed();
+    await pass(1_000);
+  }
+  expect(kinds.splice(0)).toEqual(["all", "changed", "changed", "changed"]);
+  await pass(1_500);
+  expect(kinds.splice(0)).toEqual(["all"]);
+  for (let ms = 0; ms < 20_000; ms += 100) {
+    lease.changed();
+    await pass(100);
+  }
+  const counts = kinds.splice(0).filter((kind) => kind === "all").length;
+  expect([3, 4, 5]).toContain(counts);
+  answers.push(unavailable);
+  lease.changed();
+  await pass(1_000);
+  expect(kinds.slice(-2)).toEqual(["changed", "all"]);
+});
+
 test("GS7 a heartbeat that fails is tried again, and the lease is held until it runs out", async () => {
   const problems: number[] = [];
   let isUp = true;

@@ -1,7 +1,8 @@
 /**
  * A game server's lease at the registry: registering, heartbeats with reports, and what their answers
- * tell of the registry's time. One heartbeat at a time, at most ten a second. Knows nothing of rooms
- * or sockets.
+ * tell of the registry's time. One heartbeat at a time, at most ten a second: one in each interval
+ * tells of all rooms, whatever the registry has heard and kept, the others of what has changed. Knows
+ * nothing of rooms or sockets.
  *
  * Each start of service is an instance of its own: when the registry has forgotten the server, or was
  * silent for longer than it would wait for the server, all that it promised before is void.
@@ -23,7 +24,8 @@ export type LeaseOptions = {
   readonly registration: Omit<BodyInput<"registerServer">, "instance">;
   /** A name that no start of service has had before. */
   readonly newInstance: () => string;
-  readonly rooms: () => BodyInput<"heartbeat">["rooms"];
+  /** All rooms, or those that are not as they were in the report before. */
+  readonly rooms: (which: "all" | "changed") => BodyInput<"heartbeat">["rooms"];
   /** In place of what the registry answers, ms. */
   readonly heartbeatIntervalMs?: number;
   readonly onAnswer: (answer: HeartbeatAnswer) => void;
@@ -40,6 +42,8 @@ export class Lease {
   #isBusy = false;
   #hasChanged = false;
   #isRegistered = false;
+  /** When the newest report of all rooms that has arrived was sent; what came after it has arrived too. */
+  #toldAllAt = -Infinity;
   #isOver = false;
   #failures = 0;
   /** The registry's time of the newest answer: the true time is never before it. */
@@ -119,21 +123,28 @@ export class Lease {
     this.#hasChanged = false;
     const sentAt = performance.now();
     const instance = this.#instance;
-    const result = await this.#send();
+    const isPartial = sentAt < this.#toldAllAt + this.#intervalMs;
+    const result = await this.#send(isPartial);
     this.#isBusy = false;
     if (this.#isOver) return;
     // It was about an instance that was given up meanwhile.
     if (this.#instance !== instance) return this.#arm(0);
-    if (result.ok) this.#take(result.value, sentAt);
-    else this.#fail(result.problem);
+    if (!result.ok) return this.#fail(result.problem);
+    if (this.#isRegistered && !isPartial) this.#toldAllAt = sentAt;
+    this.#take(result.value, sentAt);
   }
 
-  #send(): Promise<RegistryResult<HeartbeatAnswer>> {
+  #send(isPartial: boolean): Promise<RegistryResult<HeartbeatAnswer>> {
     const { registry, registration, rooms } = this.#options;
     const instance = this.#instance;
     if (!this.#isRegistered) return registry.registerServer({ ...registration, instance });
-    const report = { instance, asOf: this.#registryTime, rooms: rooms() };
-    return registry.heartbeat(registration.serverId, report);
+    const report = { instance, asOf: this.#registryTime };
+    return registry.heartbeat(
+      registration.serverId,
+      isPartial
+        ? { ...report, isPartial, rooms: rooms("changed") }
+        : { ...report, rooms: rooms("all") },
+    );
   }
 
   #take(answer: HeartbeatAnswer, sentAt: number): void {
@@ -148,10 +159,14 @@ export class Lease {
     this.#started.resolve({ ok: true, value: null });
     // A registration says nothing of rooms.
     if (this.#hasChanged || !wasRegistered) this.#armForChange();
-    else this.#arm(this.#intervalMs);
+    else {
+      const leftMs = this.#toldAllAt + this.#intervalMs - performance.now();
+      this.#arm(Math.max(leftMs, Math.min(batchMs, this.#intervalMs)));
+    }
   }
 
   #fail(problem: RegistryProblem): void {
+    this.#toldAllAt = -Infinity;
     this.#options.onProblem(problem);
     if (problem.type === problemType("unknown-server") && this.#isRegistered) {
       // The lease ran out, or the registry lost its memory of it.
@@ -182,6 +197,7 @@ export class Lease {
   #lose(reason: string): void {
     this.#stopWatching();
     this.#isRegistered = false;
+    this.#toldAllAt = -Infinity;
     this.#heldUntil = -Infinity;
     this.#instance = this.#options.newInstance();
     this.#options.onLost(reason);

@@ -13,10 +13,9 @@ import type { BodyInput } from "../../protocol/registry.ts";
 import { failure, success, type Failure, type Result } from "../../protocol/result.ts";
 import type { SnapshotInfo } from "../../protocol/snapshot.ts";
 
-type SnapshotTransfer = Pick<RegistryClient, "transferSnapshot">;
-
-export type RoomSnapshotsOptions = {
-  readonly client: SnapshotTransfer;
+/** How a start of a game server reaches its rooms' partitions. */
+export type Tenancy = {
+  readonly client: Pick<RegistryClient, "transferSnapshot">;
   readonly serverId: string;
   readonly instance: () => string;
 };
@@ -25,9 +24,9 @@ export type RoomSnapshotsOptions = {
 let count = 0;
 
 export class RoomSnapshots {
-  readonly #options: RoomSnapshotsOptions;
+  readonly #options: Tenancy;
 
-  constructor(options: RoomSnapshotsOptions) {
+  constructor(options: Tenancy) {
     this.#options = options;
   }
 

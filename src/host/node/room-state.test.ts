@@ -25,12 +25,17 @@ function start(handlers: RoomHandlers, text: string | null | Result<never> = nul
   const stored = new Recording<string>((each) => each);
   const errors: string[] = [];
   const answers: Result<SnapshotInfo>[] = [];
+  const reported: string[] = [];
   const state = new RoomState({
     room,
     type,
     handlers,
     hookMs,
     onError: (error) => errors.push(String(error)),
+    report: {
+      failed: (reason, detail) => reported.push(`${reason}: ${detail}`),
+      mended: () => reported.push("mended"),
+    },
     snapshots: {
       read: async () => {
         if (text === null) return success(null);
@@ -43,7 +48,7 @@ function start(handlers: RoomHandlers, text: string | null | Result<never> = nul
     },
   });
   onTestFinished(() => state.end());
-  return { state, stored, errors, answers };
+  return { state, stored, errors, answers, reported };
 }
 
 function textOf(value: unknown, of = "game"): string {
@@ -53,6 +58,10 @@ function textOf(value: unknown, of = "game"): string {
 }
 
 const done = success(null);
+
+function never(): Promise<void> {
+  return new Promise(() => {});
+}
 
 test("GS17 what has changed is stored, what has not is not, and one after the other", async () => {
   let score = 1;
@@ -98,16 +107,22 @@ test("GS17 while the registry cannot say whether there is a state the room does 
 
 test("GS18 a state that cannot be taken up is told, and the room begins without it", async () => {
   const handlers = { getSnapshot: () => 1, onRestore: () => {} };
-  for (const [hooks, text, told] of [
-    [handlers, textOf(1, "other"), "is of a"],
-    [handlers, failure("snapshot-damaged", "part 0 is torn"), "part 0 is torn"],
-    [{ getSnapshot: () => 1 }, textOf(1), "no onRestore"],
-    [{ ...handlers, onRestore: () => Promise.reject(new Error("no")) }, textOf(1), "no"],
-    [{ ...handlers, onRestore: () => new Promise<void>(() => {}) }, textOf(1), "did not answer"],
+  for (const [hooks, text, told, reason] of [
+    [handlers, textOf(1, "other"), "is of a", "snapshot_foreign"],
+    [handlers, failure("snapshot-damaged", "it is torn"), "it is torn", "snapshot_damaged"],
+    [{ getSnapshot: () => 1 }, textOf(1), "no onRestore", "restore_threw"],
+    [
+      { ...handlers, onRestore: () => Promise.reject(new Error("no")) },
+      textOf(1),
+      "no",
+      "restore_threw",
+    ],
+    [{ ...handlers, onRestore: never }, textOf(1), "did not answer", "restore_late"],
   ] as const) {
-    const { state, errors } = start(hooks, text, 1);
+    const { state, errors, reported } = start(hooks, text, 1);
     expect(await state.restore()).toEqual(done);
     expect(errors.join()).toContain(told);
+    expect(reported.map((each) => each.split(":")[0])).toEqual([reason]);
   }
 });
 
@@ -120,7 +135,8 @@ test("GS18 a state that cannot be had or stored is told, and tried again the nex
     () => "kept",
     () => "kept",
   ];
-  const { state, stored, errors, answers } = start({ getSnapshot: () => hooks.shift()?.() });
+  const rig = start({ getSnapshot: () => hooks.shift()?.() });
+  const { state, stored, errors, answers, reported } = rig;
   await state.restore();
   expect(await state.store()).toMatchObject({ code: "hook-threw" });
   expect(await state.store()).toMatchObject({ code: "snapshot-impossible" });
@@ -128,6 +144,12 @@ test("GS18 a state that cannot be had or stored is told, and tried again the nex
   expect(await state.store()).toMatchObject({ code: "snapshot-too-large" });
   expect(await state.store()).toEqual(done);
   expect(stored.items).toEqual([textOf("kept"), textOf("kept")]);
+  expect(reported.map((each) => each.split(":")[0])).toEqual([
+    "snapshot_threw",
+    "snapshot_impossible",
+    "snapshot_too_large",
+    "mended",
+  ]);
   for (const [index, told] of ["no state", "cannot be cloned", "too much"].entries()) {
     expect(errors[index]).toContain(told);
   }
@@ -135,6 +157,30 @@ test("GS18 a state that cannot be had or stored is told, and tried again the nex
   await late.state.restore();
   expect(await late.state.store()).toMatchObject({ code: "hook-late" });
   expect(await late.state.store()).toMatchObject({ code: "hook-late" });
+});
+
+test("GS18, GS21 of a room that is on another server by now there is nothing to tell the registry", async () => {
+  const { state, answers, errors, reported } = start({ getSnapshot: () => "kept" });
+  await state.restore();
+  answers.push(failure("room-elsewhere", "not on this server"), failure("unreachable", "lost"));
+  expect(await state.store()).toMatchObject({ code: "room-elsewhere" });
+  expect([errors.length, reported]).toEqual([1, []]);
+  expect(await state.store()).toMatchObject({ code: "unreachable" });
+  expect(reported).toEqual(["snapshot_unstored: lost"]);
+});
+
+test("GS22 what was asked for is stored also when nothing has changed, but not of a room that is over", async () => {
+  const { state, stored } = start({ getSnapshot: () => "kept" });
+  await state.restore();
+  await state.store();
+  expect(await state.storeAnew()).toEqual(done);
+  expect(stored.items).toHaveLength(2);
+  state.end();
+  expect(await state.storeAnew()).toMatchObject({ code: "unavailable" });
+  expect(await state.goBack()).toMatchObject({ code: "unavailable" });
+  const without = start({}).state;
+  expect(await without.storeAnew()).toMatchObject({ code: "no-state" });
+  expect(await without.goBack()).toMatchObject({ code: "no-state" });
 });
 
 test("GS18 a room that is over stores nothing", async () => {

@@ -5,21 +5,44 @@
 import { decodeSnapshot, encodeSnapshot } from "../../core/snapshot-value.ts";
 import type { RoomType } from "../../core/rooms.ts";
 import type { RoomId } from "../../protocol/names.ts";
-import { success, type Result } from "../../protocol/result.ts";
+import { failure, success, type Failure, type Result } from "../../protocol/result.ts";
 import { digestOf } from "../../protocol/snapshot.ts";
 import { TimedHook } from "../../shard/timed-hook.ts";
 import { clock, entropy, WakeTimer } from "../platform.ts";
 import type { RoomHandlers } from "./game-room.ts";
 import type { RoomSnapshots } from "./room-snapshots.ts";
+import type { FailureReason, StateReport } from "./state-reports.ts";
 
 /** A hook is waited for so long. */
 const defaultHookMs = 5_000;
+
+const noState = failure("no-state", "the room's handlers have no getSnapshot");
+
+/** What is told of a state that could not be had, by the code of the failure. */
+const storeReasons: Readonly<Record<string, FailureReason>> = {
+  "hook-threw": "snapshot_threw",
+  "hook-late": "snapshot_late",
+  "snapshot-impossible": "snapshot_impossible",
+  "snapshot-too-large": "snapshot_too_large",
+};
+/** The same of one that could not be taken up. */
+const takeUpReasons: Readonly<Record<string, FailureReason>> = {
+  "hook-threw": "restore_threw",
+  "hook-late": "restore_late",
+  "snapshot-foreign": "snapshot_foreign",
+  "snapshot-damaged": "snapshot_damaged",
+  "state-failed": "snapshot_damaged",
+};
+/** The room is another server's by now, and so is its state. */
+const hasLeft = new Set(["room-elsewhere", "unknown-room"]);
 
 export type RoomStateOptions = {
   readonly room: RoomId;
   readonly type: RoomType;
   readonly handlers: RoomHandlers;
   readonly snapshots: Pick<RoomSnapshots, "read" | "store">;
+  /** Tells the registry. */
+  readonly report: Pick<StateReport, "failed" | "mended">;
   /** What a hook threw, and why a snapshot was not stored or taken up. */
   readonly onError: (error: unknown) => void;
   readonly hookMs?: number;
@@ -34,7 +57,7 @@ export class RoomState {
   #timer: ReturnType<typeof setTimeout> | null = null;
   /** Of the text that the registry has. */
   #stored: string | null = null;
-  #storing: Promise<Result<null>> = Promise.resolve(success(null));
+  #acting: Promise<Result<null>> = Promise.resolve(success(null));
   #isOver = false;
 
   constructor(options: RoomStateOptions) {
@@ -52,25 +75,26 @@ export class RoomState {
    * that began without it would take its place; of what the room's owner does wrong, he is told.
    */
   async restore(): Promise<Result<null>> {
-    const { room, type, snapshots } = this.#options;
     if (!this.#keepsState) return success(null);
-    const read = await snapshots.read(room);
-    if (!read.ok && read.code !== "snapshot-damaged" && read.code !== "state-failed") return read;
-    if (!read.ok) this.#fail("take up", read.detail);
-    else if (read.value !== null) {
-      const { text } = read.value;
-      const state = decodeSnapshot(type.name, text);
-      if (!state.ok) this.#fail("take up", state.detail);
-      else if (await this.#hand(state.value)) this.#stored = await digestOf(text);
-    }
+    const taken = await this.#takeUp();
+    if (!taken.ok && !this.#isFailure(taken)) return taken;
     this.#schedule();
     return success(null);
   }
 
   /** Stores the state as it is now, if it has changed; one attempt at a time. */
   store(): Promise<Result<null>> {
-    this.#storing = this.#storing.then(() => this.#store());
-    return this.#storing;
+    return this.#inTurn(() => this.#store(false));
+  }
+
+  /** The same on demand: whatever the registry has, it has it anew. */
+  storeAnew(): Promise<Result<null>> {
+    return this.#inTurn(() => (this.#keepsState ? this.#store(true) : noState));
+  }
+
+  /** Goes back to the newest snapshot; a room that cannot keeps the state that it has. */
+  goBack(): Promise<Result<null>> {
+    return this.#inTurn(() => (this.#keepsState ? this.#takeUp() : noState));
   }
 
   /** Nothing is stored any more, but what is on its way. */
@@ -84,35 +108,62 @@ export class RoomState {
     return this.#options.handlers.getSnapshot !== undefined;
   }
 
-  async #store(): Promise<Result<null>> {
+  /** Hooks of one room do not run beside each other. */
+  #inTurn(act: () => Result<null> | Promise<Result<null>>): Promise<Result<null>> {
+    this.#acting = this.#acting.then(act).catch((error: unknown) => {
+      return failure("state-failed", String(error));
+    });
+    return this.#acting;
+  }
+
+  async #store(isAsked: boolean): Promise<Result<null>> {
+    if (this.#isOver && isAsked) return failure("unavailable", "the room is over");
     if (!this.#keepsState || this.#isOver) return success(null);
-    const { room, type, snapshots } = this.#options;
+    const { room, type, snapshots, report } = this.#options;
     const encode = (state: unknown): Result<string> => encodeSnapshot(type.name, state);
     const given = await this.#getSnapshot.call(undefined, encode, this.#hookMs);
     const text = given.ok ? given.value : given;
-    if (!text.ok) {
-      // What it threw was told as it was thrown.
-      if (text.code !== "hook-threw") this.#fail("store", text.detail);
-      return text;
-    }
+    if (!text.ok) return this.#failed("store", text);
     const digest = await digestOf(text.value);
-    if (digest === this.#stored) return success(null);
-    const stored = await snapshots.store(room, text.value);
-    if (stored.ok) this.#stored = digest;
-    else this.#fail("store", stored.detail);
-    return stored.ok ? success(null) : stored;
+    if (digest !== this.#stored || isAsked) {
+      const stored = await snapshots.store(room, text.value);
+      if (!stored.ok) return this.#failed("store", stored);
+      this.#stored = digest;
+    }
+    report.mended();
+    return success(null);
   }
 
-  /** Whether the room has taken the state up. */
-  async #hand(state: unknown): Promise<boolean> {
-    const handed = await this.#onRestore.call(state, () => null, this.#hookMs);
-    if (!handed.ok && handed.code !== "hook-threw") this.#fail("take up", handed.detail);
-    return handed.ok;
+  async #takeUp(): Promise<Result<null>> {
+    if (this.#isOver) return failure("unavailable", "the room is over");
+    const { room, type, snapshots } = this.#options;
+    const read = await snapshots.read(room);
+    if (!read.ok) return this.#isFailure(read) ? this.#failed("take up", read) : read;
+    if (read.value === null) return success(null);
+    const { text } = read.value;
+    const state = decodeSnapshot(type.name, text);
+    if (!state.ok) return this.#failed("take up", state);
+    const handed = await this.#onRestore.call(state.value, () => null, this.#hookMs);
+    if (!handed.ok) return this.#failed("take up", handed);
+    this.#stored = await digestOf(text);
+    return success(null);
   }
 
-  #fail(what: string, detail: string): void {
-    const { room, onError } = this.#options;
-    onError(new Error(`could not ${what} the state of "${room}": ${detail}`));
+  /** Whether it is the snapshot, or the room, that is wrong; else the registry could not be asked. */
+  #isFailure({ code }: Failure): boolean {
+    return code in takeUpReasons;
+  }
+
+  #failed(what: "store" | "take up", problem: Failure): Failure {
+    const { room, onError, report } = this.#options;
+    const { code, detail } = problem;
+    // What a hook threw was told as it was thrown.
+    if (code !== "hook-threw") {
+      onError(new Error(`could not ${what} the state of "${room}": ${detail}`));
+    }
+    if (what === "take up") report.failed(takeUpReasons[code] ?? "snapshot_damaged", detail);
+    else if (!hasLeft.has(code)) report.failed(storeReasons[code] ?? "snapshot_unstored", detail);
+    return problem;
   }
 
   /** Rooms that began together do not store at once. */

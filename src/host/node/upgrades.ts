@@ -7,7 +7,7 @@ import type { Duplex } from "node:stream";
 import type { WebSocket, WebSocketServer } from "ws";
 import { problemDocument, type ProblemCode } from "../../protocol/problems.ts";
 import type { Failure, Result } from "../../protocol/result.ts";
-import type { Admission } from "./hosted-room.ts";
+import type { Admission } from "./room-entrance.ts";
 
 /** A frame that carries a message of 1 MiB as base64 fits. */
 const maxPayload = 2 * 1024 * 1024;

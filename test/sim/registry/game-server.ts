@@ -42,6 +42,8 @@ export class GameServer {
   #asOf = 0;
   #starts = 1;
   #isLeaving = false;
+  /** Its rooms as it told of them last. */
+  #reported = new Map<RoomId, string>();
   /** Until then the registry takes this process for alive. */
   #heldUntil = 0;
   /** Then all that it was promised is void. */
@@ -154,8 +156,17 @@ export class GameServer {
     while (this.isAlive) {
       if (this.#now >= this.#lostAt) this.#startAnew();
       const isKnown = this.isRegistered ? await this.#beat() : await this.#register();
-      await timeline.sleep(isKnown ? heartbeatMs : random.between(500, 2_000));
+      if (isKnown) await this.#tellOfChanges();
+      else await timeline.sleep(random.between(500, 2_000));
     }
+  }
+
+  /** Halfway to the next report of all rooms. */
+  async #tellOfChanges(): Promise<void> {
+    const { timeline } = this.#world;
+    await timeline.sleep(heartbeatMs / 2);
+    if (this.isAlive && this.isRegistered && this.#now < this.#lostAt) await this.#beat(true);
+    await timeline.sleep(heartbeatMs / 2);
   }
 
   async #register(): Promise<boolean> {
@@ -177,18 +188,20 @@ export class GameServer {
     return false;
   }
 
-  async #beat(): Promise<boolean> {
+  async #beat(isPartial = false): Promise<boolean> {
     this.#expire();
     const askedAt = this.#now;
-    const rooms = [...this.rooms].map((roomId) => {
-      const here = [...this.seated.values()].filter(({ ticket }) => ticket.room === roomId);
-      return {
-        roomId,
-        players: here.map(({ ticket }) => ticket.player),
-        seats: here.map(({ ticket }) => ticket.id),
-      };
-    });
-    const report = { instance: this.instance, asOf: this.#asOf, rooms };
+    const before = this.#reported;
+    this.#reported = new Map(
+      [...this.rooms].map((room) => [room, JSON.stringify(this.#reportOf(room))]),
+    );
+    const named = [...this.rooms].filter(
+      (room) => !isPartial || before.get(room) !== this.#reported.get(room),
+    );
+    const ended = isPartial ? [...before.keys()].filter((room) => !this.rooms.has(room)) : [];
+    const rooms = [...named, ...ended].map((room) => this.#reportOf(room));
+    const partial = isPartial ? { isPartial } : {};
+    const report = { instance: this.instance, asOf: this.#asOf, rooms, ...partial };
     const to = { role: "registry", id: "default" } as const;
     const reply = await this.#calls.call(to, { type: "heartbeat", server: this.id, report });
     if (!this.isAlive) return false;
@@ -199,6 +212,12 @@ export class GameServer {
     }
     this.#heard(reply.value, askedAt);
     return true;
+  }
+
+  #reportOf(roomId: RoomId) {
+    const here = [...this.seated.values()].filter(({ ticket }) => ticket.room === roomId);
+    const players = here.map(({ ticket }) => ticket.player);
+    return { roomId, players, seats: here.map(({ ticket }) => ticket.id) };
   }
 
   #heard({ now, leaseMs, dispose }: HeartbeatAnswer, askedAt: number): void {
