@@ -70,7 +70,8 @@ export class Delivery {
   readonly #window: SendWindow;
   #dialedSubscription = "";
   #phase: Phase = { name: "idle" };
-  #lastHeardAt = 0;
+  /** When the shard last said that it has more. What else it says is no sign that it takes messages. */
+  #lastTakenAt = 0;
   #lastUsedAt = 0;
   readonly #failures = new Failures();
   /** The room has begun anew, and the shard is yet to say that it knows. */
@@ -173,7 +174,7 @@ export class Delivery {
   #openDeadline(): number {
     const waitingSince = this.#window.waitingSince;
     if (waitingSince === null) return this.#lastUsedAt + idleMs;
-    return Math.max(this.#lastHeardAt, waitingSince) + answerTimeoutMs;
+    return Math.max(this.#lastTakenAt, waitingSince) + answerTimeoutMs;
   }
 
   /** The shard is no subscriber any more; with a code, because it is over. */
@@ -270,10 +271,9 @@ export class Delivery {
   #accept(frame: FrameToSequencer | null): boolean {
     const phase = this.#phase;
     if (frame === null) return false;
-    // A load is no sign that messages are taken.
-    if (frame.type !== "load") this.#lastHeardAt = this.#owner.clock.now();
     if (frame.type === "hello") {
       if (phase.name !== "greeting") return false;
+      this.#lastTakenAt = this.#owner.clock.now();
       this.#greet(phase.socket, frame.position);
       return true;
     }
@@ -291,7 +291,7 @@ export class Delivery {
 
   #greet(socket: Socket, position: Position | null): void {
     this.#phase = { name: "open", socket };
-    this.#lastUsedAt = this.#lastHeardAt;
+    this.#lastUsedAt = this.#lastTakenAt;
     this.#owner.wakeAt(this.#lastUsedAt + idleMs);
     const { log } = this.#owner;
     const known = position ?? { epoch: this.#owner.epoch(), seq: this.acked };
@@ -319,6 +319,7 @@ export class Delivery {
   #acknowledge(seq: number): void {
     const before = this.acked;
     if (!this.#window.acknowledge(seq)) return;
+    this.#lastTakenAt = this.#owner.clock.now();
     this.#failures.end();
     this.#owner.onAcknowledged(before, seq);
   }

@@ -280,3 +280,18 @@ test("HT5 however many ask for the status at once, every shard is asked twice at
   expect(new Set(answers.map(({ subscribers }) => subscribers.length))).toEqual(new Set([2]));
   expect(room.ports.calls.of("load")).toHaveLength(4);
 });
+
+test("PL5 a registry that does not take what was counted is not asked again with every wake-up", async () => {
+  const room = await SequencerRig.start();
+  await room.subscribe(1);
+  await room.publish("a");
+  await room.dialOf(1).accept();
+  room.dialOf(1).sayText("no frame");
+  for (let wakes = 0; wakes < 100; wakes += 1) await room.pass(10);
+  const asked = room.ports.calls.of("count").length;
+  expect(asked).toBeGreaterThan(0);
+  expect(asked).toBeLessThan(4);
+  room.ports.calls.answer = () => ({ ok: true, value: null });
+  for (let wakes = 0; wakes < 100; wakes += 1) await room.pass(1_000);
+  expect(room.ports.calls.of("count").at(-1)?.counters).toEqual({ malformed_link_frames: 1 });
+});

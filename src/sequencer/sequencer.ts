@@ -25,7 +25,8 @@ import { historyUnits, readLog } from "./log-reader.ts";
 import { newEpoch } from "./epoch.ts";
 import { CommitQueue } from "./commit-queue.ts";
 import { DeliveryWaiters } from "./delivery-waiters.ts";
-import { Journal, type JournaledBatch } from "./journal.ts";
+import { Journal } from "./journal.ts";
+import type { JournaledBatch } from "./journal-rows.ts";
 import { SharedQuestion } from "./shared-question.ts";
 import { SnapshotNeed } from "./snapshot-need.ts";
 import { Subscribers } from "./subscribers.ts";
@@ -91,7 +92,10 @@ export class Sequencer {
     const bounds = { ...type.history, units: historyUnits, backlogUnits };
     this.#log = new DeliveryLog(bounds);
     this.#snapshotNeed = new SnapshotNeed((row) => journal.writeSnapshotted(row));
-    this.#waiters = new DeliveryWaiters((seq) => this.#subscribers.count(seq));
+    this.#waiters = new DeliveryWaiters({
+      count: (seq) => this.#subscribers.count(seq),
+      lowest: () => this.#subscribers.lowest,
+    });
     this.#subscribers = new Subscribers({
       ...ports,
       journal,
@@ -137,7 +141,9 @@ export class Sequencer {
       case "read":
         return success(readLog(this.#log, this.#epoch, request, this.#ports.clock.now()));
       case "snapshotted":
-        if (request.position.epoch === this.#epoch) this.#snapshotNeed.tell(request);
+        if (request.position.epoch === this.#epoch) {
+          this.#snapshotNeed.tell(request, this.#ports.clock.now());
+        }
         return success(null);
       case "fence":
         this.#subscribers.fence(request.shard);
@@ -155,18 +161,23 @@ export class Sequencer {
     this.#waiters.expire(now);
     this.#commitNext();
     this.#subscribers.settle();
-    void this.#counters.handOver(this.#ports.calls, this.#ports.registry);
+    void this.#counters.handOver(this.#ports.calls, this.#ports.registry, now);
     this.#armWake();
   }
 
   async #restore(): Promise<void> {
     const contents = await this.#journal.load();
-    this.#isEpochStored = contents.epoch !== null;
-    this.#epoch = contents.epoch ?? newEpoch(this.#ports, "");
+    const { epoch, isLogLost } = contents;
+    this.#isEpochStored = epoch !== null && !isLogLost;
+    this.#epoch =
+      this.#isEpochStored && epoch !== null ? epoch : newEpoch(this.#ports, epoch ?? "");
     this.#log.restore(contents.batches, contents.head);
     this.#snapshotNeed.restore(contents.snapshotted);
     for (const use of contents.keys) this.#keys.add(use);
     this.#subscribers.restore(contents);
+    if (!isLogLost) return;
+    this.#counters.increment("room_logs_lost");
+    this.#beginAnew();
   }
 
   /**
@@ -180,9 +191,14 @@ export class Sequencer {
     this.#waiters.finish();
     this.#forget();
     this.#isDisposed = true;
+    this.#beginAnew();
+    return null;
+  }
+
+  /** Whoever still has clients is told of the new life, which it goes on in. */
+  #beginAnew(): void {
     if (!this.#subscribers.isEmpty) this.#storeEpoch();
     this.#subscribers.restart();
-    return null;
   }
 
   #forget(): void {
@@ -280,9 +296,10 @@ export class Sequencer {
     const frames = batch.encode();
     if (isLogged) this.#append(batch, frames.logged, now);
     const parts = splitFrame(frames.sent);
+    const { after, volatile } = batch;
     let sent = 0;
     for (const delivery of this.#subscribers) {
-      if (delivery.offer(parts, frames.sent.length, batch.after, batch.volatile)) sent += 1;
+      if (delivery.offer(parts, frames.sent.length, after, volatile)) sent += 1;
     }
     for (const [write, place] of answers) {
       if (write.key !== null) this.#waitingKeys.delete(write.key.key);
