@@ -71,9 +71,9 @@ export class Shard {
   readonly #links: Links;
 
   private constructor(id: ShardId, type: RoomType, ports: ShardPorts) {
-    this.#ports = ports;
     const { entropy, calls } = ports;
     const count = (what: string): void => this.#counters.increment(what);
+    this.#ports = { ...ports, onHookError: withoutThrowing(ports.onHookError, count) };
     const firstId = Math.floor(entropy.random() * 2 ** 40);
     const send = (frame: string): boolean => this.#intake.send(frame);
     const onFenced = (): void => this.#fence();
@@ -96,7 +96,12 @@ export class Shard {
     this.#state = this.#stateOf(id, type);
     this.#fanOut = this.#createFanOut();
     this.#stay = this.#createStay(id);
-    this.#history = new History(id, ports, this.#clients.audience, this.#fanOut);
+    this.#history = new History(
+      id,
+      { ...ports, armWake: () => this.#armWake() },
+      this.#clients.audience,
+      this.#fanOut,
+    );
     this.#intake = this.#createIntake();
     this.#renewal = new Renewal({
       ...ports,
@@ -385,4 +390,18 @@ export class Shard {
     const known = times.filter((at) => at !== null);
     this.#ports.wakeups.soon(known.length === 0 ? null : Math.min(...known));
   }
+}
+
+/** What the class makes of an error must not stop the shard. */
+function withoutThrowing(
+  onHookError: (error: unknown) => void,
+  count: (what: string) => void,
+): (error: unknown) => void {
+  return (error) => {
+    try {
+      onHookError(error);
+    } catch {
+      count("room_error_hook_errors");
+    }
+  };
 }
