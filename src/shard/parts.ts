@@ -210,7 +210,11 @@ export class Parts {
   #createEntrance(): Entrance {
     const { service, clients, subscription, history, fanOut } = this;
     return new Entrance({
-      ...{ service, clients, subscription, history, fanOut },
+      service,
+      clients,
+      subscription,
+      history,
+      fanOut,
       canReplay: this.#ports.canReplay !== false,
       stateReady: () => this.stateReady(),
       onWelcomed: () => this.stay.welcomed(),
