@@ -3,9 +3,12 @@ import { DeliveryWaiters } from "./delivery-waiters.ts";
 
 /** Waiters of a room with two shards, which have got so far. */
 function waitersOf(acked: [number, number]) {
-  const waiters = new DeliveryWaiters((seq) => {
-    const delivered = acked.filter((each) => each >= seq).length;
-    return { delivered, pending: acked.length - delivered };
+  const waiters = new DeliveryWaiters({
+    count: (seq) => {
+      const delivered = acked.filter((each) => each >= seq).length;
+      return { delivered, pending: acked.length - delivered };
+    },
+    lowest: () => Math.min(...acked),
   });
   return { acked, waiters };
 }
@@ -43,4 +46,29 @@ test("HT2 after five seconds the answer says what is still pending", async () =>
   waiters.expire(6_000);
   expect(await count).toEqual({ delivered: 1, pending: 1 });
   expect(waiters.nextDeadline()).toBe(later.until);
+});
+
+test("HT2 an acknowledgement costs no look at every shard for each publisher who waits", async () => {
+  let looks = 0;
+  let lowest = 5;
+  const look = <Value>(value: Value): Value => {
+    looks += 1;
+    return value;
+  };
+  const waiters = new DeliveryWaiters({
+    count: (seq) => look({ delivered: 1, pending: seq > lowest ? 1 : 0 }),
+    lowest: () => look(lowest),
+  });
+  const counts = [8, 7, 6, 9].map((seq) => waiters.wait(seq, 0).count);
+  looks = 0;
+  waiters.check();
+  expect(looks).toBe(1);
+  lowest = 8;
+  waiters.check();
+  expect(looks).toBe(3);
+  expect(await Promise.all(counts.slice(0, 3))).toEqual(
+    Array.from({ length: 3 }, () => ({ delivered: 1, pending: 0 })),
+  );
+  waiters.finish();
+  expect(await counts[3]).toEqual({ delivered: 1, pending: 1 });
 });

@@ -386,3 +386,27 @@ test("a delivery asks to be woken no later than its deadline", async () => {
   await rig.dialer.last.refuse();
   expect(rig.wakeAt).toBe(rig.delivery.nextDeadline());
 });
+
+test("LK2 a shard whose clients publish and that takes no messages is given up all the same", async () => {
+  const rig = new DeliveryRig();
+  const dial = await rig.open();
+  rig.publish("b");
+  for (let second = 0; second < 9; second += 1) {
+    rig.pass(1_000);
+    dial.say({ type: "publish", writes: [{ id: second, message: "up", key: `k${second}` }] });
+    dial.ack(epoch, 1);
+  }
+  expect(dial.socket.closedWith).toBeNull();
+  rig.pass(1_000);
+  expect(dial.socket.closedWith).toBe(closeCodes.unresponsive);
+});
+
+test("DL11, LK7 volatile messages that wait for a link are no more than a frame may hold", async () => {
+  const rig = new DeliveryRig();
+  const message = "x".repeat(1024 * 1024);
+  for (let count = 0; count < 20; count += 1) rig.publishVolatile(`${count} ${message}`);
+  await rig.dialer.last.greet(epoch, 0);
+  const { frames } = rig.dialer.last;
+  expect(frames).toMatchObject([{ type: "batch", volatile: [0] }]);
+  expect(JSON.stringify(frames[0]?.["entries"])).toMatch(/^\["19 x/);
+});

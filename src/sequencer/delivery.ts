@@ -1,6 +1,6 @@
 /**
- * Delivery to one subscribed shard: the link to it, what goes out on it and when, and the retries.
- * Knows nothing of other shards, of rows, or of who publishes.
+ * Delivery to one subscribed shard: the link to it, from the dial to its end, and the retries. What is
+ * owed and sent on it is the backlog's. Knows nothing of other shards, of rows, or of who publishes.
  *
  * The sequencer dials, so that the shard, which holds the clients' sockets, can hibernate; it hangs
  * up after some idle seconds, so that it can sleep itself.
@@ -12,18 +12,15 @@ import {
   encodeFrame,
   FrameAssembler,
   parseFrameToSequencer,
-  splitFrame,
   type FrameToSequencer,
   type LinkLoad,
-  type Position,
   type UpstreamWrite,
 } from "../protocol/link.ts";
 import type { ShardId } from "../protocol/names.ts";
+import { Backlog } from "./backlog.ts";
 import type { VolatileMessage } from "./batch-builder.ts";
 import { Failures } from "./failures.ts";
-import { SendWindow } from "./send-window.ts";
 import { encodeResults, type ResultsByLife } from "./upstream-results.ts";
-import { WaitingVolatile } from "./waiting-volatile.ts";
 
 /** A link that has carried nothing for so long is closed. */
 const idleMs = 5_000;
@@ -67,30 +64,25 @@ export class Delivery {
   /** Replaced whenever the shard subscribes anew. */
   subscription: string;
   readonly #owner: DeliveryOwner;
-  readonly #window: SendWindow;
+  readonly #backlog: Backlog;
+  readonly #failures = new Failures();
   #dialedSubscription = "";
   #phase: Phase = { name: "idle" };
-  #lastHeardAt = 0;
-  #lastUsedAt = 0;
-  readonly #failures = new Failures();
-  /** The room has begun anew, and the shard is yet to say that it knows. */
-  #owesReset = false;
-  readonly #waitingVolatile = new WaitingVolatile();
 
   constructor(shard: ShardId, subscription: string, acked: number, owner: DeliveryOwner) {
     this.shard = shard;
     this.subscription = subscription;
-    this.#window = new SendWindow(acked);
     this.#owner = owner;
+    this.#backlog = new Backlog(acked, { ...owner, onTaken: () => this.#failures.end() });
   }
 
   /** The shard has every message up to this one. */
   get acked(): number {
-    return this.#window.acked;
+    return this.#backlog.acked;
   }
 
   get isSettled(): boolean {
-    return this.#phase.name === "idle" && !this.#owesReset && this.acked === this.#owner.log.head;
+    return this.#phase.name === "idle" && this.#backlog.isSettled;
   }
 
   /** Whether the log must keep what this shard has not acknowledged. */
@@ -110,21 +102,19 @@ export class Delivery {
     volatile: VolatileMessage[],
   ): boolean {
     if (this.#phase.name !== "open") {
-      this.#waitingVolatile.add(volatile);
+      this.#backlog.keep(volatile);
       this.pump();
       return false;
     }
-    const isCurrent = this.#window.sent === after && !this.#window.isFull;
-    if (isCurrent) this.#transmit(this.#phase.socket, frame, units, this.#owner.log.head);
-    else this.pump();
+    this.#backlog.offer(this.#phase.socket, frame, units, after);
     this.#wakeDurablyIfOwed();
     return true;
   }
 
   /** Moves on whatever can move: dials when something is owed, sends what the window allows. */
   pump(): void {
-    if (this.#phase.name === "open") this.#sendFromLog(this.#phase.socket);
-    else if (this.#hasWork) {
+    if (this.#phase.name === "open") this.#backlog.send(this.#phase.socket);
+    else if (this.#backlog.hasWork) {
       this.#wakeDurably();
       if (this.#phase.name === "idle") this.#dial();
     }
@@ -150,7 +140,7 @@ export class Delivery {
         this.#giveUp(phase.socket);
         return;
       case "open":
-        if (this.#window.isOwedAnswer) this.#giveUp(phase.socket);
+        if (this.#backlog.awaitedSince !== null) this.#giveUp(phase.socket);
         else this.#hangUp(phase.socket);
         return;
     }
@@ -171,9 +161,8 @@ export class Delivery {
 
   /** New messages do not put off the time by which the old ones must have been acknowledged. */
   #openDeadline(): number {
-    const waitingSince = this.#window.waitingSince;
-    if (waitingSince === null) return this.#lastUsedAt + idleMs;
-    return Math.max(this.#lastHeardAt, waitingSince) + answerTimeoutMs;
+    const { awaitedSince, lastUsedAt } = this.#backlog;
+    return awaitedSince === null ? lastUsedAt + idleMs : awaitedSince + answerTimeoutMs;
   }
 
   /** The shard is no subscriber any more; with a code, because it is over. */
@@ -195,15 +184,9 @@ export class Delivery {
 
   /** The room begins anew: what the shard has is of its former life. */
   restart(): void {
-    this.#window.restart(0);
-    this.#waitingVolatile.clear();
-    this.#owesReset = true;
-    if (this.#phase.name === "open") this.#reset(this.#phase.socket);
+    this.#backlog.restart();
+    if (this.#phase.name === "open") this.#backlog.reset(this.#phase.socket);
     else this.pump();
-  }
-
-  get #hasWork(): boolean {
-    return this.acked < this.#owner.log.head || this.#owesReset || !this.#waitingVolatile.isEmpty;
   }
 
   /**
@@ -211,7 +194,7 @@ export class Delivery {
    * nobody who knows that the shard lacks something.
    */
   #wakeDurablyIfOwed(): void {
-    if (this.acked < this.#owner.log.head) this.#wakeDurably();
+    if (this.#backlog.isOwed) this.#wakeDurably();
   }
 
   #wakeDurably(): void {
@@ -270,99 +253,23 @@ export class Delivery {
   #accept(frame: FrameToSequencer | null): boolean {
     const phase = this.#phase;
     if (frame === null) return false;
-    // A load is no sign that messages are taken.
-    if (frame.type !== "load") this.#lastHeardAt = this.#owner.clock.now();
     if (frame.type === "hello") {
       if (phase.name !== "greeting") return false;
-      this.#greet(phase.socket, frame.position);
+      this.#phase = { name: "open", socket: phase.socket };
+      this.#owner.wakeAt(this.#owner.clock.now() + idleMs);
+      this.#backlog.begin(phase.socket, frame.position);
       return true;
     }
     if (phase.name !== "open") return false;
     if (frame.type === "publish") void this.#publish(phase.socket, frame.writes);
     if (frame.type === "load") this.#owner.onLoad(this.shard, frame);
-    if (frame.type !== "ack") return true;
-    if (frame.epoch !== this.#owner.epoch()) return true;
-    this.#owesReset = false;
-    if (frame.seq > this.#window.sent) return false;
-    this.#acknowledge(frame.seq);
-    this.#sendFromLog(phase.socket);
-    return true;
-  }
-
-  #greet(socket: Socket, position: Position | null): void {
-    this.#phase = { name: "open", socket };
-    this.#lastUsedAt = this.#lastHeardAt;
-    this.#owner.wakeAt(this.#lastUsedAt + idleMs);
-    const { log } = this.#owner;
-    const known = position ?? { epoch: this.#owner.epoch(), seq: this.acked };
-    if (known.epoch !== this.#owner.epoch() || known.seq > log.head) {
-      this.#reset(socket);
-      return;
-    }
-    this.#owesReset = false;
-    // What the shard says it has is the truth, also when it is less than was acknowledged. The window
-    // is set first: who hears of the acknowledgement may offer the next batch at once.
-    const before = this.acked;
-    this.#window.restart(known.seq);
-    if (known.seq > before || known.seq === log.head) this.#failures.end();
-    if (known.seq > before) this.#owner.onAcknowledged(before, known.seq);
-    this.#sendFromLog(socket);
-    this.#sendWaitingVolatile(socket);
+    return frame.type !== "ack" || this.#backlog.acknowledge(phase.socket, frame);
   }
 
   async #publish(socket: Socket, writes: readonly UpstreamWrite[]): Promise<void> {
     const lives = await this.#owner.onPublish(writes);
-    this.#lastUsedAt = this.#owner.clock.now();
+    this.#backlog.used();
     for (const part of encodeResults(lives)) socket.send(part);
-  }
-
-  #acknowledge(seq: number): void {
-    const before = this.acked;
-    if (!this.#window.acknowledge(seq)) return;
-    this.#failures.end();
-    this.#owner.onAcknowledged(before, seq);
-  }
-
-  #sendFromLog(socket: Socket): void {
-    if (this.#window.sent === this.#owner.log.head) return;
-    const batches = this.#owner.log.since(this.#window.sent);
-    if (batches === null) {
-      this.#reset(socket);
-      return;
-    }
-    for (const batch of batches) {
-      if (this.#window.isFull) return;
-      const { frame, through } = batch;
-      this.#transmit(socket, splitFrame(frame), frame.length, through);
-    }
-  }
-
-  /**
-   * The log no longer holds what the shard lacks: it goes on from where the log begins. Owed until the
-   * shard says that it did, or a link that breaks now would leave its clients as they were.
-   */
-  #reset(socket: Socket): void {
-    const { start } = this.#owner.log;
-    this.#window.restart(Math.min(this.acked, start));
-    const frame = encodeFrame({ type: "reset", epoch: this.#owner.epoch(), seq: start });
-    this.#transmit(socket, [frame], frame.length, start);
-    this.#sendFromLog(socket);
-  }
-
-  #transmit(socket: Socket, parts: readonly string[], units: number, through: number): void {
-    for (const part of parts) socket.send(part);
-    this.#lastUsedAt = this.#owner.clock.now();
-    this.#window.send(through, units, this.#lastUsedAt);
-  }
-
-  #sendWaitingVolatile(socket: Socket): void {
-    if (this.#waitingVolatile.isEmpty) return;
-    const { sent } = this.#window;
-    const now = this.#owner.clock.now();
-    const frame = this.#waitingVolatile.takeFrame(this.#owner.epoch(), sent, now);
-    // They may be lost, and a shard that is behind has more important things to be sent.
-    if (sent !== this.#owner.log.head) return;
-    this.#transmit(socket, splitFrame(frame), frame.length, sent);
   }
 
   #handleClose(code: number): void {
@@ -388,12 +295,12 @@ export class Delivery {
   }
 
   #fail(isSuspect = true): void {
-    const { clock, entropy, log } = this.#owner;
+    const { clock, entropy } = this.#owner;
     const now = clock.now();
-    const until = this.#failures.add(now, this.acked < log.head, entropy.random());
-    this.#window.restart(this.acked);
+    const until = this.#failures.add(now, this.#backlog.isOwed, entropy.random());
+    this.#backlog.linkEnded();
     this.#enter({ name: "waiting", until }, until);
-    if (this.#hasWork) this.#wakeDurably();
+    if (this.#backlog.hasWork) this.#wakeDurably();
     if (isSuspect && this.#failures.isSuspicious(now)) this.#owner.onSuspect(this.shard);
   }
 }

@@ -4,7 +4,8 @@ import { FakeStorage } from "../../test/support/fake-storage.ts";
 import { DeliveryLog } from "../core/delivery-log.ts";
 import { keyLifetimeMs, type KeyUse } from "../core/idempotency.ts";
 import type { ShardId } from "../protocol/names.ts";
-import { Journal, type JournalContents, type JournaledBatch } from "./journal.ts";
+import { Journal, type JournalContents } from "./journal.ts";
+import type { JournaledBatch } from "./journal-rows.ts";
 
 const use = (key: string, seq: number, at: number): KeyUse => {
   return { key, fingerprint: `f-${key}`, first: seq, seq, at };
@@ -69,6 +70,7 @@ const shown = (batches: readonly JournaledBatch[]) =>
 test("DL6 a room that never was has nothing", async () => {
   expect(await new Room().restart()).toEqual({
     epoch: null,
+    isLogLost: false,
     head: 0,
     settled: 0,
     snapshotted: null,
@@ -205,4 +207,26 @@ test("DL4, DL6, DL9 whatever was written, a restart finds the log and every key 
     }),
     { numRuns: 150 },
   );
+});
+
+test("SE9 after a disposal no row tells of batches of the life before, however large they were", async () => {
+  const room = new Room(1, 100);
+  room.append({});
+  room.append({ units: 950 });
+  room.append({});
+  const { batches } = await room.restart();
+  room.journal.clear(batches);
+  expect(room.logRows()).toEqual([]);
+});
+
+test("DL6 a log of a hundred and thirty thousand small batches is read back", async () => {
+  const rows = new Map<string, unknown>();
+  for (let slot = 0; slot < 130_000; slot += 1) {
+    rows.set(`log/${slot}`, { after: slot, through: slot + 1, at: 0, parts: 0, text: "x" });
+  }
+  // Copying so many would take its time.
+  const storage = new FakeStorage();
+  storage.list = () => Promise.resolve(rows);
+  const { head, batches } = await new Journal(storage).load();
+  expect([head, batches.length]).toEqual([130_000, 130_000]);
 });

@@ -1,33 +1,31 @@
 /**
- * The sequencer's durable rows: what must outlive the object, and in which form. One batch is one
- * row, written over the row of a batch that nobody needs any more, since a deletion is billed like a
- * write. Decides nothing about order, delivery or what may be forgotten.
- *
- *   meta            the epoch
- *   log/SLOT        a batch; `log/SLOT/PART` the rest of one that is larger than a row may be
- *   keys/NUMBER     idempotency keys that outlived the batches they came with
- *   sub/SHARD       a subscriber
- *   snapshotted     messages after this are not in the newest snapshot
- *   fence/SLOT      the lowest generation that is taken of a slot
- *   over/SHARD      a shard of a former generation that is to be told so: how often that failed
- *   settled         messages up to here were acknowledged by every shard when the links were closed
+ * What of a room must outlive the sequencer's object, written as rows. One batch is one row, written over
+ * the row of a batch that nobody needs any more, since a deletion is billed like a write. Decides nothing
+ * about order, delivery or what may be forgotten; the rows' forms are in `journal-rows.ts`.
  */
-import * as v from "valibot";
 import type { Batch } from "../core/delivery-log.ts";
 import { keyLifetimeMs, type KeyUse } from "../core/idempotency.ts";
 import type { Storage } from "../core/ports.ts";
-import { isShardId, type ShardId } from "../protocol/names.ts";
-
-export type JournaledBatch = Batch & {
-  readonly slot: number;
-  readonly parts: number;
-  readonly keys: readonly KeyUse[];
-};
-
-export type SubscriberRow = { readonly subscription: string; readonly seq: number };
+import type { ShardId } from "../protocol/names.ts";
+import {
+  newestRun,
+  readEpoch,
+  readFences,
+  readKeyRows,
+  readLogRows,
+  readOver,
+  readSettled,
+  readSnapshotted,
+  readSubscribers,
+  type JournaledBatch,
+  type SnapshottedRow,
+  type SubscriberRow,
+} from "./journal-rows.ts";
 
 export type JournalContents = {
   readonly epoch: string | null;
+  /** The log could not be read, and is gone: the epoch is over. */
+  readonly isLogLost: boolean;
   /** Number of the last message. */
   readonly head: number;
   readonly settled: number;
@@ -43,33 +41,11 @@ export type JournalContents = {
   readonly over: ReadonlyMap<ShardId, number>;
 };
 
+/** Rows that say nothing of messages. */
+const outlivesLog = /^(?:sub|fence|over)\//;
+
 /** Batches whose keys outlive them are gathered into one row when there are this many. */
 const retiredLimit = 256;
-
-const keyUseSchema = v.object({
-  key: v.string(),
-  fingerprint: v.string(),
-  first: v.number(),
-  seq: v.number(),
-  at: v.number(),
-  series: v.exactOptional(v.string()),
-});
-const keysSchema = v.array(keyUseSchema);
-const batchRowSchema = v.object({
-  after: v.number(),
-  through: v.number(),
-  at: v.number(),
-  parts: v.number(),
-  text: v.string(),
-});
-const metaSchema = v.object({ version: v.literal(1), epoch: v.string() });
-const snapshottedSchema = v.object({
-  seq: v.number(),
-  takenAt: v.nullable(v.number()),
-  expiresAt: v.number(),
-});
-export type SnapshottedRow = v.InferOutput<typeof snapshottedSchema>;
-const subscriberSchema = v.object({ subscription: v.string(), seq: v.number() });
 
 export class Journal {
   readonly #storage: Storage;
@@ -93,20 +69,21 @@ export class Journal {
 
   async load(): Promise<JournalContents> {
     const rows = await this.#storage.list("");
-    const meta = v.safeParse(metaSchema, rows.get("meta"));
-    const { stored, head } = readBatches(rows);
-    const batches = newestRun(stored, head);
-    const gathered = this.#readKeyRows(rows);
-    this.#adoptSlots(stored, batches);
-    const keys = [...gathered, ...stored.flatMap((batch) => batch.keys)];
+    const meta = readEpoch(rows);
+    const log = readLogRows(rows);
+    const isLogLost = meta.isDamaged || log.isDamaged;
+    if (isLogLost) this.#storage.delete([...rows.keys()].filter((name) => !outlivesLog.test(name)));
+    const kept = isLogLost ? { stored: [], head: 0, slots: 0, isDamaged: false } : log;
+    const batches = newestRun(kept);
+    const gathered = isLogLost ? [] : this.#adoptKeyRows(readKeyRows(rows));
+    this.#adoptSlots(kept.stored, batches, kept.slots);
+    const keys = [...gathered, ...kept.stored.flatMap((batch) => batch.keys)];
     return {
-      epoch: meta.success ? meta.output.epoch : null,
-      head,
-      settled: v.parse(v.optional(v.number(), 0), rows.get("settled")),
-      snapshotted: v.parse(
-        v.optional(v.nullable(snapshottedSchema), null),
-        rows.get("snapshotted"),
-      ),
+      epoch: meta.epoch,
+      isLogLost,
+      head: kept.head,
+      settled: isLogLost ? 0 : readSettled(rows),
+      snapshotted: isLogLost ? null : readSnapshotted(rows),
       batches,
       keys: keys.toSorted((one, other) => one.seq - other.seq),
       subscribers: readSubscribers(rows),
@@ -216,96 +193,35 @@ export class Journal {
     this.#storage.delete(partRows(batch));
   }
 
-  #readKeyRows(rows: ReadonlyMap<string, unknown>): KeyUse[] {
-    const all: KeyUse[] = [];
-    for (const [name, value] of rows) {
-      if (!name.startsWith("keys/")) continue;
-      const row = Number(name.slice("keys/".length));
-      const uses = v.parse(keysSchema, JSON.parse(v.parse(v.string(), value)));
+  #adoptKeyRows(rows: ReadonlyMap<number, readonly KeyUse[]>): KeyUse[] {
+    for (const [row, uses] of rows) {
       this.#keyRows.push({ row, expiresAt: lastExpiry(uses) });
       this.#nextKeyRow = Math.max(this.#nextKeyRow, row + 1);
-      all.push(...uses);
     }
     this.#keyRows.sort((one, other) => one.expiresAt - other.expiresAt);
-    return all;
+    return [...rows.values()].flat();
   }
 
   /** Rows outside the newest run were dropped in the former life: free, or retired for their keys. */
-  #adoptSlots(stored: readonly JournaledBatch[], run: readonly JournaledBatch[]): void {
+  #adoptSlots(
+    stored: readonly JournaledBatch[],
+    run: readonly JournaledBatch[],
+    slots: number,
+  ): void {
     const used = new Set(stored.map((batch) => batch.slot));
     const kept = new Set(run.map((batch) => batch.slot));
-    this.#nextSlot = Math.max(-1, ...used) + 1;
-    for (let slot = 0; slot < this.#nextSlot; slot += 1) {
-      if (!used.has(slot)) this.#freeSlots.push(slot);
-    }
+    this.#nextSlot = slots;
+    for (let slot = 0; slot < slots; slot += 1) if (!used.has(slot)) this.#freeSlots.push(slot);
     for (const batch of stored) {
       if (kept.has(batch.slot)) continue;
       if (batch.keys.length > 0) this.#retired.push(batch);
-      else this.#freeSlots.push(batch.slot);
+      else this.#free(batch);
     }
   }
-}
-
-/** Every whole batch, in order. A batch whose parts were freed counts for the head alone. */
-function readBatches(rows: ReadonlyMap<string, unknown>): {
-  stored: JournaledBatch[];
-  head: number;
-} {
-  const stored: JournaledBatch[] = [];
-  let head = 0;
-  for (const [name, value] of rows) {
-    const match = /^log\/(\d+)$/.exec(name);
-    if (match === null) continue;
-    const { after, through, at, parts, text } = v.parse(batchRowSchema, value);
-    head = Math.max(head, through);
-    const texts: unknown[] = [text];
-    for (let part = 1; part <= parts; part += 1) texts.push(rows.get(`${name}/${part}`));
-    const whole = v.safeParse(v.array(v.string()), texts);
-    if (!whole.success) continue;
-    const [frame = "", keyText] = whole.output.join("").split("\n");
-    const keys = keyText === undefined ? [] : v.parse(keysSchema, JSON.parse(keyText));
-    stored.push({ after, through, at, frame, slot: Number(match[1]), parts, keys });
-  }
-  return { stored: stored.toSorted((one, other) => one.through - other.through), head };
 }
 
 function partRows({ slot, parts }: JournaledBatch): string[] {
   return Array.from({ length: parts }, (_, index) => `log/${slot}/${index + 1}`);
-}
-
-function newestRun(batches: readonly JournaledBatch[], head: number): readonly JournaledBatch[] {
-  if (batches.at(-1)?.through !== head) return [];
-  let first = batches.length - 1;
-  while (first > 0 && batches[first]?.after === batches[first - 1]?.through) first -= 1;
-  return batches.slice(first);
-}
-
-function readSubscribers(rows: ReadonlyMap<string, unknown>): Map<ShardId, SubscriberRow> {
-  const subscribers = new Map<ShardId, SubscriberRow>();
-  for (const [name, value] of rows) {
-    const shard = name.startsWith("sub/") ? name.slice("sub/".length) : "";
-    if (isShardId(shard)) subscribers.set(shard, v.parse(subscriberSchema, value));
-  }
-  return subscribers;
-}
-
-function readFences(rows: ReadonlyMap<string, unknown>): Map<number, number> {
-  const fences = new Map<number, number>();
-  for (const [name, value] of rows) {
-    if (!name.startsWith("fence/")) continue;
-    fences.set(Number(name.slice("fence/".length)), v.parse(v.number(), value));
-  }
-  return fences;
-}
-
-function readOver(rows: ReadonlyMap<string, unknown>): Map<ShardId, number> {
-  const over = new Map<ShardId, number>();
-  for (const [name, tries] of rows) {
-    const shard = name.startsWith("over/") ? name.slice("over/".length) : "";
-    // Rows of an older version say only that there is something to tell.
-    if (isShardId(shard)) over.set(shard, typeof tries === "number" ? tries : 0);
-  }
-  return over;
 }
 
 function sliceText(text: string, units: number): string[] {

@@ -112,3 +112,46 @@ test("LK2 a sequencer asks to be woken for the next dial of a shard that failed"
   await room.passToWake();
   expect(room.dialsOf(1)).toBe(2);
 });
+
+test.each([
+  ["log/0", { after: 0 }],
+  ["meta", { version: 2, epoch: "another form" }],
+])(
+  "DL13 a room whose row %s is damaged begins a later epoch, and resets its shards",
+  async (row, value) => {
+    const room = await SequencerRig.start();
+    const { epoch } = await room.subscribe(1);
+    await room.publish("a");
+    await room.dialOf(1).greet(epoch, 0);
+    room.ports.storage.put({ [row]: value });
+    room.ports.clock.advance(1);
+    await room.restart();
+    await room.dialOf(1).greet(epoch, 1);
+    const { epoch: later, seq } = await room.status();
+    expect([later > epoch, seq]).toEqual([true, 0]);
+    expect(room.dialOf(1).frames).toEqual([{ type: "reset", epoch: later, seq: 0 }]);
+    expect((await room.publish("b")).seq).toBe(1);
+    await room.pass(0);
+    expect(room.ports.calls.of("count").at(-1)?.counters).toEqual({ room_logs_lost: 1 });
+    await room.restart();
+    expect((await room.publish("c")).seq).toBe(2);
+  },
+);
+
+test("DL13 rows of other kinds that are damaged cost what they said, and no more", async () => {
+  const room = await SequencerRig.start();
+  const { epoch } = await room.subscribe(1);
+  await room.publish("a", { key: "k" });
+  const unreadable = {
+    settled: "?",
+    snapshotted: [],
+    "sub/lobby-1": 7,
+    "fence/1": "?",
+    "keys/0": "{",
+  };
+  room.ports.storage.put(unreadable);
+  await room.restart();
+  await room.dialOf(1).greet(epoch, 0);
+  expect(room.dialOf(1).batches).toEqual(["0-1"]);
+  expect(await room.publish("a", { key: "k" })).toMatchObject({ epoch, seq: 1 });
+});

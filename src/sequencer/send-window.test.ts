@@ -5,14 +5,14 @@ import { SendWindow } from "./send-window.ts";
 test("LK2 an acknowledgement is cumulative, and one that tells nothing new changes nothing", () => {
   const window = new SendWindow(3);
   for (const through of [4, 5, 6]) window.send(through, 10, 0);
-  expect([window.acked, window.sent, window.isOwedAnswer]).toEqual([3, 6, true]);
+  expect([window.acked, window.sent, window.waitingSince !== null]).toEqual([3, 6, true]);
   expect([window.acknowledge(5), window.acknowledge(5), window.acknowledge(4)]).toEqual([
     true,
     false,
     false,
   ]);
-  expect([window.acked, window.isOwedAnswer]).toEqual([5, true]);
-  expect([window.acknowledge(6), window.isOwedAnswer]).toEqual([true, false]);
+  expect([window.acked, window.waitingSince !== null]).toEqual([5, true]);
+  expect([window.acknowledge(6), window.waitingSince !== null]).toEqual([true, false]);
 });
 
 test("LK2 the oldest that is not acknowledged tells since when the shard is waited for", () => {
@@ -42,7 +42,7 @@ test("LK8 a window is full with a mebi-unit that is not acknowledged", () => {
 test("DL11 what has no number is owed no answer", () => {
   const window = new SendWindow(3);
   window.send(3, 1024 * 1024, 0);
-  expect([window.isOwedAnswer, window.isFull, window.sent]).toEqual([false, false, 3]);
+  expect([window.waitingSince !== null, window.isFull, window.sent]).toEqual([false, false, 3]);
 });
 
 test("LK1 a new link begins with what the shard says it has, be it more or less", () => {
@@ -50,7 +50,7 @@ test("LK1 a new link begins with what the shard says it has, be it more or less"
     const window = new SendWindow(3);
     window.send(6, 1024 * 1024, 0);
     window.restart(said);
-    expect(window).toMatchObject({ acked: said, sent: said, isFull: false, isOwedAnswer: false });
+    expect(window).toMatchObject({ acked: said, sent: said, isFull: false, waitingSince: null });
   }
 });
 
@@ -66,7 +66,7 @@ test("LK2 the window is as full as what was sent past the acknowledged", () => {
         if ("send" in step) window.send(sizes.push(step.send), step.send, 0);
         else window.acknowledge(Math.min(step.ack, sizes.length));
         const owed = sizes.slice(window.acked);
-        expect(window.isOwedAnswer).toBe(owed.length > 0);
+        expect(window.waitingSince !== null).toBe(owed.length > 0);
         expect(window.isFull).toBe(owed.reduce((sum, size) => sum + size, 0) >= 1024 * 1024);
       }
     }),

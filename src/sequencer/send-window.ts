@@ -30,11 +30,6 @@ export class SendWindow {
     return this.#units >= windowUnits;
   }
 
-  /** Whether an acknowledgement is to be expected. */
-  get isOwedAnswer(): boolean {
-    return this.#outstanding.length > 0;
-  }
-
   /** When the oldest of what was not acknowledged was sent; `null` when all was. */
   get waitingSince(): number | null {
     return this.#outstanding[0]?.at ?? null;

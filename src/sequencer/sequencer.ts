@@ -1,11 +1,11 @@
 /**
  * The sequencer of one room: gives every write its place in the room's one order, makes it durable,
- * and owes it to every subscribed shard. Owns the epoch, the delivery log, the idempotency keys and
- * the subscribers. Knows nothing of clients' sockets or of placement.
+ * and owes it to every subscribed shard. Owns the epoch, the delivery log, the writes that wait and the
+ * subscribers. Knows nothing of clients' sockets or of placement.
  */
 import { Counters } from "../core/counters.ts";
 import { DeliveryLog } from "../core/delivery-log.ts";
-import { fingerprint, IdempotencyWindow } from "../core/idempotency.ts";
+import { IdempotencyWindow } from "../core/idempotency.ts";
 import type { Dialer, ObjectPorts } from "../core/ports.ts";
 import type { RoomType } from "../core/rooms.ts";
 import {
@@ -17,37 +17,24 @@ import {
   type RequestTo,
   type SequencerStatus,
 } from "../protocol/calls.ts";
-import { splitFrame, type UpstreamWrite } from "../protocol/link.ts";
-import { payloadUnits, type Payload } from "../protocol/payload.ts";
+import { splitFrame } from "../protocol/link.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
-import { BatchBuilder, type Committed, type WriteKey } from "./batch-builder.ts";
+import { BatchBuilder } from "./batch-builder.ts";
 import { historyUnits, readLog } from "./log-reader.ts";
 import { newEpoch } from "./epoch.ts";
-import { CommitQueue } from "./commit-queue.ts";
 import { DeliveryWaiters } from "./delivery-waiters.ts";
-import { Journal, type JournaledBatch } from "./journal.ts";
+import { Journal } from "./journal.ts";
+import type { JournaledBatch } from "./journal-rows.ts";
 import { SharedQuestion } from "./shared-question.ts";
 import { SnapshotNeed } from "./snapshot-need.ts";
 import { Subscribers } from "./subscribers.ts";
-import { byLife, type ResultsByLife } from "./upstream-results.ts";
+import { publishUpstream } from "./upstream-results.ts";
+import { Writes, type Write } from "./writes.ts";
 
 /** UTF-16 units of frames that a room keeps for shards that are behind, and for a snapshot. */
 const backlogUnits = 16 * 1024 * 1024;
 /** After a crash the room is woken this long after something was owed, to deliver it. */
 const recoveryMs = 10_000;
-/** Units that a write costs beside its text: names, quotes, the key's record. */
-const overheadUnits = 64;
-
-type Write = {
-  readonly messages: readonly Payload[];
-  readonly topic: string | null;
-  readonly isVolatile: boolean;
-  readonly units: number;
-  readonly key: WriteKey | null;
-  /** `null` when the room was disposed before. */
-  readonly committed: Promise<Committed | null>;
-  readonly commit: (committed: Committed | null) => void;
-};
 
 export type SequencerPorts = ObjectPorts & {
   readonly dialer: Dialer;
@@ -65,10 +52,8 @@ export class Sequencer {
   readonly #journal: Journal;
   readonly #log: DeliveryLog<JournaledBatch>;
   readonly #snapshotNeed: SnapshotNeed;
-  readonly #keys: IdempotencyWindow;
-  readonly #queue = new CommitQueue<Write>();
+  readonly #writes: Writes;
   readonly #counters = new Counters();
-  readonly #waitingKeys = new Map<string, Write>();
   readonly #subscribers: Subscribers;
   readonly #waiters: DeliveryWaiters;
   readonly #status = new SharedQuestion(() => this.#askStatus());
@@ -79,26 +64,30 @@ export class Sequencer {
   #wakeAt: number | null = null;
   #durableWakeAt = 0;
 
-  private constructor(
-    type: RoomType,
-    ports: SequencerPorts,
-    journal: Journal,
-    keys: IdempotencyWindow,
-  ) {
+  private constructor(type: RoomType, ports: SequencerPorts, journal: Journal, writes: Writes) {
     this.#ports = ports;
-    this.#keys = keys;
+    this.#writes = writes;
     this.#journal = journal;
     const bounds = { ...type.history, units: historyUnits, backlogUnits };
     this.#log = new DeliveryLog(bounds);
     this.#snapshotNeed = new SnapshotNeed((row) => journal.writeSnapshotted(row));
-    this.#waiters = new DeliveryWaiters((seq) => this.#subscribers.count(seq));
+    this.#waiters = new DeliveryWaiters({
+      count: (seq) => this.#subscribers.count(seq),
+      lowest: () => this.#subscribers.lowest,
+    });
     this.#subscribers = new Subscribers({
       ...ports,
       journal,
       log: this.#log,
       epoch: () => this.#epoch,
       onAcknowledged: (before, acked) => this.#handleAcknowledged(before, acked),
-      onPublish: (writes) => this.#publishUpstream(writes),
+      onPublish: (all) => {
+        return publishUpstream(
+          all,
+          (write) => this.#publish(write),
+          () => this.#epoch,
+        );
+      },
       count: (what) => this.#counters.increment(what),
       onGone: () => {
         this.#waiters.check();
@@ -113,7 +102,7 @@ export class Sequencer {
   static async start(type: RoomType, ports: SequencerPorts): Promise<Sequencer> {
     const keys = new IdempotencyWindow();
     const journal = new Journal(ports.storage, (use, now) => keys.remembers(use, now));
-    const sequencer = new Sequencer(type, ports, journal, keys);
+    const sequencer = new Sequencer(type, ports, journal, new Writes(keys));
     await sequencer.#restore();
     return sequencer;
   }
@@ -137,7 +126,9 @@ export class Sequencer {
       case "read":
         return success(readLog(this.#log, this.#epoch, request, this.#ports.clock.now()));
       case "snapshotted":
-        if (request.position.epoch === this.#epoch) this.#snapshotNeed.tell(request);
+        if (request.position.epoch === this.#epoch) {
+          this.#snapshotNeed.tell(request, this.#ports.clock.now());
+        }
         return success(null);
       case "fence":
         return this.#subscribers.fence(request.shard);
@@ -154,18 +145,23 @@ export class Sequencer {
     this.#waiters.expire(now);
     this.#commitNext();
     this.#subscribers.settle();
-    void this.#counters.handOver(this.#ports.calls, this.#ports.registry);
+    void this.#counters.handOver(this.#ports.calls, this.#ports.registry, now);
     this.#armWake();
   }
 
   async #restore(): Promise<void> {
     const contents = await this.#journal.load();
-    this.#isEpochStored = contents.epoch !== null;
-    this.#epoch = contents.epoch ?? newEpoch(this.#ports, "");
+    const { epoch, isLogLost } = contents;
+    this.#isEpochStored = epoch !== null && !isLogLost;
+    this.#epoch =
+      this.#isEpochStored && epoch !== null ? epoch : newEpoch(this.#ports, epoch ?? "");
     this.#log.restore(contents.batches, contents.head);
     this.#snapshotNeed.restore(contents.snapshotted);
-    for (const use of contents.keys) this.#keys.add(use);
+    this.#writes.remember(contents.keys);
     this.#subscribers.restore(contents);
+    if (!isLogLost) return;
+    this.#counters.increment("room_logs_lost");
+    this.#beginAnew();
   }
 
   /**
@@ -174,21 +170,24 @@ export class Sequencer {
    * leaves the one room or the other.
    */
   #dispose(): null {
-    for (const { commit } of this.#queue.clear()) commit(null);
-    this.#waitingKeys.clear();
+    this.#writes.clear();
     this.#waiters.finish();
     this.#forget();
     this.#isDisposed = true;
+    this.#beginAnew();
+    return null;
+  }
+
+  /** Whoever still has clients is told of the new life, which it goes on in. */
+  #beginAnew(): void {
     if (!this.#subscribers.isEmpty) this.#storeEpoch();
     this.#subscribers.restart();
-    return null;
   }
 
   #forget(): void {
     this.#journal.clear(this.#log.since(this.#log.start) ?? []);
     this.#log.restore([], 0);
     this.#snapshotNeed.restore(null);
-    this.#keys.clear();
     this.#epoch = newEpoch(this.#ports, this.#epoch);
     this.#isEpochStored = false;
   }
@@ -200,71 +199,26 @@ export class Sequencer {
   }
 
   async #publish(request: PublishRequest): Promise<Result<Published>> {
-    const { messages, topic, key, waitDelivered } = request;
     const epoch = this.#epoch;
-    const print = topic === undefined ? fingerprint(messages) : `${fingerprint(messages)}/${topic}`;
-    const series = request.series === undefined ? {} : { series: request.series };
-    const used = key === undefined ? null : { key, fingerprint: print, ...series };
-    const known = used === null ? null : this.#find(used);
-    if (known !== null && !known.ok) {
-      // The other write may be one that waits, and a crash would undo the reason for this answer.
-      if (key !== undefined) await this.#waitingKeys.get(key)?.committed;
-      return known;
-    }
-    const committed = known?.value ?? this.#enqueue(request, used);
-    if ("ok" in committed) return committed;
-    const place = await committed;
+    const placing = this.#writes.place(request, this.#ports.clock.now());
+    this.#commitNext();
+    const placed = await placing;
+    if (!placed.ok) return placed;
+    const place = placed.value;
     if (place === null) return failure("unavailable", "the room was disposed");
     // Nobody acknowledges any more what was written to a room that was disposed since.
     const shards =
-      waitDelivered && this.#epoch === epoch
+      request.waitDelivered && this.#epoch === epoch
         ? await this.#waitDelivered(place.seq)
         : this.#subscribers.count(place.seq);
     return success<Published>({ epoch, ...place, shards });
   }
 
-  /** The place of the write that this key was used for, or `null` when it is new. */
-  #find(used: {
-    key: string;
-    fingerprint: string;
-    series?: string;
-  }): Result<Promise<Committed | null> | Committed, "idempotency-key-reused"> | null {
-    this.#keys.expire(this.#ports.clock.now());
-    const past = this.#keys.find(used.key);
-    const waiting = this.#waitingKeys.get(used.key);
-    const known = past?.fingerprint ?? waiting?.key?.fingerprint;
-    if (known === undefined) {
-      if (!this.#keys.isForgotten(used.key, used.series)) return null;
-      return failure("idempotency-key-reused", "newer keys of this client have long been used");
-    }
-    if (known !== used.fingerprint) {
-      return failure("idempotency-key-reused", "the idempotency key was used for another message");
-    }
-    if (past !== undefined) return success({ first: past.first, seq: past.seq });
-    return waiting === undefined ? null : success(waiting.committed);
-  }
-
-  #enqueue(request: PublishRequest, key: Write["key"]): Promise<Committed | null> | Result<never> {
-    const { messages, topic = null, volatile: isVolatile } = request;
-    if (this.#queue.isFull) return failure("overloaded", "too many writes wait in this room");
-    if (key !== null && this.#keys.isFull) {
-      return failure("overloaded", "too many idempotency keys were used within five minutes");
-    }
-    let units = overheadUnits + (key?.key.length ?? 0);
-    for (const message of messages) units += payloadUnits(message);
-    const { promise, resolve } = Promise.withResolvers<Committed | null>();
-    const content = { messages, topic, isVolatile, units, key };
-    const write: Write = { ...content, committed: promise, commit: resolve };
-    if (key !== null) this.#waitingKeys.set(key.key, write);
-    this.#queue.add(write);
-    this.#commitNext();
-    return promise;
-  }
-
   #commitNext(): void {
     const now = this.#ports.clock.now();
-    if (this.#queue.canStart(now)) this.#commit(this.#queue.take(), now);
-    const deadline = this.#queue.nextDeadline();
+    const { queue } = this.#writes;
+    if (queue.canStart(now)) this.#commit(queue.take(), now);
+    const deadline = queue.nextDeadline();
     if (deadline !== null) this.#wakeNoLaterThan(deadline);
   }
 
@@ -279,25 +233,24 @@ export class Sequencer {
     const frames = batch.encode();
     if (isLogged) this.#append(batch, frames.logged, now);
     const parts = splitFrame(frames.sent);
+    const { after, volatile } = batch;
     let sent = 0;
     for (const delivery of this.#subscribers) {
-      if (delivery.offer(parts, frames.sent.length, batch.after, batch.volatile)) sent += 1;
+      if (delivery.offer(parts, frames.sent.length, after, volatile)) sent += 1;
     }
-    for (const [write, place] of answers) {
-      if (write.key !== null) this.#waitingKeys.delete(write.key.key);
-      write.commit(place);
-    }
-    if (isLogged) this.#queue.sent(batch.through, now, sent);
-    else this.#queue.sentVolatile(now);
+    for (const [write, place] of answers) this.#writes.commit(write, place);
+    const { queue } = this.#writes;
+    if (isLogged) queue.sent(batch.through, now, sent);
+    else queue.sentVolatile(now);
     void this.#ports.storage.sync().then(() => {
-      this.#queue.stored();
+      queue.stored();
       this.#commitNext();
     });
   }
 
   #append(batch: BatchBuilder, frame: string, now: number): void {
-    for (const use of batch.keys) this.#keys.add(use);
     const { after, through, keys } = batch;
+    this.#writes.remember(keys);
     this.#log.append(this.#journal.append({ after, through, at: now, frame }, keys));
     const settled = this.#subscribers.settledThrough(now);
     const needed = this.#snapshotNeed.through(now, this.#log.head);
@@ -306,26 +259,8 @@ export class Sequencer {
       this.#counters.increment("snapshot_log_lost");
   }
 
-  /** Clients' writes that a shard sent on its link: each has an idempotency key and one message. */
-  async #publishUpstream(writes: readonly UpstreamWrite[]): Promise<ResultsByLife> {
-    const made = await Promise.all(
-      writes.map(async ({ id, message, key, series, topic }) => {
-        const result = await this.#publish({
-          ...({ type: "publish", messages: [message], volatile: false } as const),
-          waitDelivered: false,
-          key,
-          ...(topic === undefined ? {} : { topic }),
-          ...(series === undefined ? {} : { series }),
-        });
-        if (result.ok) return [result.value.epoch, { id, seq: result.value.seq }] as const;
-        return [this.#epoch, { id, code: result.code, detail: result.detail }] as const;
-      }),
-    );
-    return byLife(made);
-  }
-
   #handleAcknowledged(before: number, acked: number): void {
-    this.#queue.acknowledged(before, acked);
+    this.#writes.queue.acknowledged(before, acked);
     this.#waiters.check();
     this.#commitNext();
   }

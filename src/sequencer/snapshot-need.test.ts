@@ -90,3 +90,13 @@ test("SN10 what is kept is read in pieces that a call can carry", async () => {
   const second = await kept(rig, 4);
   expect(second).toMatchObject({ after: 4, through: 9 });
 });
+
+test("SN10 where there is no snapshot and what was said of that has expired, it counts when it is said anew", async () => {
+  const rig = await SequencerRig.start(brief);
+  await tell(rig, 0, { takenAt: null });
+  await say(rig, 5);
+  rig.ports.clock.advance(10_000);
+  await tell(rig, 0, { takenAt: null });
+  await say(rig, 5);
+  expect((await kept(rig)).after).toBe(0);
+});

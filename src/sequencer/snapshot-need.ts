@@ -3,7 +3,14 @@
  * that comes after it, until it expires. Knows nothing of what a snapshot is.
  */
 import type { Position } from "../protocol/link.ts";
-import type { SnapshottedRow } from "./journal.ts";
+import type { SnapshottedRow } from "./journal-rows.ts";
+
+/** What a shard says: where the newest snapshot is, or, with `takenAt` of `null`, that there is none. */
+type SnapshotNews = {
+  readonly position: Position;
+  readonly takenAt: number | null;
+  readonly expiresAt: number;
+};
 
 export class SnapshotNeed {
   readonly #write: (row: SnapshottedRow) => void;
@@ -20,14 +27,11 @@ export class SnapshotNeed {
   }
 
   /** A snapshot of this life of the room; an older one than is known changes nothing. */
-  tell(told: {
-    readonly position: Position;
-    readonly takenAt: number | null;
-    readonly expiresAt: number;
-  }): void {
+  tell(told: SnapshotNews, now: number): void {
     const { seq } = told.position;
+    const known = this.#row !== null && this.#row.expiresAt > now ? this.#row : null;
     // Without a snapshot there is nothing new to say once something is known.
-    if (this.#row !== null && (told.takenAt === null || seq < this.#row.seq)) return;
+    if (known !== null && (told.takenAt === null || seq < known.seq)) return;
     this.#isLost = false;
     this.#row = { seq, takenAt: told.takenAt, expiresAt: told.expiresAt };
     this.#write(this.#row);

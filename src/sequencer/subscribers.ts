@@ -148,6 +148,13 @@ export class Subscribers {
     this.#writeSettled(head);
   }
 
+  /** Every shard has every message up to here; `Infinity` when there are none. */
+  get lowest(): number {
+    let lowest = Infinity;
+    for (const { acked } of this) lowest = Math.min(lowest, acked);
+    return lowest;
+  }
+
   count(seq: number): DeliveryCount {
     let delivered = 0;
     for (const delivery of this) if (delivery.acked >= seq) delivered += 1;

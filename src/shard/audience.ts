@@ -1,23 +1,23 @@
 /**
  * Who is connected to one shard and what each of them gets: plain sockets every payload, clients of
- * protocol 1 a frame a batch, those who lag what the recent log holds. Owns the recent log. Knows
- * nothing of links, subscriptions or the room class.
+ * protocol 1 a frame a batch. Those of them who are behind are `CatchUp`'s. Knows nothing of links,
+ * subscriptions or the room class.
  *
  * A frame is encoded once a group of clients with the same topic filters.
  */
-import { DeliveryLog, type LogBounds } from "../core/delivery-log.ts";
+import type { DeliveryLog, LogBounds } from "../core/delivery-log.ts";
 import type { Socket } from "../core/ports.ts";
 import type { RoomType } from "../core/rooms.ts";
 import type { TopicFilters } from "../core/topics.ts";
 import { encodeServerFrame, type ServerFrame } from "../protocol/client.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
 import type { MessageData } from "../protocol/payload.ts";
+import { CatchUp, type Loss } from "./catch-up.ts";
 import { Groups, type Group } from "./groups.ts";
-import { Holds } from "./holds.ts";
-import { Laggards } from "./laggards.ts";
+import type { Holds } from "./holds.ts";
+import { PositionPacing } from "./position-pacing.ts";
 import { encodeVolatile, splitBatch, type ShardBatch, type ShardMessage } from "./messages.ts";
 import { Window, windowBounds, type ProtocolClient, type WindowBounds } from "./protocol-client.ts";
-import { Replay } from "./replay.ts";
 
 /** What clients that do not keep up, or come back, may cost a shard. */
 export type AudienceBounds = {
@@ -30,10 +30,6 @@ export const audienceBounds: AudienceBounds = {
   recent: { units: 512 * 1024, backlogUnits: 4 * 1024 * 1024 },
   window: windowBounds,
 };
-/** Clients whose topics leave out everything learn their position after so many messages at most. */
-const maxAdvance = 512;
-const minAdvance = 64;
-const minAdvanceMs = 1_000;
 
 export type AudienceOwner = {
   /** The client was closed because it did not keep up, and is no client any more. */
@@ -43,30 +39,38 @@ export type AudienceOwner = {
 };
 
 export class Audience {
-  readonly recent: DeliveryLog<ShardBatch>;
   /** What each client of protocol 1 may have unacknowledged. */
   readonly window: Window;
-  /** What is kept of the recent log for those who come. */
-  readonly holds = new Holds();
-  readonly #replay = new Replay();
+  readonly #catchUp: CatchUp;
   readonly #groups = new Groups();
   readonly #groupOfPlain = new Map<Socket, Group>();
   readonly #protocolClients = new Map<Socket, ProtocolClient>();
-  readonly #behind = new Laggards();
   readonly #owner: AudienceOwner;
-  /** Messages and time after which word of a position is due. */
-  readonly #advanceEvery: number;
-  readonly #advanceMs: number;
-  #advancedAt: number | null = null;
+  readonly #pacing: PositionPacing;
 
   /** The recent log promises no more than the room's history does. */
   constructor(owner: AudienceOwner, history: RoomType["history"], bounds = audienceBounds) {
     this.#owner = owner;
-    const half = Math.floor(history.messages / 2);
-    this.#advanceEvery = Math.min(Math.max(half, minAdvance), maxAdvance);
-    this.#advanceMs = Math.max((history.seconds * 1_000) / 4, minAdvanceMs);
-    this.recent = new DeliveryLog({ ...history, ...bounds.recent });
+    this.#pacing = new PositionPacing(history);
+    this.#catchUp = new CatchUp(
+      { ...history, ...bounds.recent },
+      {
+        onCaughtUp: (client) => this.#join(client),
+        onLost: (client, why) => this.#lose(client, why),
+        count: owner.count,
+      },
+    );
     this.window = new Window(bounds.window);
+  }
+
+  /** What was sent lately. */
+  get recent(): DeliveryLog<ShardBatch> {
+    return this.#catchUp.recent;
+  }
+
+  /** What of that is kept for those who come. */
+  get holds(): Holds {
+    return this.#catchUp.holds;
   }
 
   get size(): number {
@@ -96,7 +100,7 @@ export class Audience {
   addProtocol(client: ProtocolClient, now: number): void {
     this.#protocolClients.set(client.socket, client);
     this.window.divide(this.#protocolClients.size);
-    this.#catchUp(client, now);
+    this.#catchUp.bring(client, now);
   }
 
   /**
@@ -105,7 +109,7 @@ export class Audience {
    */
   restoreProtocol(client: ProtocolClient): void {
     client.forget();
-    this.#advancedAt = -Infinity;
+    this.#pacing.forget();
     this.#protocolClients.set(client.socket, client);
     this.window.divide(this.#protocolClients.size);
     const group = this.#groups.of(client.filters, this.recent.head);
@@ -144,7 +148,7 @@ export class Audience {
   subscribe(client: ProtocolClient, filters: TopicFilters, now: number): void {
     this.#detach(client);
     client.filters = filters;
-    this.#catchUp(client, now);
+    this.#catchUp.bring(client, now);
   }
 
   /**
@@ -157,8 +161,7 @@ export class Audience {
     through: number,
     now: number,
   ): void {
-    this.#replay.forget();
-    for (const batch of batches) this.recent.append(batch);
+    this.#catchUp.append(batches);
     if (messages.every((message) => message.topic === null)) {
       for (const group of this.#groups) this.#send(group, messages, batches, through, now);
     } else {
@@ -166,14 +169,14 @@ export class Audience {
         this.#send(group, wanted, null, through, now);
       }
     }
-    this.#advance(batches[0]?.after ?? through, through, now);
+    const after = batches[0]?.after ?? through;
+    if (this.#pacing.isDue(after, through, now)) this.#tellPosition(through);
     this.trim(now);
   }
 
-  /** Forgets what is too old, but for those who lag or are on their way in. */
+  /** Forgets what is too old of what was sent, and nobody needs. */
   trim(now: number): void {
-    const { head } = this.recent;
-    this.recent.trim(now, Math.min(head, this.holds.lowest(now), this.#behind.lowest()));
+    this.#catchUp.trim(now);
   }
 
   /**
@@ -190,46 +193,41 @@ export class Audience {
   acknowledge(client: ProtocolClient, seq: number, now: number): boolean {
     const before = client.unacknowledged;
     if (!client.acknowledge(seq)) return false;
-    if (this.#behind.has(client) && client.unacknowledged < before) {
-      client.behindSince = now;
-      this.#catchUp(client, now);
-    }
+    this.#catchUp.acknowledged(client, before, now);
     return true;
   }
 
   /** Whether the room is faster than its clients: of those that make progress more than half lag. */
   isOverrun(now: number): boolean {
-    return this.#behind.areMost(this.#protocolClients.size, now);
+    return this.#catchUp.isOverrun(this.#protocolClients.size, now);
   }
 
   /** Closes those who have not kept up for too long. */
   expire(now: number): void {
-    for (const client of this.#behind.takeOverdue(now))
-      this.#lose(client, "stalled_clients_closed");
+    this.#catchUp.expire(now);
   }
 
   nextDeadline(): number | null {
-    return this.#behind.nextDeadline();
+    return this.#catchUp.nextDeadline();
   }
 
   /** Continuity is lost for everybody: plain sockets are closed, the others told where to go on. */
   reset(epoch: string, seq: number, now: number): void {
-    this.recent.restore([], seq);
+    this.#catchUp.restart(seq);
     for (const socket of this.#groupOfPlain.keys()) {
       close(socket, closeCodes.continuityLost, "messages were lost; connect again");
     }
     this.#groupOfPlain.clear();
     this.#groups.clear();
-    this.#behind.clear();
     for (const client of this.#protocolClients.values()) {
       client.send({ type: "reset", epoch, seq, reason: "messages were lost" });
       client.restart(seq);
-      this.#catchUp(client, now);
+      this.#catchUp.bring(client, now);
     }
   }
 
   #detach(client: ProtocolClient): void {
-    this.#behind.delete(client);
+    this.#catchUp.drop(client);
     const group = this.#groups.find(client.filters);
     if (group?.live.delete(client) === true) {
       // It kept up: what it was not sent was not for it.
@@ -270,21 +268,12 @@ export class Audience {
       client.deliver(frame, through, count, now);
       if (client.hasRoom) continue;
       group.live.delete(client);
-      this.#lag(client, now);
+      this.#catchUp.lag(client, now);
     }
   }
 
-  /**
-   * Groups that were sent nothing for long are told their position, or they could not resume once
-   * history has gone, which goes by number and by age. An object that has slept does not know for how
-   * long, and tells them.
-   */
-  #advance(after: number, through: number, now: number): void {
-    const every = this.#advanceEvery;
-    const isFar = Math.floor(after / every) !== Math.floor(through / every);
-    this.#advancedAt ??= now;
-    if (through === after || (!isFar && now < this.#advancedAt + this.#advanceMs)) return;
-    this.#advancedAt = now;
+  /** Groups that were sent nothing for long are told their position. */
+  #tellPosition(through: number): void {
     for (const group of this.#groups) {
       if (group.live.size === 0 || group.sent === through) continue;
       group.sent = through;
@@ -295,41 +284,15 @@ export class Audience {
     }
   }
 
-  /** Sends what the client lacks while it has room; then it is live, or waits to acknowledge. */
-  #catchUp(client: ProtocolClient, now: number): void {
-    const batches = this.recent.since(client.sent);
-    if (batches === null) {
-      this.#lose(client, "outrun_clients_closed");
-      return;
-    }
-    for (const batch of batches) {
-      if (!client.hasRoom) break;
-      this.#resend(client, batch, now);
-    }
-    if (!client.hasRoom) {
-      this.#lag(client, now);
-      return;
-    }
-    client.tellPosition();
-    client.behindSince = null;
-    this.#behind.delete(client);
+  /** The client keeps up from now on. */
+  #join(client: ProtocolClient): void {
     const group = this.#groups.of(client.filters, this.recent.head);
     if (group.live.size === 0) group.sent = client.sent;
     group.live.add(client);
   }
 
-  #lag(client: ProtocolClient, now: number): void {
-    if (this.#behind.add(client, now)) this.#owner.count("clients_lagged");
-  }
-
-  #resend(client: ProtocolClient, batch: ShardBatch, now: number): void {
-    const wanted = this.#replay.frameFor(batch, client);
-    if (wanted === null) client.skip(batch.through);
-    else client.deliver(wanted.frame, batch.through, wanted.count, now);
-  }
-
   /** The client cannot be given what it lacks from here: it may come back and resume elsewhere. */
-  #lose(client: ProtocolClient, why: "outrun_clients_closed" | "stalled_clients_closed"): void {
+  #lose(client: ProtocolClient, why: Loss): void {
     this.#owner.count(why);
     this.#detach(client);
     this.#protocolClients.delete(client.socket);

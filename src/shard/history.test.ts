@@ -247,9 +247,11 @@ test("PR2 a client that was further on another shard waits until this one has co
 test("PR2 it waits no longer than five seconds, and is then told that it is not where it was", async () => {
   const rig = await ShardRig.start();
   await rig.join();
+  await rig.pass(1_000);
   rig.remember("m1", "m2", "m3");
   const joining = rig.joinProtocol(since(2));
   await turns();
+  expect(rig.ports.wakeups.at).toBe(rig.ports.clock.now() + 5_000);
   for (let n = 0; n < 8 && rig.ports.wakeups.at !== null; n += 1) await rig.passToWake();
   const client = await joining;
   expect([client.recovered, client.position]).toEqual([false, 0]);

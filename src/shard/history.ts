@@ -18,12 +18,20 @@ type Reading = { readonly from: number; readonly done: Promise<boolean> };
 
 type Arrival = { readonly seq: number; readonly until: number; readonly resolve: () => void };
 
+type HistoryPorts = {
+  readonly calls: Caller;
+  readonly clock: Clock;
+  /** The deadline has changed. */
+  readonly armWake: () => void;
+};
+
 export class History {
   readonly #shard: ShardId;
   readonly #calls: Caller;
   readonly #clock: Clock;
   readonly #audience: Audience;
   readonly #fanOut: FanOut;
+  readonly #armWake: () => void;
   #arrivals: Arrival[] = [];
   /** The lowest position that the clients who wait ask for. */
   #wanted = Infinity;
@@ -31,7 +39,7 @@ export class History {
 
   constructor(
     shard: ShardId,
-    { calls, clock }: { readonly calls: Caller; readonly clock: Clock },
+    { calls, clock, armWake }: HistoryPorts,
     audience: Audience,
     fanOut: FanOut,
   ) {
@@ -40,6 +48,7 @@ export class History {
     this.#clock = clock;
     this.#audience = audience;
     this.#fanOut = fanOut;
+    this.#armWake = armWake;
   }
 
   /** Whether a client that was at `position` can be given what follows, from the recent log. */
@@ -106,6 +115,7 @@ export class History {
     if ((this.#fanOut.position?.seq ?? 0) >= seq) return Promise.resolve();
     return new Promise((resolve) => {
       this.#arrivals.push({ seq, until: now + arrivalMs, resolve });
+      this.#armWake();
     });
   }
 

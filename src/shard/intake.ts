@@ -110,6 +110,13 @@ export class Intake {
     this.#owner.onBroken();
   }
 
+  /** Nobody is here for what the link brings. */
+  hangUp(socket: IncomingLink): void {
+    this.#ended.add(socket);
+    if (this.#link?.socket === socket) this.#endLink();
+    socket.close(closeCodes.noClients, "no clients");
+  }
+
   /** Runs between two batches: frames that come meanwhile wait. */
   between<Value>(work: () => Promise<Value>): Promise<Value> {
     const result = (this.#working ?? Promise.resolve()).then(work);

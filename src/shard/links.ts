@@ -46,8 +46,10 @@ export class Links {
   }
 
   receive(socket: IncomingLink, message: string): void | Promise<void> {
-    const { service, reporter, intake } = this.#owner;
+    const { service, clients, subscription, reporter, intake } = this.#owner;
     if (service.isOver) return;
+    // The sequencer may not have heard that nobody is here, and a link that is used is never hung up.
+    if (clients.isEmpty && subscription.isNone) return intake.hangUp(socket);
     reporter.used();
     return intake.receive(socket, message);
   }

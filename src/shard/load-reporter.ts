@@ -16,6 +16,11 @@ import type { StateFailures } from "./state-failures.ts";
 
 /** At most one report in this time. */
 const reportIntervalMs = 1_000;
+/**
+ * Links may end all at once, as many as the room has shards: what they carried last is said again at
+ * some time after the interval, drawn at random.
+ */
+const spreadMs = 2_000;
 /** What a link that ends carried for longer than this has arrived, and has been passed on. */
 const onLinkMs = 3_000;
 const retryBounds = { baseMs: 2_000, maxMs: 60_000 };
@@ -53,9 +58,7 @@ export class LoadReporter {
 
   /** The number of connections has changed, or who has a seat. */
   changed(): void {
-    if (this.#nextAt !== null || this.#isOver) return;
-    this.#nextAt = this.#owner.clock.now() + reportIntervalMs;
-    this.#owner.wakeAt(this.#nextAt);
+    this.#reportIn(reportIntervalMs);
   }
 
   /** The shard is in use: renews the lease when its time has come. */
@@ -66,7 +69,8 @@ export class LoadReporter {
   /** The link is over, as it should be or because it broke: then the sequencer may be no more either. */
   linkEnded(isBroken: boolean): void {
     if (this.#owner.sayOnLink === undefined) return;
-    if (isBroken || this.#owner.clock.now() - this.#saidAt < onLinkMs) this.changed();
+    if (!isBroken && this.#owner.clock.now() - this.#saidAt >= onLinkMs) return;
+    this.#reportIn(reportIntervalMs + Math.floor(this.#owner.entropy.random() * spreadMs));
   }
 
   /** Nothing is reported any more. */
@@ -83,6 +87,12 @@ export class LoadReporter {
     if (this.#nextAt === null || this.#nextAt > now) return;
     this.#nextAt = null;
     void this.#report(now);
+  }
+
+  #reportIn(ms: number): void {
+    if (this.#nextAt !== null || this.#isOver) return;
+    this.#nextAt = this.#owner.clock.now() + ms;
+    this.#owner.wakeAt(this.#nextAt);
   }
 
   async #report(now: number): Promise<void> {

@@ -6,6 +6,7 @@ import { epoch, ShardRig } from "../../test/support/shard-rig.ts";
 import { turns } from "../../test/support/turns.ts";
 import { closeCodes } from "../protocol/close-codes.ts";
 import { problemDocument } from "../protocol/problems.ts";
+import { audienceBounds } from "./audience.ts";
 
 const rowsOf = (rig: ShardRig): string[] =>
   [...rig.ports.storage.rows.keys()].filter((key) => key.startsWith("client/"));
@@ -545,4 +546,16 @@ test("PR2 a client is refused while the sequencer cannot say what it lacks, and 
   const request = { speaksProtocol: true, topics: [], resume: { epoch, seq: 2 } };
   expect(await rig.shard.admit("a", request)).toMatchObject({ code: "unavailable" });
   expect(await rig.shard.admit("b")).toMatchObject({ ok: true });
+});
+
+test("PR7, PR15 a client that is closed as it changes its topics leaves no row", async () => {
+  const recent = { units: 64 * 1024, backlogUnits: 64 * 1024 };
+  const bounds = { ...audienceBounds, recent };
+  const rig = await ShardRig.start({ bounds });
+  const client = await rig.joinProtocol();
+  const link = rig.openLink();
+  for (let seq = 0; seq < 30; seq += 1) await rig.batch(link, seq, "x".repeat(64 * 1024));
+  rig.receive(client, { type: "subscribe", topics: ["a"] });
+  expect(client.socket.closedWith).toBe(closeCodes.tooSlow);
+  expect(rowsOf(rig)).toEqual([]);
 });

@@ -175,7 +175,8 @@ export class Sessions {
         return null;
       case "subscribe":
         audience.subscribe(client, new TopicFilters(frame.topics), clock.now());
-        this.store(client);
+        // It may have been closed for what it lacks, and is no client any more.
+        if (audience.has(client.socket)) this.store(client);
         return null;
       case "publish":
         void this.#publish(client, frame);

@@ -1,5 +1,6 @@
 /** The shard's end of a link, and what outlives the object's memory. */
 import { expect, test } from "vitest";
+import { lost } from "../../test/support/fake-calls.ts";
 import type { FakeLink, FakeSocket } from "../../test/support/fake-socket.ts";
 import { epoch, ShardRig } from "../../test/support/shard-rig.ts";
 import { turns } from "../../test/support/turns.ts";
@@ -314,4 +315,20 @@ test("SU1 a shard that wakes without clients begins anew", async () => {
   expect(woken.openLink().closedWith).toBe(4010);
   await woken.join();
   expect(woken.ports.calls.of("subscribe")).toHaveLength(2);
+});
+
+test("SU2, LK4 a shard that could not unsubscribe closes a link that still brings messages", async () => {
+  const { rig, client, link } = await linked();
+  rig.ports.calls.answer = () => lost;
+  rig.shard.leave(client);
+  await rig.batch(link, 0, "a");
+  await rig.pass(5_000);
+  expect(link.closedWith).toBeNull();
+  await rig.batch(link, 1, "b");
+  expect(link.closedWith).toBe(closeCodes.noClients);
+  rig.shard.handleLinkClose(link);
+  rig.ports.calls.answer = (call) => rig.answer(call);
+  rig.head = 2;
+  await rig.join();
+  expect(rig.openLink().frames).toEqual([{ type: "hello", position: { epoch, seq: 2 } }]);
 });

@@ -3,6 +3,7 @@ import { lost, type Call } from "../../test/support/fake-calls.ts";
 import { FakeSocket } from "../../test/support/fake-socket.ts";
 import { ShardRig } from "../../test/support/shard-rig.ts";
 import { turns } from "../../test/support/turns.ts";
+import type { BroadcastMessage } from "./fan-out.ts";
 
 const types = (calls: readonly Call[]): string[] => calls.map(({ request }) => request.type);
 
@@ -190,3 +191,25 @@ test("RC6 a hook that throws loses that message, is counted, and stops nothing",
   await rig.pass(1_000);
   expect(rig.ports.calls.of("report").at(-1)?.counters).toEqual({ room_hook_errors: 1 });
 });
+
+test.each(["at once", "later"])(
+  "RC6 so does one whose error the class cannot take either, when it fails %s",
+  async (when) => {
+    const onBroadcast = ({ data }: BroadcastMessage): string | Promise<string> => {
+      if (data !== "b") return "fine";
+      if (when === "later") return Promise.reject(new Error("b"));
+      throw new Error("b");
+    };
+    const rig = await ShardRig.start({
+      onBroadcast,
+      onHookError: () => {
+        throw new Error("nor this");
+      },
+    });
+    const client = await rig.join();
+    const link = rig.openLink();
+    await rig.batch(link, 0, "a", "b", "c");
+    await rig.batch(link, 3, "d");
+    expect(client.sent).toEqual(["fine", "fine", "fine"]);
+  },
+);

@@ -30,8 +30,8 @@ class Rig {
     );
   }
 
-  publish(key: string, topic: string | null = null): void {
-    void this.upstream.publish({ message: `of ${key}`, key, topic }).then((result) => {
+  publish(key: string, topic: string | null = null, message = `of ${key}`): void {
+    void this.upstream.publish({ message, key, topic }).then((result) => {
       this.answers.push(`${key} ${result.ok ? result.value.seq : result.code}`);
     });
   }
@@ -123,6 +123,31 @@ test("PR8, DL12 past ten thousand writes that wait, further ones are refused as 
   for (let n = 0; n < 30; n += 1) await rig.answer(2 + n * 500);
   expect(rig.answers).toHaveLength(10_003);
   expect(rig.answers.filter((each) => each.endsWith("overloaded"))).toHaveLength(2);
+});
+
+test("PR8, LK7 a frame of writes holds no more text than the other end takes, and a large one alone", async () => {
+  const rig = new Rig(true);
+  const units = [1, 1024 * 1024, 1024 * 1024, 200_000, 200_000, 200_000, 1];
+  for (const [index, each] of units.entries()) rig.publish(`${index}`, null, "x".repeat(each));
+  for (let frame = 0; frame < units.length; frame += 1) await rig.answer(10 * frame);
+  expect(rig.frames.map((writes) => writes.map(({ key }) => key))).toEqual([
+    ["0"],
+    ["1"],
+    ["2"],
+    ["3", "4"],
+    ["5", "6"],
+  ]);
+});
+
+test("PR8, DL12 past 16 Mi units of text that wait, further writes are refused as overloaded", async () => {
+  const rig = new Rig(true);
+  for (let n = 0; n < 18; n += 1) rig.publish(`${n}`, null, "x".repeat(1024 * 1024));
+  await turns();
+  expect(rig.answers).toEqual(["16 overloaded", "17 overloaded"]);
+  await rig.answer(1);
+  rig.publish("later");
+  await turns();
+  expect(rig.answers).toEqual(["16 overloaded", "17 overloaded", "0 1"]);
 });
 
 /** The writes that a link was sent, in order. */

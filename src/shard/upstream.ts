@@ -11,7 +11,7 @@ import {
   type UpstreamWrite,
 } from "../protocol/link.ts";
 import { roomOfShard, type ShardId } from "../protocol/names.ts";
-import type { Payload } from "../protocol/payload.ts";
+import { payloadUnits, type Payload } from "../protocol/payload.ts";
 import { failure, success, type Result } from "../protocol/result.ts";
 
 export type ClientWrite = {
@@ -27,10 +27,15 @@ type Waiting = ClientWrite & {
   readonly resolve: (result: Result<Position>) => void;
 };
 
-/** Writes of one shard that wait for the sequencer; past it they are refused. */
+/** Writes of one shard that wait for the sequencer, and UTF-16 units of them; past either they are refused. */
 const maxWaiting = 10_000;
-/** Writes in one frame of the link. */
+const maxWaitingUnits = 16 * 1024 * 1024;
+/**
+ * Writes in one frame of the link, and UTF-16 units of them; a larger write is a frame of its own. JSON
+ * may write six times as many, which is still no more than the other end puts together.
+ */
 const maxFrameWrites = 500;
+const maxFrameUnits = 512 * 1024;
 
 export class Upstream {
   readonly #shard: ShardId;
@@ -43,7 +48,8 @@ export class Upstream {
   #isOver = false;
   /** What the link carries and has not answered. */
   readonly #onLink = new Map<number, Waiting>();
-
+  /** Of all that wait. */
+  #units = 0;
   readonly #onFenced: () => void;
 
   /**
@@ -67,10 +73,17 @@ export class Upstream {
   /** Resolves when the write is durable, or with the refusal. */
   publish(write: ClientWrite): Promise<Result<Position>> {
     if (this.#isOver) return Promise.resolve(fencedFailure());
-    if (this.#queue.length + this.#onLink.size >= maxWaiting) {
+    const isFull = this.#queue.length + this.#onLink.size >= maxWaiting;
+    if (isFull || this.#units >= maxWaitingUnits) {
       return Promise.resolve(failure("overloaded", "too many writes wait on this shard"));
     }
-    return new Promise((resolve) => {
+    const units = payloadUnits(write.message);
+    this.#units += units;
+    return new Promise((answer) => {
+      const resolve = (result: Result<Position>): void => {
+        this.#units -= units;
+        answer(result);
+      };
       this.#queue.push({ ...write, id: this.#nextId++, resolve });
       this.#sendNext();
     });
@@ -106,7 +119,7 @@ export class Upstream {
   /** One frame at a time is under way, so that what comes meanwhile shares the next one. */
   #sendNext(): void {
     if (this.#queue.length === 0 || this.#onLink.size > 0 || this.#isCalling) return;
-    const writes = this.#queue.slice(0, maxFrameWrites);
+    const writes = this.#nextFrame();
     const frame = encodeFrame({ type: "publish", writes: writes.map(encodeWrite) });
     if (this.#sendOnLink(frame)) {
       for (const write of writes) this.#onLink.set(write.id, write);
@@ -115,6 +128,15 @@ export class Upstream {
     }
     const [first] = this.#queue.splice(0, 1);
     if (first !== undefined) void this.#publishByCall(first);
+  }
+
+  #nextFrame(): Waiting[] {
+    let units = 0;
+    const end = this.#queue.findIndex(({ message }, index) => {
+      units += payloadUnits(message);
+      return index > 0 && (index === maxFrameWrites || units > maxFrameUnits);
+    });
+    return end === -1 ? [...this.#queue] : this.#queue.slice(0, end);
   }
 
   async #publishByCall({ message, key, series, topic, resolve }: Waiting): Promise<void> {

@@ -1,7 +1,8 @@
 /** The room class of a simulated shard: its hooks, as the world's options want them. */
 import type { ShardId } from "../../src/protocol/names.ts";
 import type { BroadcastHook } from "../../src/shard/fan-out.ts";
-import type { Shard, ShardPorts } from "../../src/shard/shard.ts";
+import type { ShardPorts } from "../../src/shard/parts.ts";
+import type { Shard } from "../../src/shard/shard.ts";
 import type { Environment } from "./environment.ts";
 import { emptyLedger, entered, parseLedger, type Ledger } from "./ledger.ts";
 import { textOf } from "./durable-log.ts";

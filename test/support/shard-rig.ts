@@ -28,6 +28,7 @@ type Start = RoomTypeOptions & {
   /** Its first generation when left out. */
   readonly id?: string;
   readonly onBroadcast?: BroadcastHook;
+  readonly onHookError?: (error: unknown) => void;
   /** What is left of a former life. */
   readonly ports?: FakePorts;
   readonly clients?: readonly (FakeSocket | ClientSocket)[];
@@ -55,7 +56,7 @@ export class ShardRig {
 
   static async start(options: Start = {}): Promise<ShardRig> {
     const { onBroadcast, canReplay, bounds, ports = fakePorts(), ...rest } = options;
-    const { id: name = "lobby-1", ...more } = rest;
+    const { id: name = "lobby-1", onHookError: report, ...more } = rest;
     const { clients = [], links = [], ...type } = more;
     const rig = new ShardRig(ports);
     rig.#options = { ...options };
@@ -64,7 +65,7 @@ export class ShardRig {
       ...(canReplay === undefined ? {} : { canReplay }),
       ...(bounds === undefined ? {} : { bounds }),
     };
-    const onHookError = (error: unknown): void => void rig.hookErrors.push(error);
+    const onHookError = report ?? ((error): void => void rig.hookErrors.push(error));
     const shardPorts = { ...ports, registry: "default", onHookError, ...hook };
     const id = name as ShardId;
     rig.#shard = await Shard.start(id, roomType(type), shardPorts, clients.map(survivor), links);
