@@ -11,6 +11,7 @@ import { parseArgs } from "node:util";
 import { scaleOptions, type ScaleOptions } from "../test/sim/scale/options.ts";
 import { runScale, type ScaleFigures } from "../test/sim/scale/scale-run.ts";
 import { plot } from "./w8/plot.ts";
+import { record } from "./w8/record.ts";
 import { table } from "./w8/table.ts";
 
 const usage = `npm run bench:w8 -- [options]
@@ -43,7 +44,7 @@ async function measure(): Promise<void> {
   for (const options of sizes()) runs.push(await measureOne(options));
   process.stdout.write(`\n${table(runs)}\n`);
   if (values.save === true) {
-    writeFileSync(join(directory, "w8.json"), `${JSON.stringify(runs, null, 1)}\n`);
+    writeFileSync(join(directory, "w8.json"), record(runs));
     writeFileSync(join(directory, "w8.svg"), plot(runs));
   }
   const isSound = runs.every(({ lost, repeated, wrong }) => lost + repeated + wrong === 0);

@@ -1,9 +1,11 @@
-/** Counts calls between objects: by second, by type, and in bytes. Knows nothing of what they do. */
+/** Counts calls between objects: by time, by type, and in bytes. Knows nothing of what they do. */
 import { hub } from "../../../src/core/partitions.ts";
+
+const tenthsInSecond = 10;
 
 export class CallBook {
   readonly #startedAt: number;
-  /** Calls by partition, one number a second. */
+  /** Calls by partition, one number for each tenth of a second. */
   readonly #partitions = new Map<string, number[]>();
   /** By role and type. */
   readonly #types = new Map<string, number>();
@@ -18,10 +20,10 @@ export class CallBook {
     const name = `${role} ${type}`;
     this.#types.set(name, (this.#types.get(name) ?? 0) + 1);
     if (role !== "registry") return;
-    const seconds = this.#secondsOf(id);
-    const second = Math.floor((now - this.#startedAt) / 1_000);
-    while (seconds.length <= second) seconds.push(0);
-    seconds[second] = (seconds[second] ?? 0) + 1;
+    const tenths = this.#tenthsOf(id);
+    const tenth = Math.floor((now - this.#startedAt) / 100);
+    while (tenths.length <= tenth) tenths.push(0);
+    tenths[tenth] = (tenths[tenth] ?? 0) + 1;
   }
 
   answered(role: string, type: string, reply: unknown): void {
@@ -50,19 +52,33 @@ export class CallBook {
 
   /** Calls in each whole second, of one partition. */
   perSecond(partition: string): readonly number[] {
-    return this.#secondsOf(partition);
+    const tenths = this.#tenthsOf(partition);
+    const seconds = Math.ceil(tenths.length / tenthsInSecond);
+    return Array.from({ length: seconds }, (_, second) =>
+      secondFrom(tenths, second * tenthsInSecond),
+    );
+  }
+
+  /** Calls in the busiest second, in whichever tenth it begins. */
+  mostInSecond(partition: string): number {
+    const tenths = this.#tenthsOf(partition);
+    return Math.max(0, ...tenths.map((_, from) => secondFrom(tenths, from)));
   }
 
   /** Calls of partitions that do not keep the room: what is counted goes to the hub. */
   get hubTotal(): number {
-    return this.#secondsOf(hub).reduce((sum, calls) => sum + calls, 0);
+    return this.#tenthsOf(hub).reduce((sum, calls) => sum + calls, 0);
   }
 
-  #secondsOf(partition: string): number[] {
+  #tenthsOf(partition: string): number[] {
     const known = this.#partitions.get(partition);
     if (known !== undefined) return known;
-    const seconds: number[] = [];
-    this.#partitions.set(partition, seconds);
-    return seconds;
+    const tenths: number[] = [];
+    this.#partitions.set(partition, tenths);
+    return tenths;
   }
+}
+
+function secondFrom(tenths: readonly number[], from: number): number {
+  return tenths.slice(from, from + tenthsInSecond).reduce((sum, calls) => sum + calls, 0);
 }

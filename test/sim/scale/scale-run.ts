@@ -33,6 +33,7 @@ export type ScaleFigures = {
   readonly unevennessAfterStorm: number;
   readonly unevennessAfterLoss: number;
   readonly registry: {
+    /** In the busiest second, wherever it begins. */
     readonly peakPerSecond: number;
     readonly meanInStorm: number;
     readonly meanAtRest: number;
@@ -123,7 +124,7 @@ class ScaleRun {
     const perMessage = (value: number): number => value / Math.max(1, this.#published);
     return {
       registry: {
-        peakPerSecond: Math.max(0, ...seconds),
+        peakPerSecond: calls.mostInSecond(partition),
         meanInStorm: mean(seconds.slice(0, stormSeconds)),
         meanAtRest: mean(seconds.slice(stormSeconds, lossAt)),
         meanAfterLoss: mean(seconds.slice(lossAt, lossAt + afterLossMs / 1_000)),
