@@ -85,7 +85,7 @@ test("RA21 who had a ticket to where the room was before gets a seat where it is
     const rig = rigOf();
     rig.isLocked = isReturning;
     const url = await leadsTo(await join(rig, query));
-    expect(url.searchParams.has("ticket"), query).toBe(true);
+    expect([query, url.searchParams.has("ticket")]).toEqual([query, true]);
     const [asked] = rig.calls.of("reserve");
     expect(asked).toMatchObject({ players });
     expect(asked !== undefined && "isReturning" in asked).toBe(isReturning);

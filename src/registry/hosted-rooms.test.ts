@@ -48,7 +48,8 @@ test("DI11 a new room goes to the server that the hub names, once, and everybody
   const wanted = { create: id(room), room: id(room) };
   const [first, table] = await Promise.all([rig.reserve(wanted), rig.table(room)]);
   expect([first.redirect, table.redirect]).toEqual([atServer.url, atServer.url]);
-  const away = { shards: [], isLocked: false, redirect: atServer.url };
+  const { url: redirect, instance } = atServer;
+  const away = { shards: [], isLocked: false, redirect, instance };
   expect(await rig.table(room)).toEqual(away);
   expect(told.map((call) => [call.id, call.request.type])).toEqual([["default", "allocate"]]);
   expect(await rig.ask({ type: "room", room: id(room) })).toMatchObject({
