@@ -126,6 +126,24 @@ test("GS18 a state that cannot be taken up is told, and the room begins without 
   }
 });
 
+test("GS18 a state that another version may take up is not stored over, but on demand", async () => {
+  const onRestore = (): never => {
+    throw new Error("no");
+  };
+  for (const [hooks, text, isKept] of [
+    [{ getSnapshot: () => 2, onRestore }, textOf(1), true],
+    [{ getSnapshot: () => 2, onRestore: () => {} }, textOf(1, "other"), true],
+    [{ getSnapshot: () => 2, onRestore }, "torn", false],
+  ] as const) {
+    const { state, stored } = start(hooks, text);
+    await state.restore();
+    expect(await state.store()).toEqual(done);
+    expect(stored.items).toEqual(isKept ? [] : [textOf(2)]);
+    expect(await state.storeAnew()).toEqual(done);
+    expect(stored.items.at(-1)).toBe(textOf(2));
+  }
+});
+
 test("GS18 a state that cannot be had or stored is told, and tried again the next time", async () => {
   const hooks = [
     () => {

@@ -33,6 +33,8 @@ const takeUpReasons: Readonly<Record<string, FailureReason>> = {
   "snapshot-damaged": "snapshot_damaged",
   "state-failed": "snapshot_damaged",
 };
+/** What another version of the room may take up, and so is not stored over. */
+const mayBeTakenUp = new Set(["hook-threw", "hook-late", "snapshot-foreign"]);
 /** The room is another server's by now, and so is its state. */
 const hasLeft = new Set(["room-elsewhere", "unknown-room"]);
 
@@ -57,6 +59,8 @@ export class RoomState {
   #timer: ReturnType<typeof setTimeout> | null = null;
   /** Of the text that the registry has. */
   #stored: string | null = null;
+  /** The room began without a snapshot that it could not take up, and holds less. */
+  #isWithout = false;
   #acting: Promise<Result<null>> = Promise.resolve(success(null));
   #isOver = false;
 
@@ -78,6 +82,7 @@ export class RoomState {
     if (!this.#keepsState) return success(null);
     const taken = await this.#takeUp();
     if (!taken.ok && !this.#isFailure(taken)) return taken;
+    this.#isWithout = !taken.ok && mayBeTakenUp.has(taken.code);
     this.#schedule();
     return success(null);
   }
@@ -119,6 +124,7 @@ export class RoomState {
   async #store(isAsked: boolean): Promise<Result<null>> {
     if (this.#isOver && isAsked) return failure("unavailable", "the room is over");
     if (!this.#keepsState || this.#isOver) return success(null);
+    if (this.#isWithout && !isAsked) return success(null);
     const { room, type, snapshots, report } = this.#options;
     const encode = (state: unknown): Result<string> => encodeSnapshot(type.name, state);
     const given = await this.#getSnapshot.call(undefined, encode, this.#hookMs);
@@ -129,6 +135,7 @@ export class RoomState {
       const stored = await snapshots.store(room, text.value);
       if (!stored.ok) return this.#failed("store", stored);
       this.#stored = digest;
+      this.#isWithout = false;
     }
     report.mended();
     return success(null);
@@ -146,6 +153,7 @@ export class RoomState {
     const handed = await this.#onRestore.call(state.value, () => null, this.#hookMs);
     if (!handed.ok) return this.#failed("take up", handed);
     this.#stored = await digestOf(text);
+    this.#isWithout = false;
     return success(null);
   }
 
