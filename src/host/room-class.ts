@@ -49,6 +49,8 @@ type SpeakingRole = Pick<Shard, "protocolClient" | "receive" | "sendLocal">;
 /** The role's ends of clients' sockets: the socket itself, unless the client speaks protocol 1. */
 export class ClientEnds<Connection extends RawConnection & Socket> {
   readonly #speakers = new Map<Connection, Socket>();
+  /** Also of speakers that have closed. */
+  readonly #ends = new WeakMap<Connection, Socket>();
   readonly #roleOf: () => SpeakingRole | undefined;
 
   /** `roleOf` gives the shard, once it has started. */
@@ -60,7 +62,13 @@ export class ClientEnds<Connection extends RawConnection & Socket> {
     if (!speaksProtocol) return connection;
     const end = speakProtocol(connection, this.#roleOf);
     this.#speakers.set(connection, end);
+    this.#ends.set(connection, end);
     return end;
+  }
+
+  /** The role's end of a socket that is open, or was. */
+  of(connection: Connection): Socket {
+    return this.#ends.get(connection) ?? connection;
   }
 
   /** The end of a socket that has closed. */

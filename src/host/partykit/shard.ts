@@ -14,9 +14,11 @@ import type { Result } from "../../protocol/result.ts";
 import type { Entry } from "../../shard/admission.ts";
 import type { ClientSocket } from "../../shard/clients.ts";
 import type { IncomingLink } from "../../shard/intake.ts";
+import { RoomPublisher } from "../../shard/room-publisher.ts";
 import { Shard } from "../../shard/shard.ts";
 import { linkPath, seatClaimOf, seatHeader, WakeTimer } from "../platform.ts";
 import { broadcastHookOf, ClientEnds, clientRequestOf, stateHooksOf } from "../room-class.ts";
+import { setHandle } from "../room-handle.ts";
 import { answerFromOutside, type PartyClass } from "./gate.ts";
 import { answerCall, createCaller, createObjectPorts, openSocket, startOrReset } from "./ports.ts";
 import { roomWithoutLinks } from "./room-without-links.ts";
@@ -183,6 +185,11 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
         ...broadcastHookOf(this, id, this.#ownOnRequest()),
         ...stateHooksOf(this, () => null),
       };
+      setHandle(this, {
+        shard: id,
+        publisher: new RoomPublisher(id, type, ports.calls),
+        playerOf: (connection) => this.#playerOf(connection as Party.Connection),
+      });
       await super.onStart?.();
       this.#shard = await Shard.start(id, type, ports, clients, this.#links.values());
     }
@@ -194,6 +201,10 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
 
     #report(error: unknown): void {
       console.error(`${this.#room.id}: the room class threw:`, error);
+    }
+
+    #playerOf(connection: Party.Connection): string | null {
+      return this.#shard?.playerOf(this.#ends.of(connection), connection.id) ?? null;
     }
 
     #leave(connection: Party.Connection): void {

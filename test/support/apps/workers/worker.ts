@@ -1,7 +1,10 @@
 /** The test app as Durable Objects. */
 import { Server, type Connection, type ConnectionContext, type WSMessage } from "partyserver";
 import {
+  playerOf,
+  publish,
   registry,
+  roomOf,
   routeRooms,
   router,
   shard,
@@ -24,6 +27,9 @@ class TestRoom extends Server {
     super(ctx, env);
     this.#behaviour = new Behaviour({
       id: ctx.id.name ?? "",
+      publish: (data, options) => publish(this, data, options),
+      roomOf: () => roomOf(this),
+      playerOf: (client) => playerOf(this, client),
       broadcast: (message, without) => this.broadcast(message, without),
       clients: () => this.getConnections(),
       hasClient: (id) => this.getConnection(id) !== undefined,
@@ -61,7 +67,7 @@ class TestRoom extends Server {
   }
 
   override onClose(connection: Connection): void {
-    this.#behaviour.onClose(connection.id);
+    this.#behaviour.onClose(connection);
   }
 
   override async onRequest(request: Request): Promise<Response> {
