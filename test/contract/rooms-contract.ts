@@ -9,6 +9,7 @@ import { describeConnecting } from "./connecting-contract.ts";
 import { describeFailover } from "./failover-contract.ts";
 import type { RoomsHost } from "./host.ts";
 import { describeAudience, describeLayout } from "./layout-contract.ts";
+import { describeMembers } from "./members-contract.ts";
 import { describeProtocol, describeProtocolClasses } from "./protocol-contract.ts";
 import { describeClassPublishing } from "./class-publishing-contract.ts";
 import { describePublishing } from "./publishing-contract.ts";
@@ -42,5 +43,6 @@ export function describeRoomClasses(host: RoomsHost): void {
     describeHooks(host);
     describeClassPublishing(host);
     describeProtocolClasses(host);
+    describeMembers(host);
   });
 }

@@ -36,8 +36,14 @@ const sweepCron = "partyshard";
 /** Rooms that a sweep wakes at a time; the platform lets six calls wait. */
 const wakesAtATime = 6;
 
-/** Makes a PartyKit class the `main` party: a shard. Hibernates unless its options say otherwise. */
+/**
+ * Makes a PartyKit class the `main` party: a shard. Hibernates unless its options say otherwise.
+ *
+ * Throws a `TypeError` for a class that has `onBeforeConnect` or `onBeforeRequest`, which nobody would
+ * call: requests from outside come to the router.
+ */
 export function shard(Room: RoomClass, rooms: Rooms): MainClass {
+  refuseHooksOfRouter(Room);
   const statics = Room as RoomStatics;
 
   return class Main extends Room {
@@ -224,6 +230,15 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
       return (request) => super.onRequest?.(request as unknown as Party.Request);
     }
   };
+}
+
+function refuseHooksOfRouter(Room: RoomClass): void {
+  const hook = ["onBeforeConnect", "onBeforeRequest"].find((name) => name in Room);
+  if (hook === undefined) return;
+  throw new TypeError(
+    `static ${hook} of a room class is never called, since clients come to the router: put it into ` +
+      `src/router.ts, in a class Router extends router(rooms) that ends in super.${hook}(request, lobby)`,
+  );
 }
 
 /** Wakes every room that has clients: one that crashed goes on delivering what it owed. */

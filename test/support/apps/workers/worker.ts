@@ -11,6 +11,7 @@ import {
   type Bindings,
 } from "../../../../src/host/partyserver/index.ts";
 import { Behaviour } from "../behaviour.ts";
+import { refuseStranger } from "../members.ts";
 import { rooms } from "../rooms.ts";
 
 /** Shards to which every call fails from now on, though they and their sockets live. */
@@ -110,5 +111,5 @@ export class Router extends router(rooms) {}
 export class Registry extends registry(rooms) {}
 
 export default {
-  fetch: (request, env) => routeRooms(request, env),
+  fetch: async (request, env) => refuseStranger(request) ?? routeRooms(request, env),
 } satisfies ExportedHandler<Bindings>;
