@@ -11,6 +11,16 @@ import { plainRequest } from "../shard/clients.ts";
 import type { Shard } from "../shard/shard.ts";
 import type { StateHooks } from "../shard/state.ts";
 
+/** What a room class may have beyond its host's own hooks. */
+export type RoomHooks = {
+  /** Called once a message of the room: what it returns is sent to the shard's clients, `null` nothing. */
+  readonly onBroadcast?: BroadcastHook | undefined;
+  /** The state that the class has from the room's messages: anything that structured clone carries. */
+  readonly getSnapshot?: (() => unknown) | undefined;
+  /** Takes up such a state in place of its own. */
+  readonly onRestore?: ((snapshot: never) => unknown) | undefined;
+};
+
 /** What a client asked for. The gate has checked it, and its URL stays with its socket. */
 export function clientRequestOf(url: string): ClientRequest {
   // Most sockets ask for nothing, and need not have their URL taken apart. Names may be encoded.

@@ -36,6 +36,7 @@ function environment(more: Readonly<Record<string, string>> = {}): Record<string
     PARTYSHARD_ADMIN_TOKEN: token,
     PARTYSHARD_SECRET: secret,
     ROOM_TYPE: "outside",
+    MAX_PLAYERS: "2",
     SEAT_TTL_MS: "1000",
     ...more,
   };

@@ -38,6 +38,7 @@ async function startServer(id: string, snapshotIntervalMs: number): Promise<Exam
     PARTYSHARD_ADMIN_TOKEN: token,
     PARTYSHARD_SECRET: secret,
     ROOM_TYPE: "outside",
+    MAX_PLAYERS: "2",
     SEAT_TTL_MS: "1000",
     SERVER_ID: id,
     SNAPSHOT_INTERVAL_MS: String(snapshotIntervalMs),

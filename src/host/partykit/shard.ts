@@ -17,13 +17,19 @@ import type { IncomingLink } from "../../shard/intake.ts";
 import { RoomPublisher } from "../../shard/room-publisher.ts";
 import { Shard } from "../../shard/shard.ts";
 import { linkPath, seatClaimOf, seatHeader, WakeTimer } from "../platform.ts";
-import { broadcastHookOf, ClientEnds, clientRequestOf, stateHooksOf } from "../room-class.ts";
+import {
+  broadcastHookOf,
+  ClientEnds,
+  clientRequestOf,
+  stateHooksOf,
+  type RoomHooks,
+} from "../room-class.ts";
 import { setHandle } from "../room-handle.ts";
 import { answerFromOutside, type PartyClass } from "./gate.ts";
 import { answerCall, createCaller, createObjectPorts, openSocket, startOrReset } from "./ports.ts";
 import { roomWithoutLinks } from "./room-without-links.ts";
 
-type RoomClass = new (room: Party.Room) => Party.Server;
+type RoomClass = new (room: Party.Room) => Party.Server & RoomHooks;
 /** The `main` party; its cron sweeps for rooms that owe something. */
 type MainClass = PartyClass & {
   onCron(cron: Party.Cron, lobby: Party.CronLobby, context: Party.ExecutionContext): Promise<void>;
