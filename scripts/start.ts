@@ -7,7 +7,7 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { constants } from "node:os";
 import { join } from "node:path";
-import { isPortFree, root, untilReady } from "../test/support/partykit-dev.ts";
+import { endGroup, isPortFree, root, untilReady } from "../test/support/partykit-dev.ts";
 
 const port = Number(process.env["PORT"] ?? 1999);
 const adminToken = randomBytes(24).toString("base64url");
@@ -42,6 +42,8 @@ function startPartykit(): ChildProcess {
   // On a terminal it clears the screen, and with that what is written here.
   const child = spawn(join(root, "node_modules/.bin/partykit"), args, {
     cwd: root,
+    // A group of its own: partykit starts a workerd, which must not outlive it.
+    detached: true,
     stdio: ["ignore", "pipe", "pipe"],
   });
   child.stdout.pipe(process.stdout);
@@ -67,16 +69,17 @@ async function main(): Promise<number> {
   const child = startPartykit();
   const ended = once(child, "exit");
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.on(signal, () => child.kill(signal));
+    process.on(signal, () => void endGroup(child, signal));
   }
   untilReady(child, port).then(
     () => console.log(banner()),
     (error: unknown) => {
       console.error(error instanceof Error ? error.message : error);
-      child.kill();
+      void endGroup(child, "SIGTERM");
     },
   );
   await ended;
+  await endGroup(child, "SIGTERM");
   return statusOf(child);
 }
 

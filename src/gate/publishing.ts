@@ -39,6 +39,9 @@ function parseOptions(headers: Headers, query: URLSearchParams): Success<Options
   if (wait !== null && wait !== "delivered") {
     return refusal("malformed-query", `wait must be "delivered" when given, not "${wait}"`);
   }
+  if (query.has("topics")) {
+    return refusal("malformed-query", "a message has one topic: topics is for sockets");
+  }
   const topic = query.get("topic");
   const badTopic = topic === null ? null : wrongTopic(topic);
   if (badTopic !== null) return refusal("malformed-query", badTopic);
