@@ -13,6 +13,7 @@ const port = Number(process.env["PORT"] ?? 1999);
 const adminToken = randomBytes(24).toString("base64url");
 /** Signs tickets, which are good while this process runs. */
 const secret = randomBytes(32).toString("base64url");
+const parentCheckMs = 500;
 
 function banner(): string {
   const host = `127.0.0.1:${port}`;
@@ -51,6 +52,18 @@ function startPartykit(): ChildProcess {
   return child;
 }
 
+/** npm hands a signal on to its shell, which dies of it and tells nobody (npm 11, dash). */
+function endWithNpm(end: () => void): void {
+  if (process.env["npm_lifecycle_event"] === undefined) return;
+  const shell = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === shell) return;
+    clearInterval(watch);
+    end();
+  }, parentCheckMs);
+  watch.unref();
+}
+
 /** The status of the child, or what a shell makes of the signal that ended it. */
 function statusOf(child: ChildProcess): number {
   if (child.signalCode !== null) return 128 + constants.signals[child.signalCode];
@@ -68,6 +81,7 @@ async function main(): Promise<number> {
   }
   const child = startPartykit();
   const ended = once(child, "exit");
+  endWithNpm(() => void endGroup(child, "SIGTERM"));
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
     process.on(signal, () => void endGroup(child, signal));
   }
