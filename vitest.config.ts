@@ -58,7 +58,12 @@ export default defineConfig({
         plugins: [
           cloudflareTest({
             wrangler: { configPath: "./test/support/apps/workers/wrangler.jsonc" },
-            miniflare: { bindings: { PARTYSHARD_ADMIN_TOKEN: "test-admin-token" } },
+            miniflare: {
+              bindings: {
+                PARTYSHARD_ADMIN_TOKEN: "test-admin-token",
+                PARTYSHARD_SECRET: "another test secret of thirty-two bytes",
+              },
+            },
           }),
         ],
         test: {

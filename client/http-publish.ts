@@ -30,7 +30,7 @@ export async function postOnce(fetcher: typeof fetch, { url, id, data }: Post): 
     }
     // Seconds, or a date (RFC 9110, section 10.2.3).
     const after = response.headers.get("retry-after") ?? "";
-    const retryAfterMs = Number(after) * 1000 || Math.max(0, Date.parse(after) - Date.now()) || 0;
+    const retryAfterMs = Math.max(0, Number(after) * 1000 || Date.parse(after) - Date.now() || 0);
     const problem = isProblem(json)
       ? json
       : { type: "about:blank", title: response.statusText, status: response.status, detail: "" };

@@ -4,13 +4,13 @@ import type { Payload } from "../src/protocol/payload.ts";
 /** What may be published and sent: text, or bytes. */
 export type OutgoingData = string | ArrayBuffer | ArrayBufferView;
 
+/** Throws a `TypeError` for anything else, as `DataView` does for what is no buffer. */
 export function toPayload(data: OutgoingData): Payload {
   if (typeof data === "string") return data;
-  const bytes = ArrayBuffer.isView(data)
-    ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-    : new Uint8Array(data);
+  const view = ArrayBuffer.isView(data) ? data : new DataView(data);
   let binary = "";
-  for (const byte of bytes) binary += String.fromCharCode(byte);
+  for (const byte of new Uint8Array(view.buffer, view.byteOffset, view.byteLength))
+    binary += String.fromCharCode(byte);
   return { base64: btoa(binary) };
 }
 

@@ -129,6 +129,14 @@ test("GS2 every operation has its request, with the token", async () => {
   expect(new Set(requests.map(({ token }) => token))).toEqual(new Set(["Bearer secret"]));
 });
 
+test("GS2 an empty id is a problem, and asks for nothing else", async () => {
+  const { client, requests } = clientOf(() => problem("unavailable", 503));
+  for (const result of [await client.getRoom(""), await client.drainServer("")]) {
+    expect(result).toMatchObject({ ok: false, problem: { status: 400 } });
+  }
+  expect(requests).toEqual([]);
+});
+
 test("GS2 a refusal is a problem, as the registry said it", async () => {
   const { client } = clientOf(() => problem("room-locked", 403));
   expect(await client.getRoom("game:1")).toEqual({

@@ -2,7 +2,7 @@
  * One request to the registry's HTTP API: address, token, deadline. Never rejects; tries once.
  * Knows nothing of what is asked.
  */
-import type { ProblemDocument } from "../src/protocol/problems.ts";
+import { problemDocument, type ProblemDocument } from "../src/protocol/problems.ts";
 import { readResponse, unavailable, type RegistryResult } from "./registry-result.ts";
 
 export type Query = Readonly<Record<string, string | undefined>>;
@@ -60,6 +60,10 @@ export class RegistryHttp {
     isValue: (value: unknown) => value is Value,
     { body, query }: { readonly body?: unknown; readonly query?: Query } = {},
   ): Promise<RegistryResult<Value>> {
+    // It would be another path.
+    if (path.split("/").includes("")) {
+      return { ok: false, problem: problemDocument("malformed-name", "an id must not be empty") };
+    }
     const type = body === undefined ? {} : { "content-type": "application/json" };
     const init = body === undefined ? {} : { body: JSON.stringify(body) };
     const headers = { ...this.headers, ...type };

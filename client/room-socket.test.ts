@@ -391,6 +391,17 @@ test.each([{ topic: "a,b" }, { topic: "" }, { id: "" }, { id: "ä" }, { id: "~me
   },
 );
 
+test.each([{ a: 1 }, null, undefined, 5, true, new Date(0), new Blob(["a"]), ["a"]])(
+  "CL13 %o is neither text nor bytes: to publish or send it is a mistake of the caller",
+  async (data) => {
+    const { socket } = open();
+    // As from code without types.
+    await expect(socket.publish(data as never)).rejects.toThrow(TypeError);
+    expect(() => socket.send(data as never)).toThrow(TypeError);
+    expect(socket.bufferedAmount).toBe(0);
+  },
+);
+
 test("CL11 what does not fit the buffer rejects with buffer-full", async () => {
   const { socket } = open({ maxEnqueuedMessages: 1 });
   const first = socket.publish("x");
@@ -413,7 +424,7 @@ test("CL13 subscribe tells the shard; what is no topic is a mistake of the calle
 test("CL10, CL12 over HTTP a publish is one POST to the router, with the socket's query", async () => {
   const requests: Request[] = [];
   const { socket, network } = open({
-    query: { token: "t" },
+    query: { token: "t", topics: "of-the-socket" },
     fetch: async (input, init) => {
       requests.push(new Request(input, init));
       return Response.json({ room: "lobby", epoch: "e", seq: 5 + requests.length });

@@ -237,8 +237,7 @@ export class RoomSocket extends RoomEventTarget {
       case "disconnect": {
         const socket = this.#socket;
         this.#socket = undefined;
-        socket?.close(effect.code, effect.reason);
-        return;
+        return socket?.close(effect.code, effect.reason);
       }
       case "transmit":
         this.#socket?.send(effect.text);
@@ -274,9 +273,9 @@ export class RoomSocket extends RoomEventTarget {
       if (this.#socket === socket) this.#dispatch(event);
     };
     socket.addEventListener("open", () => tell({ type: "opened" }));
-    socket.addEventListener("message", ({ data }: MessageEvent<unknown>) => {
-      tell({ type: "received", data });
-    });
+    socket.addEventListener("message", ({ data }: MessageEvent<unknown>) =>
+      tell({ type: "received", data }),
+    );
     const end = (code: number, reason: string): void => {
       // By now it has asked the application's `shouldReconnectOnClose`.
       tell({ type: socket.shouldReconnect ? "closed" : "stop", code, reason });
@@ -296,7 +295,11 @@ export class RoomSocket extends RoomEventTarget {
 
   async #post(id: string, payload: Payload, topic: string | undefined): Promise<void> {
     const data = fromPayload(payload);
-    const url = addQuery(this.roomUrl.replace("ws", "http"), this.#options, { topic });
+    // A message has one topic: `topics` in the application's query are the socket's.
+    const url = addQuery(this.roomUrl.replace("ws", "http"), this.#options, {
+      topic,
+      topics: null,
+    });
     const answer = await postOnce(this.#options.fetch ?? fetch, { url, id, data });
     this.#dispatch({ type: "answered", id, answer });
   }

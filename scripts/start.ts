@@ -7,12 +7,13 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { constants } from "node:os";
 import { join } from "node:path";
-import { isPortFree, root, untilReady } from "../test/support/partykit-dev.ts";
+import { endGroup, isPortFree, root, untilReady } from "../test/support/partykit-dev.ts";
 
 const port = Number(process.env["PORT"] ?? 1999);
 const adminToken = randomBytes(24).toString("base64url");
 /** Signs tickets, which are good while this process runs. */
 const secret = randomBytes(32).toString("base64url");
+const parentCheckMs = 500;
 
 function banner(): string {
   const host = `127.0.0.1:${port}`;
@@ -42,11 +43,25 @@ function startPartykit(): ChildProcess {
   // On a terminal it clears the screen, and with that what is written here.
   const child = spawn(join(root, "node_modules/.bin/partykit"), args, {
     cwd: root,
+    // A group of its own: partykit starts a workerd, which must not outlive it.
+    detached: true,
     stdio: ["ignore", "pipe", "pipe"],
   });
   child.stdout.pipe(process.stdout);
   child.stderr.pipe(process.stderr);
   return child;
+}
+
+/** npm hands a signal on to its shell, which dies of it and tells nobody (npm 11, dash). */
+function endWithNpm(end: () => void): void {
+  if (process.env["npm_lifecycle_event"] === undefined) return;
+  const shell = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === shell) return;
+    clearInterval(watch);
+    end();
+  }, parentCheckMs);
+  watch.unref();
 }
 
 /** The status of the child, or what a shell makes of the signal that ended it. */
@@ -66,17 +81,19 @@ async function main(): Promise<number> {
   }
   const child = startPartykit();
   const ended = once(child, "exit");
+  endWithNpm(() => void endGroup(child, "SIGTERM"));
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.on(signal, () => child.kill(signal));
+    process.on(signal, () => void endGroup(child, signal));
   }
   untilReady(child, port).then(
     () => console.log(banner()),
     (error: unknown) => {
       console.error(error instanceof Error ? error.message : error);
-      child.kill();
+      void endGroup(child, "SIGTERM");
     },
   );
   await ended;
+  await endGroup(child, "SIGTERM");
   return statusOf(child);
 }
 

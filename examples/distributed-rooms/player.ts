@@ -2,7 +2,7 @@
  * A player: asks the game server at SERVER for a room, connects to the deployment at ROUTER, and follows
  * it to whichever server has the room. Prints what comes.
  *
- *   SERVER=http://127.0.0.1:3001 node examples/distributed-rooms/player.ts ann
+ *   SERVER=http://127.0.0.1:3001 npx node examples/distributed-rooms/player.ts ann
  */
 import { RoomSocket } from "../../client/room-socket.ts";
 
@@ -19,7 +19,9 @@ if (!response.ok) {
   process.exit(1);
 }
 const { room, ticket, redirect } = (await response.json()) as Joined;
-console.log(redirect === undefined ? `${room} is there` : `${room} is elsewhere: ${redirect}`);
+// The deployment has it on a shard when it was there before its first game server.
+const place = redirect === room ? "on a shard" : `elsewhere: ${redirect}`;
+console.log(`${room} is ${redirect === undefined ? "there" : place}`);
 
 const socket = new RoomSocket({ host: new URL(ROUTER).host, room, query: { ticket } });
 socket.addEventListener("open", () => {

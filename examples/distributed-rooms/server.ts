@@ -12,6 +12,8 @@ import { GameServer, type GameRoom, type RoomHandlers } from "../../src/host/nod
 const { env } = process;
 const roomType = env["ROOM_TYPE"] ?? "game";
 const serverId = env["SERVER_ID"] ?? `server-${process.pid}`;
+/** As the deployment's `src/rooms.ts` says: it gives out the seats. */
+const maxPlayers = Number(env["MAX_PLAYERS"] ?? 4);
 const seatTtlMs = Number(env["SEAT_TTL_MS"] ?? 15_000);
 const snapshotIntervalMs = Number(env["SNAPSHOT_INTERVAL_MS"] ?? 30_000);
 
@@ -56,7 +58,7 @@ const server = new GameServer({
   address: "127.0.0.1",
   port: address.port,
   rooms: { [roomType]: gameRoom },
-  roomTypes: defineRooms({ [roomType]: { maxPlayers: 2, seatTtlMs, snapshotIntervalMs } }),
+  roomTypes: defineRooms({ [roomType]: { maxPlayers, seatTtlMs, snapshotIntervalMs } }),
   drainMs: 500,
   emptyRoomMs: 500,
   onProblem: ({ detail }) => console.error(`${serverId}: ${detail}`),

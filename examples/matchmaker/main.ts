@@ -2,7 +2,7 @@
  * Matchmaking by plain HTTP, with no library: `GET rooms` shows what there is, `POST reserve` gives a
  * seat, and any WebSocket connects with its ticket.
  *
- *   PARTYSHARD_ADMIN_TOKEN=… node examples/matchmaker/main.ts ann
+ *   PARTYSHARD_ADMIN_TOKEN=… npx node examples/matchmaker/main.ts ann
  */
 import { WebSocket } from "ws";
 

@@ -44,8 +44,11 @@ test.each([
   [{ history: { messages: 100_001 } }, whole("history.messages", 0, 100_000)],
   [{ history: { seconds: -1 } }, whole("history.seconds", 0, 86_400)],
   [{ history: { seconds: 86_401 } }, whole("history.seconds", 0, 86_400)],
-  [{ history: { minutes: 5 } }, "history is an object of messages, seconds"],
-  [{ history: 5 }, "history is an object of messages, seconds"],
+  [
+    { history: { minutes: 5 } },
+    'unknown option "minutes"; allowed: messages, seconds (at history)',
+  ],
+  [{ history: 5 }, "must be an object; allowed: messages, seconds (at history)"],
   [{ maxMessageBytes: 0 }, whole("maxMessageBytes", 1, 1_048_576)],
   [{ maxMessageBytes: 1_048_577 }, whole("maxMessageBytes", 1, 1_048_576)],
   [{ heartbeatIntervalMs: 999 }, whole("heartbeatIntervalMs", 1_000, 60_000)],
@@ -93,12 +96,12 @@ test.each([
     { shards: { min: 1, max: 2 }, regions: ["weur", "enam", "oc"] },
     "regions must not be more than the shards (2)",
   ],
-  [{ shardz: 3 }, `a room type is an object of ${roomOptions}`],
-  [null, `a room type is an object of ${roomOptions}`],
-  [3, `a room type is an object of ${roomOptions}`],
+  [{ shardz: 3 }, `unknown option "shardz"; allowed: ${roomOptions}`],
+  [null, `must be an object; allowed: ${roomOptions}`],
+  [3, `must be an object; allowed: ${roomOptions}`],
 ])("RT1 %j is refused when the code loads: %s", (options, sentence) => {
   expect(() => define(options)).toThrow(TypeError);
-  expect(() => define(options)).toThrow(`Room type "game": × ${sentence}`);
+  expect(() => define(options)).toThrow(`Room type "game": ${sentence}`);
 });
 
 test.each([NaN, Infinity, 1_500.5, 3_600_001, "30000", null])(
@@ -192,10 +195,10 @@ test.each([
   [{ partitions: 0 }, whole("partitions", 1, 64)],
   [{ partitions: 65 }, whole("partitions", 1, 64)],
   [{ openMatchmaking: 1 }, "openMatchmaking must be true or false"],
-  [{ shards: 3 }, "a deployment is an object of partitions, openMatchmaking"],
+  [{ shards: 3 }, 'unknown option "shards"; allowed: partitions, openMatchmaking'],
 ])("RT1 a deployment with %j is refused when the code loads: %s", (options, sentence) => {
   const given: object = options;
-  expect(() => defineRooms({}, given)).toThrow(`Deployment: × ${sentence}`);
+  expect(() => defineRooms({}, given)).toThrow(`Deployment: ${sentence}`);
 });
 
 test.each([
@@ -223,4 +226,9 @@ test("NM3 a room's shards are numbered from 1, in ascending order", () => {
   const shards = shardsOf("game:1" as RoomId, type);
   expect(shards).toHaveLength(11);
   expect([shards[0], shards[1], shards[10]]).toEqual(["game:1-1", "game:1-2", "game:1-11"]);
+});
+
+test.each([null, 5, "game", [], undefined])("RT1 room types that are %j are refused", (types) => {
+  // As from code without types.
+  expect(() => defineRooms(types as never)).toThrow("Room types must be an object");
 });

@@ -3,6 +3,7 @@
  * loads. Knows nothing of rooms that exist.
  */
 import * as v from "valibot";
+import { describeIssues, strict } from "../protocol/issues.ts";
 import {
   defaultRoomType,
   roomType,
@@ -136,58 +137,62 @@ function wholeShards(name: string) {
 const regionList = `regions must be a list of ${regions.join(", ")}`;
 const strategyList = `placement must be one of ${Object.keys(strategies).join(", ")}, or a function`;
 
-/** An object of these options and no others. */
-function options<const Entries extends v.ObjectEntries>(what: string, entries: Entries) {
-  return v.strictObject(entries, `${what} is an object of ${Object.keys(entries).join(", ")}`);
-}
-
-const optionsSchema = options("a room type", {
-  shards: v.optional(
-    v.union(
-      [
-        wholeShards("shards"),
-        v.strictObject({ min: wholeShards("shards.min"), max: wholeShards("shards.max") }),
-      ],
-      "shards must be a whole number from 1 to 1000, or { min, max } of such numbers",
+const optionsSchema = strict(
+  {
+    shards: v.optional(
+      v.union(
+        [
+          wholeShards("shards"),
+          v.strictObject({ min: wholeShards("shards.min"), max: wholeShards("shards.max") }),
+        ],
+        "shards must be a whole number from 1 to 1000, or { min, max } of such numbers",
+      ),
+      1,
     ),
-    1,
-  ),
-  failover: v.optional(v.boolean("failover must be true or false"), true),
-  capacity: wholeNumber("capacity", 1, 32_000, 1_000),
-  placement: v.optional(
-    v.union(
-      [
-        v.custom<StrategyName>(isStrategyName),
-        v.custom<PlacementStrategy>((value) => typeof value === "function"),
-      ],
-      strategyList,
+    failover: v.optional(v.boolean("failover must be true or false"), true),
+    capacity: wholeNumber("capacity", 1, 32_000, 1_000),
+    placement: v.optional(
+      v.union(
+        [
+          v.custom<StrategyName>(isStrategyName),
+          v.custom<PlacementStrategy>((value) => typeof value === "function"),
+        ],
+        strategyList,
+      ),
+      "least-connections",
     ),
-    "least-connections",
-  ),
-  regions: v.optional(v.array(v.picklist(regions, regionList), regionList), []),
-  history: v.optional(
-    options("history", {
-      messages: wholeNumber("history.messages", 0, 100_000, 1_000),
-      seconds: wholeNumber("history.seconds", 0, 86_400, 300),
-    }),
-    {},
-  ),
-  maxMessageBytes: wholeNumber("maxMessageBytes", 1, maxBodyBytes, maxBodyBytes),
-  publishOverSocket: v.optional(v.boolean("publishOverSocket must be true or false"), false),
-  heartbeatIntervalMs: wholeNumber("heartbeatIntervalMs", 1_000, 60_000, 5_000),
-  maxPlayers: v.optional(within("maxPlayers", 1, 32_000)),
-  seatTtlMs: wholeNumber("seatTtlMs", 1_000, 600_000, 15_000),
-  leaseMs: v.optional(within("leaseMs", 2_000, 600_000)),
-  hostedBy: v.optional(v.picklist(["shards", "servers"], "hostedBy must be shards or servers")),
-  snapshotIntervalMs: v.optional(zeroOrWithin("snapshotIntervalMs", 1_000, 3_600_000), 30_000),
-  snapshotTtlMs: wholeNumber("snapshotTtlMs", 1_000, 2_592_000_000, 86_400_000),
-  connectTimeoutMs: wholeNumber("connectTimeoutMs", 100, 60_000, 10_000),
-});
+    regions: v.optional(v.array(v.picklist(regions, regionList), regionList), []),
+    history: v.optional(
+      strict(
+        {
+          messages: wholeNumber("history.messages", 0, 100_000, 1_000),
+          seconds: wholeNumber("history.seconds", 0, 86_400, 300),
+        },
+        "option",
+      ),
+      {},
+    ),
+    maxMessageBytes: wholeNumber("maxMessageBytes", 1, maxBodyBytes, maxBodyBytes),
+    publishOverSocket: v.optional(v.boolean("publishOverSocket must be true or false"), false),
+    heartbeatIntervalMs: wholeNumber("heartbeatIntervalMs", 1_000, 60_000, 5_000),
+    maxPlayers: v.optional(within("maxPlayers", 1, 32_000)),
+    seatTtlMs: wholeNumber("seatTtlMs", 1_000, 600_000, 15_000),
+    leaseMs: v.optional(within("leaseMs", 2_000, 600_000)),
+    hostedBy: v.optional(v.picklist(["shards", "servers"], "hostedBy must be shards or servers")),
+    snapshotIntervalMs: v.optional(zeroOrWithin("snapshotIntervalMs", 1_000, 3_600_000), 30_000),
+    snapshotTtlMs: wholeNumber("snapshotTtlMs", 1_000, 2_592_000_000, 86_400_000),
+    connectTimeoutMs: wholeNumber("connectTimeoutMs", 100, 60_000, 10_000),
+  },
+  "option",
+);
 
-const deploymentSchema = options("a deployment", {
-  partitions: wholeNumber("partitions", 1, maxPartitions, 1),
-  openMatchmaking: v.optional(v.boolean("openMatchmaking must be true or false"), false),
-});
+const deploymentSchema = strict(
+  {
+    partitions: wholeNumber("partitions", 1, maxPartitions, 1),
+    openMatchmaking: v.optional(v.boolean("openMatchmaking must be true or false"), false),
+  },
+  "option",
+);
 
 /** What one option says of another. */
 function contradiction(type: v.InferOutput<typeof optionsSchema>): string | null {
@@ -269,7 +274,10 @@ export function defineRooms(
   deployment: DeploymentOptions = {},
 ): Rooms {
   const whole = v.safeParse(deploymentSchema, deployment);
-  if (!whole.success) throw new TypeError(`Deployment: ${v.summarize(whole.issues)}`);
+  if (!whole.success) throw new TypeError(`Deployment: ${describeIssues(whole.issues)}`);
+  if (!isRecord(types)) {
+    throw new TypeError("Room types must be an object of names and options, such as { game: {} }");
+  }
   const complete = new Map<string, RoomType>();
   for (const [name, given] of Object.entries({ [defaultRoomType]: {}, ...types })) {
     if (!typeNamePattern.test(name)) {
@@ -279,10 +287,10 @@ export function defineRooms(
     }
     const parsed = v.safeParse(optionsSchema, given);
     if (!parsed.success) {
-      throw new TypeError(`Room type "${name}": ${v.summarize(parsed.issues)}`);
+      throw new TypeError(`Room type "${name}": ${describeIssues(parsed.issues)}`);
     }
     const wrong = contradiction(parsed.output);
-    if (wrong !== null) throw new TypeError(`Room type "${name}": × ${wrong}`);
+    if (wrong !== null) throw new TypeError(`Room type "${name}": ${wrong}`);
     const { placement, maxPlayers = null, hostedBy = null, ...rest } = parsed.output;
     const { leaseMs = Math.max(15_000, 3 * rest.heartbeatIntervalMs) } = rest;
     const strategy = typeof placement === "function" ? placement : strategies[placement];
@@ -291,6 +299,11 @@ export function defineRooms(
     complete.set(name, type);
   }
   return new Rooms(complete, whole.output);
+}
+
+/** As it comes from code without types. */
+function isRecord(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** The ids of the shards that a room begins with, in ascending order. */

@@ -132,6 +132,15 @@ export class Seats {
     return this.#byConnection.get(connection) ?? null;
   }
 
+  /** Whose seat, by a ticket, is kept since this connection dropped. */
+  absentPlayer(connection: string): string | null {
+    for (const seat of this.#seats.values()) {
+      const isTheirs = seat.connection === connection && seat.phase.name === "grace";
+      if (isTheirs && seat.expiresAt !== null) return seat.player;
+    }
+    return null;
+  }
+
   /** A connection is on its way in to the seat: until `take` or `release` it cannot be freed. */
   enter(seat: Seat, connection: string): void {
     const own = this.#own(seat);

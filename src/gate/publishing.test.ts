@@ -57,6 +57,7 @@ test.each([
   ["?topic=a,b", {}, "400 malformed-query"],
   [`?topic=${"a".repeat(129)}`, {}, "400 malformed-query"],
   ["?wait=", {}, "400 malformed-query"],
+  ["?topics=a", {}, "400 malformed-query"],
   ["", { "idempotency-key": "" }, "400 malformed-header"],
   ["", { "idempotency-key": "ä" }, "400 malformed-header"],
   ["", { "idempotency-key": "k".repeat(256) }, "400 malformed-header"],

@@ -1,16 +1,12 @@
 /** A POST to the router: from the request to the sequencer's answer. Knows nothing of order. */
 import type { RoomType } from "../core/rooms.ts";
-import { maxIdempotencyKeyLength, type Published, type PublishRequest } from "../protocol/calls.ts";
-import { isTopic } from "../protocol/client.ts";
+import { callPublish, wrongKey, wrongTopic } from "../core/writes.ts";
+import type { PublishRequest } from "../protocol/calls.ts";
 import type { RoomId } from "../protocol/names.ts";
-import { isProblemCode } from "../protocol/problems.ts";
-import { success, type Result, type Success } from "../protocol/result.ts";
+import { success, type Success } from "../protocol/result.ts";
 import { readMessages } from "./body.ts";
 import type { GatePorts } from "./ports.ts";
 import { jsonResponse, refusal, type Refusal } from "./http.ts";
-
-/** A write with an idempotency key is tried again when the answer was lost; one without is not. */
-const keyedAttempts = 3;
 
 type Options = Pick<PublishRequest, "volatile" | "waitDelivered" | "key" | "topic">;
 
@@ -26,27 +22,12 @@ export async function publish(
   const messages = await readMessages(request, type.maxMessageBytes);
   if (!messages.ok) return messages;
   const call: PublishRequest = { type: "publish", messages: messages.value, ...options.value };
-  const result = await callWithRetry(room, call, ports);
-  if (!result.ok) {
-    const code = isProblemCode(result.code) ? result.code : "unavailable";
-    return refusal(code, result.detail);
-  }
+  const result = await callPublish(ports.calls, room, call);
+  if (!result.ok) return refusal(result.code, result.detail);
   const { epoch, first, seq, shards } = result.value;
   const isLate = call.waitDelivered && shards.pending > 0;
   const many = messages.value.length > 1 && !call.volatile ? { first } : {};
   return jsonResponse({ room, epoch, ...many, seq, shards }, isLate ? 202 : 200);
-}
-
-async function callWithRetry(
-  room: RoomId,
-  call: PublishRequest,
-  ports: GatePorts,
-): Promise<Result<Published>> {
-  const attempts = call.key === undefined ? 1 : keyedAttempts;
-  for (let attempt = 1; ; attempt += 1) {
-    const result = await ports.calls.call({ role: "sequencer", id: room }, call);
-    if (result.ok || result.code !== "unreachable" || attempt === attempts) return result;
-  }
 }
 
 function parseOptions(headers: Headers, query: URLSearchParams): Success<Options> | Refusal {
@@ -58,13 +39,12 @@ function parseOptions(headers: Headers, query: URLSearchParams): Success<Options
   if (wait !== null && wait !== "delivered") {
     return refusal("malformed-query", `wait must be "delivered" when given, not "${wait}"`);
   }
-  const topic = query.get("topic");
-  if (topic !== null && !isTopic(topic)) {
-    return refusal(
-      "malformed-query",
-      "topic must be 1 to 128 printable ASCII characters without , and *",
-    );
+  if (query.has("topics")) {
+    return refusal("malformed-query", "a message has one topic: topics is for sockets");
   }
+  const topic = query.get("topic");
+  const badTopic = topic === null ? null : wrongTopic(topic);
+  if (badTopic !== null) return refusal("malformed-query", badTopic);
   const options = {
     volatile: volatile === "1",
     waitDelivered: wait === "delivered",
@@ -72,12 +52,8 @@ function parseOptions(headers: Headers, query: URLSearchParams): Success<Options
   };
   const key = headers.get("idempotency-key");
   if (key === null) return success(options);
-  if (key.length === 0 || key.length > maxIdempotencyKeyLength || !/^[\x20-\x7e]+$/.test(key)) {
-    return refusal(
-      "malformed-header",
-      `Idempotency-Key must be 1 to ${maxIdempotencyKeyLength} printable ASCII characters`,
-    );
-  }
+  const badKey = wrongKey("Idempotency-Key", key);
+  if (badKey !== null) return refusal("malformed-header", badKey);
   if (options.volatile) {
     return refusal("malformed-header", "a volatile message cannot have an Idempotency-Key");
   }

@@ -11,6 +11,16 @@ import { plainRequest } from "../shard/clients.ts";
 import type { Shard } from "../shard/shard.ts";
 import type { StateHooks } from "../shard/state.ts";
 
+/** What a room class may have beyond its host's own hooks. */
+export type RoomHooks = {
+  /** Called once a message of the room: what it returns is sent to the shard's clients, `null` nothing. */
+  readonly onBroadcast?: BroadcastHook | undefined;
+  /** The state that the class has from the room's messages: anything that structured clone carries. */
+  readonly getSnapshot?: (() => unknown) | undefined;
+  /** Takes up such a state in place of its own. */
+  readonly onRestore?: ((snapshot: never) => unknown) | undefined;
+};
+
 /** What a client asked for. The gate has checked it, and its URL stays with its socket. */
 export function clientRequestOf(url: string): ClientRequest {
   // Most sockets ask for nothing, and need not have their URL taken apart. Names may be encoded.
@@ -49,6 +59,8 @@ type SpeakingRole = Pick<Shard, "protocolClient" | "receive" | "sendLocal">;
 /** The role's ends of clients' sockets: the socket itself, unless the client speaks protocol 1. */
 export class ClientEnds<Connection extends RawConnection & Socket> {
   readonly #speakers = new Map<Connection, Socket>();
+  /** Also of speakers that have closed. */
+  readonly #ends = new WeakMap<Connection, Socket>();
   readonly #roleOf: () => SpeakingRole | undefined;
 
   /** `roleOf` gives the shard, once it has started. */
@@ -60,7 +72,13 @@ export class ClientEnds<Connection extends RawConnection & Socket> {
     if (!speaksProtocol) return connection;
     const end = speakProtocol(connection, this.#roleOf);
     this.#speakers.set(connection, end);
+    this.#ends.set(connection, end);
     return end;
+  }
+
+  /** The role's end of a socket that is open, or was. */
+  of(connection: Connection): Socket {
+    return this.#ends.get(connection) ?? connection;
   }
 
   /** The end of a socket that has closed. */

@@ -4,6 +4,7 @@
  * internal HTTP (PartyKit). Both hosts keep them unreachable from outside.
  */
 import * as v from "valibot";
+import { describeIssues } from "./issues.ts";
 import { isShardId, type ShardId } from "./names.ts";
 import { positionSchema, type Position } from "./link.ts";
 import { payloadSchema } from "./payload.ts";
@@ -236,7 +237,7 @@ export function parseSeatClaim(text: string): Result<SeatClaim, "malformed-call"
     return failure("malformed-call", "a claim must be JSON");
   }
   const parsed = v.safeParse(seatClaimSchema, json);
-  if (!parsed.success) return failure("malformed-call", v.summarize(parsed.issues));
+  if (!parsed.success) return failure("malformed-call", describeIssues(parsed.issues));
   return success(parsed.output);
 }
 
@@ -245,6 +246,6 @@ export function parseRequest<R extends Role>(
   value: unknown,
 ): Result<RequestTo<R>, "malformed-call"> {
   const parsed = v.safeParse(requestSchemas[role], value);
-  if (!parsed.success) return failure("malformed-call", v.summarize(parsed.issues));
+  if (!parsed.success) return failure("malformed-call", describeIssues(parsed.issues));
   return success(parsed.output as RequestTo<R>);
 }

@@ -71,6 +71,11 @@ test("PR2 every position that is possible is understood as it was", () => {
   );
 });
 
+test("HT4 a socket that asks for one topic is told of topics", () => {
+  const asked = parseClientRequest(new URLSearchParams("topic=a"));
+  expect(asked).toMatchObject({ ok: false, detail: "a socket has topics: topic is for a message" });
+});
+
 test("HT4 whatever query comes, the answer is a result whose sentence is short", () => {
   const values = fc.oneof(fc.string({ maxLength: 300 }), fc.constantFrom("1", "e", "0", "a,b"));
   const names = fc.constantFrom("protocol", "epoch", "since", "topics");

@@ -23,6 +23,9 @@ export function parseClientRequest(
   if (protocol !== null && protocol !== String(protocolVersion)) {
     return failure("malformed-query", `protocol must be ${protocolVersion} or left out`);
   }
+  if (query.has("topic")) {
+    return failure("malformed-query", "a socket has topics: topic is for a message");
+  }
   const topics = parseTopics(query.get("topics"));
   if (!topics.ok) return topics;
   const session = query.get("session");

@@ -4,6 +4,7 @@
  * which is answered `pong`.
  */
 import * as v from "valibot";
+import { describeIssues, strict } from "./issues.ts";
 import { payloadSchema } from "./payload.ts";
 import { isPublishId } from "./publish-id.ts";
 import { failure, success, type Result } from "./result.ts";
@@ -91,18 +92,18 @@ const serverFrameSchema = v.variant("type", [
 export type ServerFrame = v.InferOutput<typeof serverFrameSchema>;
 
 const clientFrameSchema = v.variant("type", [
-  v.strictObject({
+  strict({
     type: v.literal("publish"),
     id: publishIdSchema,
     data: payloadSchema,
     topic: v.optional(topicSchema),
   }),
   /** Everything up to `seq` has been taken; sent after so many messages or so much text, see `ackEvery`. */
-  v.strictObject({ type: v.literal("ack"), seq: sequenceSchema }),
+  strict({ type: v.literal("ack"), seq: sequenceSchema }),
   /** From now on these topics, instead of those before. */
-  v.strictObject({ type: v.literal("subscribe"), topics: topicsSchema }),
+  strict({ type: v.literal("subscribe"), topics: topicsSchema }),
   /** For `onMessage` of the room class on this shard. */
-  v.strictObject({ type: v.literal("send"), data: payloadSchema }),
+  strict({ type: v.literal("send"), data: payloadSchema }),
 ]);
 export type ClientFrame = v.InferOutput<typeof clientFrameSchema>;
 
@@ -123,7 +124,7 @@ function parse<Schema extends v.GenericSchema>(
     return failure("malformed-frame", "a frame must be JSON");
   }
   const parsed = v.safeParse(schema, json);
-  if (!parsed.success) return failure("malformed-frame", v.summarize(parsed.issues));
+  if (!parsed.success) return failure("malformed-frame", describeIssues(parsed.issues));
   return success(parsed.output);
 }
 

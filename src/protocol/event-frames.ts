@@ -3,6 +3,7 @@
  * sends `subscribed` and then events as JSON, the subscriber acknowledges. Knows nothing of sockets.
  */
 import * as v from "valibot";
+import { describeIssues } from "./issues.ts";
 import { failure, success, type Result } from "./result.ts";
 
 /** The first frame; every later event that fits the pattern has a larger `seq`. */
@@ -32,5 +33,5 @@ export function parseAcknowledgement(text: string): Result<Acknowledgement, "mal
   }
   const parsed = v.safeParse(acknowledgementSchema, value);
   if (parsed.success) return success(parsed.output);
-  return failure("malformed-frame", v.summarize(parsed.issues));
+  return failure("malformed-frame", describeIssues(parsed.issues));
 }

@@ -13,6 +13,7 @@
  *   load      how many clients it has, for the registry
  */
 import * as v from "valibot";
+import { describeIssues } from "./issues.ts";
 import { payloadSchema } from "./payload.ts";
 import { failure, success, type Result } from "./result.ts";
 
@@ -111,7 +112,7 @@ function parseFrame<Schema extends v.GenericSchema>(
     return failure("malformed-frame", "a link frame must be JSON");
   }
   const parsed = v.safeParse(schema, json);
-  if (!parsed.success) return failure("malformed-frame", v.summarize(parsed.issues));
+  if (!parsed.success) return failure("malformed-frame", describeIssues(parsed.issues));
   return success(parsed.output);
 }
 

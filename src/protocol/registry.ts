@@ -3,6 +3,7 @@
  * the only parsing of request bodies. Times are epoch milliseconds. Knows nothing of HTTP itself.
  */
 import * as v from "valibot";
+import { describeIssues, strict } from "./issues.ts";
 import { jsonBytes } from "./json.ts";
 import { failure, success, type Result } from "./result.ts";
 
@@ -12,7 +13,7 @@ const maxIdLength = 128;
 const idPattern = /^[\x21-\x7e]+$/;
 const idRule = `1 to ${maxIdLength} printable ASCII characters without spaces`;
 
-const idSchema = v.pipe(
+export const idSchema = v.pipe(
   v.string(idRule),
   v.minLength(1, idRule),
   v.maxLength(maxIdLength, idRule),
@@ -53,7 +54,7 @@ const ttlSchema = wholeNumber(1_000, 600_000);
 const playerLimitSchema = wholeNumber(1, 32_000);
 
 /** Fields of rooms that a caller asks for; a room must have all of them. */
-const roomQuerySchema = v.strictObject({
+const roomQuerySchema = strict({
   /** A seat is free. */
   hasSpace: v.optional(v.boolean()),
   notLocked: v.optional(v.boolean()),
@@ -86,7 +87,7 @@ const detailSchema = v.pipe(v.string(), v.maxLength(maxDetailUnits));
 
 const bodies = {
   /** `POST rooms`. */
-  createRoom: v.strictObject({
+  createRoom: strict({
     type: roomTypeSchema,
     /** Default: a new id of the type. */
     roomId: v.optional(roomIdSchema),
@@ -100,21 +101,21 @@ const bodies = {
     keepMs: v.optional(wholeNumber(0, 31_536_000_000), defaultKeepMs),
   }),
   /** `PATCH rooms/:id`. */
-  changeRoom: v.strictObject({
+  changeRoom: strict({
     isLocked: v.optional(v.boolean()),
     metadata: v.optional(metadataSchema),
   }),
   /** `POST rooms/:id/resize`: within the type's bounds; `null` to follow the audience again. */
-  resizeRoom: v.strictObject({ shards: v.nullable(wholeNumber(1, 1_000)) }),
+  resizeRoom: strict({ shards: v.nullable(wholeNumber(1, 1_000)) }),
   /** `POST rooms/:id/migrate`: a shard by its own name, or by its slot's, such as `my-room-1`; or a server. */
-  migrateShard: v.strictObject({
+  migrateShard: strict({
     from: v.string(),
     /** Of a game server outside, which lets go of the room: this start of it. */
     instance: v.optional(idSchema),
   }),
   /** `POST snapshots/:id/transfer`: of a game server that stores or takes up a room's state. */
   transferSnapshot: v.variant("type", [
-    v.strictObject({
+    strict({
       type: v.literal("begin"),
       ...tenantEntries,
       /** Rises with every snapshot of the server's process. */
@@ -122,39 +123,37 @@ const bodies = {
       /** SHA-256 of each part in hexadecimal, in order; each part but the last has 524,288 characters. */
       digests: v.pipe(v.array(v.string()), v.minLength(1), v.maxLength(64)),
     }),
-    v.strictObject({
+    strict({
       type: v.literal("part"),
       id: v.string(),
       index: wholeNumber(0, 63),
       text: v.string(),
     }),
     /** From here on this is the room's snapshot. */
-    v.strictObject({ type: v.literal("commit"), ...tenantEntries, id: v.string() }),
+    strict({ type: v.literal("commit"), ...tenantEntries, id: v.string() }),
     /** What went wrong with the state since this was last said, and how it is with it now. */
-    v.strictObject({
+    strict({
       type: v.literal("state"),
       ...tenantEntries,
       failures: v.pipe(
-        v.array(
-          v.strictObject({ reason: v.picklist(snapshotFailureReasons), detail: detailSchema }),
-        ),
+        v.array(strict({ reason: v.picklist(snapshotFailureReasons), detail: detailSchema })),
         v.maxLength(snapshotFailureReasons.length),
       ),
       /** Until a snapshot was stored again. */
       error: v.nullable(detailSchema),
       /** What a heartbeat's answer asked for, and why it came to nothing if it did. */
       done: v.exactOptional(
-        v.strictObject({
+        strict({
           order: v.string(),
-          problem: v.exactOptional(v.strictObject({ code: v.string(), detail: detailSchema })),
+          problem: v.exactOptional(strict({ code: v.string(), detail: detailSchema })),
         }),
       ),
     }),
-    v.strictObject({ type: v.literal("newest") }),
-    v.strictObject({ type: v.literal("read"), id: v.string(), index: wholeNumber(0, 63) }),
+    strict({ type: v.literal("newest") }),
+    strict({ type: v.literal("read"), id: v.string(), index: wholeNumber(0, 63) }),
   ]),
   /** `POST route`. */
-  route: v.strictObject({
+  route: strict({
     roomType: roomTypeSchema,
     roomId: v.optional(roomIdSchema),
     playerId: idSchema,
@@ -164,7 +163,7 @@ const bodies = {
     region: v.optional(regionSchema),
   }),
   /** `POST reserve`: one player, or a group that gets seats in one room or none. */
-  reserve: v.strictObject({
+  reserve: strict({
     roomType: roomTypeSchema,
     roomId: v.optional(roomIdSchema),
     playerId: v.optional(idSchema),
@@ -177,7 +176,7 @@ const bodies = {
     region: v.optional(regionSchema),
   }),
   /** `POST servers`. */
-  registerServer: v.strictObject({
+  registerServer: strict({
     serverId: idSchema,
     /** A host name, or a WebSocket URL. */
     address: v.pipe(v.string(), v.minLength(1), v.maxLength(512)),
@@ -192,7 +191,7 @@ const bodies = {
     instance: idSchema,
   }),
   /** `PUT servers/:id/heartbeat`. */
-  heartbeat: v.strictObject({
+  heartbeat: strict({
     instance: idSchema,
     /** The registry's time as the server knows it from the last answer; 0 before the first. */
     asOf: wholeNumber(0, Number.MAX_SAFE_INTEGER),
@@ -200,7 +199,7 @@ const bodies = {
     isPartial: v.exactOptional(v.literal(true)),
     rooms: v.pipe(
       v.array(
-        v.strictObject({
+        strict({
           roomId: roomIdSchema,
           players: v.pipe(v.array(idSchema), v.maxLength(32_000)),
           /** Ids of seats that were taken and are not free again. */
@@ -211,13 +210,13 @@ const bodies = {
     ),
   }),
   /** `POST locks/:key`. */
-  acquireLock: v.strictObject({ ttlMs: ttlSchema }),
+  acquireLock: strict({ ttlMs: ttlSchema }),
   /** `PUT locks/:key`. */
-  extendLock: v.strictObject({ token: wholeNumber(1, Number.MAX_SAFE_INTEGER), ttlMs: ttlSchema }),
+  extendLock: strict({ token: wholeNumber(1, Number.MAX_SAFE_INTEGER), ttlMs: ttlSchema }),
   /** `DELETE locks/:key`. */
-  releaseLock: v.strictObject({ token: wholeNumber(1, Number.MAX_SAFE_INTEGER) }),
+  releaseLock: strict({ token: wholeNumber(1, Number.MAX_SAFE_INTEGER) }),
   /** `POST events`: a message between servers about a room; up to 16 KiB. */
-  announce: v.strictObject({
+  announce: strict({
     type: v.literal("room:message"),
     roomId: roomIdSchema,
     data: v.unknown(),
@@ -235,7 +234,7 @@ export function parseBody<Name extends BodyName>(
 ): Result<BodyOf<Name>, "malformed-body"> {
   if (Array.isArray(value)) return failure("malformed-body", "the body must be a JSON object");
   const parsed = v.safeParse(bodies[name], value);
-  if (!parsed.success) return failure("malformed-body", v.summarize(parsed.issues));
+  if (!parsed.success) return failure("malformed-body", describeIssues(parsed.issues));
   return success(parsed.output);
 }
 

@@ -283,6 +283,6 @@ export class Servers {
 function unknownServer(id: string): Failure {
   return failure(
     "unknown-server",
-    `no server "${id}" is registered with this instance: register it`,
+    `no server "${id}" is registered; one that was, or started anew, has to register again`,
   );
 }

@@ -135,6 +135,11 @@ export class Clients {
     return this.audience.protocolClients.get(socket);
   }
 
+  /** The player whose ticket this client came with, also after it has left. */
+  playerOf(socket: Socket, connection: string): string | null {
+    return this.#seating.playerOf(socket, this.audience.has(socket) ? null : connection);
+  }
+
   receive(client: ProtocolClient, message: MessageData): MessageData | null {
     return this.#sessions.receive(client, message);
   }

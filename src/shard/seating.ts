@@ -57,6 +57,8 @@ export class Seating {
   readonly #seats: Seats;
   readonly #seatOf = new Map<Socket, Seat>();
   readonly #socketOf = new Map<Seat, Socket>();
+  /** Who sits or has sat there, by a ticket: asked for while a socket's end is told, too. */
+  readonly #playerOf = new WeakMap<Socket, string>();
   #ownLimit: number | null = null;
   /** When the newest limit was decided that this life was told of, or has from a former one. */
   #limitedAt = 0;
@@ -90,6 +92,16 @@ export class Seating {
   /** As the registry is told. */
   get load(): { readonly players: readonly string[] | null; readonly reserved: number } {
     return { players: this.isLimited ? this.#seats.players : null, reserved: this.#seats.reserved };
+  }
+
+  /**
+   * The player whose ticket the socket came with, or `null`. One whose end woke the object up is known
+   * by its connection alone, while its seat is kept.
+   */
+  playerOf(socket: Socket, connection: string | null): string | null {
+    const known = this.#playerOf.get(socket) ?? null;
+    if (known !== null || connection === null) return known;
+    return this.#seats.absentPlayer(connection);
   }
 
   /** The seat that the applicant has a right to; `null` for one that brings no such right. */
@@ -262,6 +274,7 @@ export class Seating {
   #sit(seat: Seat, socket: Socket): void {
     this.#seatOf.set(socket, seat);
     this.#socketOf.set(seat, socket);
+    if (seat.expiresAt !== null) this.#playerOf.set(socket, seat.player);
   }
 
   #store(): void {

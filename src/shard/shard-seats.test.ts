@@ -309,3 +309,36 @@ test("SE1, SE3, SE4, SE6 seats hold through crashes, sleep and drops", async () 
     { numRuns: 150 },
   );
 });
+
+test("RC10 a shard knows who sits where by a ticket, also after it slept, and who has just left", async () => {
+  const table = await SeatTable.start({ capacity: 5 });
+  table.reserve("a", "b");
+  const [one, two] = [
+    await table.join("1", table.ticket("a")),
+    await table.join("2", table.ticket("b"), speaker),
+  ];
+  // Brings the name of another's connection, and no ticket.
+  const other = await table.join("1");
+  const playerOf = ({ socket, connection }: typeof one) =>
+    table.rig.shard.playerOf(socket, connection);
+  expect([one, two, other].map(playerOf)).toEqual(["a", "b", null]);
+  table.rig.shard.leave(two.socket);
+  expect(playerOf(two)).toBe("b");
+  table.rig.shard.leave(other.socket);
+  expect(playerOf(other)).toBeNull();
+  await table.restart([one]);
+  expect([one, two, other].map(playerOf)).toEqual(["a", "b", null]);
+  // Its end woke the shard up, which never saw it open.
+  await table.restart();
+  expect(playerOf(one)).toBe("a");
+  await table.rig.pass(graceMs);
+  expect(playerOf({ ...one, socket: two.socket })).toBeNull();
+});
+
+test("RC10 a player's place in a room with a limit says who it is only when it came by a ticket", async () => {
+  const table = await SeatTable.start();
+  const { socket } = await table.join("1");
+  expect(table.rig.shard.playerOf(socket, "1")).toBeNull();
+  table.rig.shard.leave(socket);
+  expect(table.rig.shard.playerOf(new FakeSocket(), "1")).toBeNull();
+});

@@ -112,6 +112,11 @@ export class Shard {
     return this.#parts.clients.protocolClient(socket);
   }
 
+  /** The player whose ticket this socket came with, also after it has left; `null` without one. */
+  playerOf(socket: Socket, connection: string): string | null {
+    return this.#parts.clients.playerOf(socket, connection);
+  }
+
   /** A frame of a client of protocol 1; returns what the room class is to get of it, if anything. */
   receive(client: ProtocolClient, message: MessageData): MessageData | null {
     const forClass = this.#parts.clients.receive(client, message);

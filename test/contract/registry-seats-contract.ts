@@ -41,6 +41,23 @@ export function describeRegistrySeats(host: RoomsHost): void {
       socket?.close();
     });
 
+    test("RA22 a player who reserves twice has two seats, for two connections", async () => {
+      const { roomId } = await api.create({ type: "game" });
+      const asked = { roomType: "game", roomId, playerId: "ann" };
+      const [one, two] = [await api.reserve(asked), await api.reserve(asked)];
+      const first = await knock(`/parties/router/${roomId}`, one.ticket);
+      const second = await knock(`/parties/router/${roomId}`, two.ticket);
+      const answer = await host.request(`/parties/router/${roomId}?wait=delivered`, {
+        method: "POST",
+        body: "to both",
+      });
+      expect(answer.status).toBe(200);
+      for (const { socket } of [first, second]) {
+        expect(await socket?.received(1)).toEqual(["to both"]);
+        socket?.close();
+      }
+    });
+
     test("RA10, IO1 a ticket leads to its own shard, and to nothing else inside", async () => {
       const { roomId } = await api.create({ type: "game" });
       const { ticket, serverId } = await api.reserve({ roomType: "game", roomId, playerId: "ann" });

@@ -9,7 +9,9 @@ import { describeConnecting } from "./connecting-contract.ts";
 import { describeFailover } from "./failover-contract.ts";
 import type { RoomsHost } from "./host.ts";
 import { describeAudience, describeLayout } from "./layout-contract.ts";
+import { describeMembers } from "./members-contract.ts";
 import { describeProtocol, describeProtocolClasses } from "./protocol-contract.ts";
+import { describeClassPublishing } from "./class-publishing-contract.ts";
 import { describePublishing } from "./publishing-contract.ts";
 import { describeRegistryRooms } from "./registry-rooms-contract.ts";
 import { describeRegistrySeats } from "./registry-seats-contract.ts";
@@ -39,6 +41,8 @@ export function describeRoomClasses(host: RoomsHost): void {
     describeAudience(host);
     describeFailover(host);
     describeHooks(host);
+    describeClassPublishing(host);
     describeProtocolClasses(host);
+    describeMembers(host);
   });
 }

@@ -1,5 +1,6 @@
 /** The shipped app and the test app, each under a `partykit dev` of its own. */
 import { afterAll, beforeAll, describe } from "vitest";
+import { describePlayers } from "../contract/class-publishing-contract.ts";
 import { describeMovedClients } from "../contract/moved-clients-contract.ts";
 import { describeRoomClasses, describeRooms } from "../contract/rooms-contract.ts";
 import { describeState } from "../contract/state-contract.ts";
@@ -30,10 +31,14 @@ describe("the test app", () => {
 
 describe("the test app with a token", () => {
   const config = "test/support/apps/partykit/partykit.json";
-  const port = serve(config, { PARTYSHARD_ADMIN_TOKEN: adminToken });
+  const port = serve(config, {
+    PARTYSHARD_ADMIN_TOKEN: adminToken,
+    PARTYSHARD_SECRET: "another-test-secret-of-thirty-two-bytes",
+  });
   const host = partykitHost("PartyKit", adminToken, port);
   describeState(host);
   describeStateFailures(host);
+  describePlayers(host);
 });
 
 /** Serves an app while the tests of a block run. */

@@ -49,6 +49,7 @@ export class OutsideDeployment {
       PARTYSHARD_ADMIN_TOKEN: this.token,
       PARTYSHARD_SECRET: this.secret,
       ROOM_TYPE: "outside",
+      MAX_PLAYERS: "2",
       SEAT_TTL_MS: "1000",
     };
     return new ExampleProcess(script, { ...all, ...more }, args);

@@ -70,6 +70,16 @@ test("RA9 each player of a group gets a ticket of their own, in order", async ()
   expect(claims.map((each) => each.ok && each.value.player)).toEqual(["ann", "bob"]);
 });
 
+test("RA22 a group that no room of the type can take is refused for good", async () => {
+  const rig = rigOf(() => held("game:1", ["b", "c", "d", "e"]));
+  const playerIds = ["a", "b", "c", "d", "e"];
+  const answer = await reserve(rig, { roomType: "game", playerIds });
+  expect(await problemOf(answer)).toBe("400 malformed-body");
+  expect(rig.calls.made).toEqual([]);
+  const four = await reserve(rig, { roomType: "game", playerIds: playerIds.slice(1) });
+  expect(four.status).toBe(200);
+});
+
 test("RA9 a seat on a server outside says where that is", async () => {
   const rig = rigOf(() => held("game:1", ["ann"], "wss://outside/1"));
   const answer = await reserve(rig, player);

@@ -94,6 +94,11 @@ export async function reserveSeats(ask: Ask, body: BodyOf<"reserve">): Promise<R
   if (type === undefined) return unknownType(body.roomType, ask.rooms);
   const players = playersOf(body);
   if (!players.ok) return players;
+  const places = type.maxPlayers ?? type.capacity;
+  if (players.value.length > places) {
+    const most = `a room of type "${type.name}" takes ${places} players at most`;
+    return refusal("malformed-body", `${most}, and a group goes into one room`);
+  }
   const room = optionalRoom(body.roomId, type, ask);
   if (!room.ok) return room;
   const secret = usableSecret(ask.ports);

@@ -1,12 +1,15 @@
 /** What a game server may be configured with, the defaults, and the check of both. */
+import * as v from "valibot";
 import type {
   RegistryClient as NeutralClient,
   RegistryClientOptions,
   RegistryProblem,
 } from "../../../client/registry-client.ts";
-import { defineRooms, type Rooms, type RoomType } from "../../core/rooms.ts";
-import type { Metadata, Region } from "../../protocol/registry.ts";
+import { defineRooms, Rooms, type RoomType } from "../../core/rooms.ts";
+import { describeIssues, strict } from "../../protocol/issues.ts";
+import { idSchema, type Metadata, type Region } from "../../protocol/registry.ts";
 import { minSecretBytes } from "../../protocol/ticket.ts";
+import { isServerAddress } from "../../registry/server-address.ts";
 import { entropy } from "../platform.ts";
 import type { RoomFactory } from "./game-room.ts";
 import { RegistryClient } from "./registry-client.ts";
@@ -56,8 +59,64 @@ export type Settings = Required<
   readonly types: ReadonlyMap<string, RoomType>;
 };
 
+function whole(name: string, min: number, max: number) {
+  const rule = `${name} must be a whole number from ${min} to ${max}`;
+  return v.optional(v.custom<number>((value) => isWhole(value, min, max), rule));
+}
+
+function isWhole(value: unknown, min: number, max: number): boolean {
+  return typeof value === "number" && Number.isInteger(value) && value >= min && value <= max;
+}
+
+function given<Value>(rule: string, isAllowed: (value: unknown) => boolean) {
+  return v.custom<Value>(isAllowed, rule);
+}
+
+const isObject = (value: unknown): boolean => typeof value === "object" && value !== null;
+const isFunction = (value: unknown): boolean => typeof value === "function";
+const maxMs = 2 ** 31 - 1;
+
+/** What comes from code without types; the registry checks what it is told. */
+const optionsSchema = strict(
+  {
+    registry: given("registry must be a RegistryClient, or { url, token }", isObject),
+    secret: v.string("secret must be the deployment's PARTYSHARD_SECRET"),
+    address: given(
+      "address must be a host name, or a URL of ws, wss, http or https without a path",
+      (value) => typeof value === "string" && isServerAddress(value),
+    ),
+    port: whole("port", 1, 65_535),
+    rooms: given("rooms must be an object of room types and functions", isFactories),
+    roomTypes: v.optional(
+      given("roomTypes must be what defineRooms gives", (value) => value instanceof Rooms),
+    ),
+    serverId: v.optional(idSchema),
+    capacity: whole("capacity", 0, 1_000_000),
+    metadata: v.optional(given("metadata must be an object", isObject)),
+    region: v.optional(v.string()),
+    heartbeatIntervalMs: whole("heartbeatIntervalMs", 1, maxMs),
+    emptyRoomMs: whole("emptyRoomMs", 0, maxMs),
+    drainMs: whole("drainMs", 0, maxMs),
+    limitMs: whole("limitMs", 0, maxMs),
+    onProblem: v.optional(given("onProblem must be a function", isFunction)),
+    onError: v.optional(given("onError must be a function", isFunction)),
+  },
+  "option",
+);
+
+function isFactories(value: unknown): boolean {
+  return typeof value === "object" && value !== null && Object.values(value).every(isFunction);
+}
+
+function wrongOption(options: unknown): string | null {
+  const parsed = v.safeParse(optionsSchema, options);
+  return parsed.success ? null : describeIssues(parsed.issues);
+}
+
 /** Throws a `TypeError` that says what is allowed. */
 export function completeOptions(options: GameServerOptions): Settings {
+  const wrong = wrongOption(options);
+  if (wrong !== null) throw new TypeError(`GameServer: ${wrong}`);
   const { registry, secret, rooms, address } = options;
   if (new TextEncoder().encode(secret).length < minSecretBytes) {
     throw new TypeError(`secret must have at least ${minSecretBytes} bytes`);

@@ -535,3 +535,24 @@ test("GS12 impossible options are refused when the server is made", () => {
   const roomTypes = defineRooms({ other: {} });
   expect(() => new GameServer({ ...options, rooms, roomTypes })).toThrow('no type "game"');
 });
+
+test.each([
+  [{ address: undefined }, "address must be a host name, or a URL"],
+  [{ address: "wss://a.example/path" }, "address must be a host name, or a URL"],
+  [{ registry: undefined }, "registry must be a RegistryClient, or { url, token }"],
+  [{ rooms: undefined }, "rooms must be an object of room types and functions"],
+  [{ rooms: { game: {} } }, "rooms must be an object of room types and functions"],
+  [{ roomTypes: { game: {} } }, "roomTypes must be what defineRooms gives"],
+  [{ capacity: -1 }, "capacity must be a whole number from 0 to 1000000"],
+  [{ drainMs: "x" }, "drainMs must be a whole number"],
+  [{ port: 70_000 }, "port must be a whole number from 1 to 65535"],
+  [{ serverId: "a b" }, "(at serverId)"],
+  [{ secret: undefined }, "secret must be the deployment's PARTYSHARD_SECRET"],
+  [{ room: {} }, 'unknown option "room"; allowed: registry, secret, address'],
+])("GS12 %j is refused when the server is made: %s", (wrong, sentence) => {
+  const registry = { url: "http://127.0.0.1:1" };
+  const good = { registry, address: "127.0.0.1", secret, rooms: { game: () => ({}) } };
+  // As from code without types.
+  expect(() => new GameServer({ ...good, ...wrong } as never)).toThrow(`GameServer: `);
+  expect(() => new GameServer({ ...good, ...wrong } as never)).toThrow(sentence);
+});

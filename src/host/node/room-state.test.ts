@@ -59,6 +59,10 @@ function textOf(value: unknown, of = "game"): string {
 
 const done = success(null);
 
+function refuse(): never {
+  throw new Error("no");
+}
+
 function never(): Promise<void> {
   return new Promise(() => {});
 }
@@ -127,13 +131,10 @@ test("GS18 a state that cannot be taken up is told, and the room begins without 
 });
 
 test("GS18 a state that another version may take up is not stored over, but on demand", async () => {
-  const onRestore = (): never => {
-    throw new Error("no");
-  };
   for (const [hooks, text, isKept] of [
-    [{ getSnapshot: () => 2, onRestore }, textOf(1), true],
+    [{ getSnapshot: () => 2, onRestore: refuse }, textOf(1), true],
     [{ getSnapshot: () => 2, onRestore: () => {} }, textOf(1, "other"), true],
-    [{ getSnapshot: () => 2, onRestore }, "torn", false],
+    [{ getSnapshot: () => 2, onRestore: refuse }, "torn", false],
   ] as const) {
     const { state, stored } = start(hooks, text);
     await state.restore();

@@ -18,14 +18,15 @@ import {
 } from "../platform.ts";
 import { createCaller, stub } from "./ports.ts";
 
-type Answer = (request: Party.Request, lobby: Party.Lobby) => Promise<Response>;
-
-/** What PartyKit loads as a party: a class whose statics answer everything from outside. */
+/**
+ * What PartyKit loads as a party: a class whose statics answer everything from outside. A class that
+ * extends it may answer before they do.
+ */
 export type PartyClass = (new (
   room: Party.Room,
 ) => Party.Server & { onRequest(request: Party.Request): Promise<Response> }) & {
-  readonly onBeforeConnect: Answer;
-  readonly onBeforeRequest: Answer;
+  onBeforeConnect(request: Party.Request, lobby: Party.Lobby): Promise<Response>;
+  onBeforeRequest(request: Party.Request, lobby: Party.Lobby): Promise<Response>;
 };
 
 /**

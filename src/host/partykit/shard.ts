@@ -14,14 +14,22 @@ import type { Result } from "../../protocol/result.ts";
 import type { Entry } from "../../shard/admission.ts";
 import type { ClientSocket } from "../../shard/clients.ts";
 import type { IncomingLink } from "../../shard/intake.ts";
+import { RoomPublisher } from "../../shard/room-publisher.ts";
 import { Shard } from "../../shard/shard.ts";
 import { linkPath, seatClaimOf, seatHeader, WakeTimer } from "../platform.ts";
-import { broadcastHookOf, ClientEnds, clientRequestOf, stateHooksOf } from "../room-class.ts";
+import {
+  broadcastHookOf,
+  ClientEnds,
+  clientRequestOf,
+  stateHooksOf,
+  type RoomHooks,
+} from "../room-class.ts";
+import { setHandle } from "../room-handle.ts";
 import { answerFromOutside, type PartyClass } from "./gate.ts";
 import { answerCall, createCaller, createObjectPorts, openSocket, startOrReset } from "./ports.ts";
 import { roomWithoutLinks } from "./room-without-links.ts";
 
-type RoomClass = new (room: Party.Room) => Party.Server;
+type RoomClass = new (room: Party.Room) => Party.Server & RoomHooks;
 /** The `main` party; its cron sweeps for rooms that owe something. */
 type MainClass = PartyClass & {
   onCron(cron: Party.Cron, lobby: Party.CronLobby, context: Party.ExecutionContext): Promise<void>;
@@ -34,8 +42,14 @@ const sweepCron = "partyshard";
 /** Rooms that a sweep wakes at a time; the platform lets six calls wait. */
 const wakesAtATime = 6;
 
-/** Makes a PartyKit class the `main` party: a shard. Hibernates unless its options say otherwise. */
+/**
+ * Makes a PartyKit class the `main` party: a shard. Hibernates unless its options say otherwise.
+ *
+ * Throws a `TypeError` for a class that has `onBeforeConnect` or `onBeforeRequest`, which nobody would
+ * call: requests from outside come to the router.
+ */
 export function shard(Room: RoomClass, rooms: Rooms): MainClass {
+  refuseHooksOfRouter(Room);
   const statics = Room as RoomStatics;
 
   return class Main extends Room {
@@ -184,6 +198,11 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
         ...broadcastHookOf(this, id, this.#ownOnRequest()),
         ...stateHooksOf(this, () => null),
       };
+      setHandle(this, {
+        shard: id,
+        publisher: new RoomPublisher(id, type, ports.calls),
+        playerOf: (connection) => this.#playerOf(connection as Party.Connection),
+      });
       await super.onStart?.();
       this.#shard = await Shard.start(id, type, ports, clients, this.#links.values());
     }
@@ -195,6 +214,10 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
 
     #report(error: unknown): void {
       console.error(`${this.#room.id}: the room class threw:`, error);
+    }
+
+    #playerOf(connection: Party.Connection): string | null {
+      return this.#shard?.playerOf(this.#ends.of(connection), connection.id) ?? null;
     }
 
     #leave(connection: Party.Connection): void {
@@ -214,6 +237,15 @@ export function shard(Room: RoomClass, rooms: Rooms): MainClass {
       return (request) => super.onRequest?.(request as unknown as Party.Request);
     }
   };
+}
+
+function refuseHooksOfRouter(Room: RoomClass): void {
+  const hook = ["onBeforeConnect", "onBeforeRequest"].find((name) => name in Room);
+  if (hook === undefined) return;
+  throw new TypeError(
+    `static ${hook} of a room class is never called, since clients come to the router: put it into ` +
+      `src/router.ts, in a class Router extends router(rooms) that ends in super.${hook}(request, lobby)`,
+  );
 }
 
 /** Wakes every room that has clients: one that crashed goes on delivering what it owed. */

@@ -2,6 +2,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Rooms } from "../../core/rooms.ts";
 import { Gate } from "../../gate/gate.ts";
+import { problemResponse, refusal } from "../../gate/http.ts";
 import type { GatePorts } from "../../gate/ports.ts";
 import { parseRequest } from "../../protocol/calls.ts";
 import { isRoomId } from "../../protocol/names.ts";
@@ -75,7 +76,16 @@ export function router(rooms: Rooms): RouterClass {
 /** Answers every request of a Worker that serves rooms. Throws when `router` was never called. */
 export async function routeRooms(request: Request, env: Bindings): Promise<Response> {
   if (served === undefined) throw new Error("export a Router class made by router(rooms) first");
+  const missing = missingBinding(env);
+  if (missing !== null) return problemResponse(refusal("not-configured", missing));
   return served.gate.handle(request, createGatePorts(env, served.rooms));
+}
+
+/** What the Worker's configuration lacks, as a sentence. */
+function missingBinding(env: Partial<Bindings>): string | null {
+  const name = (["Main", "Router", "Registry"] as const).find((each) => env[each] === undefined);
+  if (name === undefined) return null;
+  return `binding \`${name}\` is missing: add it to durable_objects in the wrangler configuration`;
 }
 
 /** Longest query: it rests with the socket, in an attachment of at most 16 KiB. */

@@ -14,8 +14,10 @@ import { failure } from "../../protocol/result.ts";
 import { plainRequest, type ClientSocket } from "../../shard/clients.ts";
 import type { Entry, Refused } from "../../shard/admission.ts";
 import type { NotServing } from "../../shard/service.ts";
+import { RoomPublisher } from "../../shard/room-publisher.ts";
 import { Shard } from "../../shard/shard.ts";
 import { connectionOf, seatClaimOf, seatHeader, WakeTimer } from "../platform.ts";
+import { setHandle } from "../room-handle.ts";
 import { broadcastHookOf, ClientEnds, clientRequestOf, stateHooksOf } from "../room-class.ts";
 import { createObjectPorts, linkHeader, openSocket, type Bindings } from "./ports.ts";
 
@@ -70,6 +72,11 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
           ...broadcastHookOf(this, id, this.#ownOnRequest()),
           ...stateHooksOf(this, () => this.__unsafe_ensureInitialized()),
         };
+        setHandle(this, {
+          shard: id,
+          publisher: new RoomPublisher(id, type, ports.calls),
+          playerOf: (connection) => this.#playerOf(connection as Connection),
+        });
         const links = this.#links.values();
         this.#shard = await Shard.start(id, type, ports, this.#survivors(), links);
       });
@@ -201,6 +208,10 @@ export function shard<Room extends RoomClass>(Room: Room, rooms: Rooms): Room {
         if (socket.readyState !== 1 || this.#links.has(socket) || speakers.has(socket)) continue;
         yield new PlainSurvivor(socket, this.ctx);
       }
+    }
+
+    #playerOf(connection: Connection): string | null {
+      return this.#shard?.playerOf(this.#ends.of(connection), connection.id) ?? null;
     }
 
     #leave(socket: WebSocket): void {

@@ -3,6 +3,7 @@
  * speak to it in lines of text; a word it does not know goes to the other clients of the shard.
  */
 import type { BroadcastMessage } from "../../../src/index.ts";
+import type { RoomPublishOptions } from "../../../src/shard/room-publisher.ts";
 
 type Data = string | Uint8Array;
 type Client = {
@@ -13,6 +14,10 @@ type Client = {
 
 /** What the class uses of its host. */
 export type Platform = {
+  /** What partyshard gives it, on either host. */
+  publish(data: Data, options: RoomPublishOptions): Promise<unknown>;
+  roomOf(): string;
+  playerOf(client: Client): string | null;
   /** The shard's id. */
   readonly id: string;
   broadcast(message: string | ArrayBuffer | ArrayBufferView, without?: string[]): void;
@@ -21,6 +26,8 @@ export type Platform = {
   /** Ends the object: memory and sockets are gone. */
   reset(): void;
 };
+
+type Told = readonly [data: string, options?: RoomPublishOptions];
 
 type Sum = { readonly total: number; readonly count: number };
 
@@ -138,6 +145,15 @@ export class Behaviour {
       case "who":
         sender.send(sender.id);
         return;
+      case "room":
+        sender.send(this.#platform.roomOf());
+        return;
+      case "player":
+        sender.send(String(this.#platform.playerOf(sender)));
+        return;
+      case "publish":
+        this.#publish(JSON.parse(rest.join(" ")) as readonly Told[], sender);
+        return;
       case "clients":
         sender.send(
           Array.from(this.#platform.clients(), ({ id }) => id)
@@ -179,8 +195,10 @@ export class Behaviour {
     }
   }
 
-  onClose(id: string): void {
-    if (!quiet.has(this.#type)) this.#platform.broadcast(`left ${id}`, [id]);
+  onClose(client: Client): void {
+    if (quiet.has(this.#type)) return;
+    const player = this.#platform.playerOf(client);
+    this.#platform.broadcast(`left ${player ?? client.id}`, [client.id]);
   }
 
   /** A class of the PartyKit sharding example: a write arrives as a request. */
@@ -192,6 +210,12 @@ export class Behaviour {
     const text = await request.text();
     if (text === "throw") throw new Error("failed on purpose");
     this.#platform.broadcast(`${request.method} ${request.headers.get("content-type")} ${text}`);
+  }
+
+  /** All at once; tells what became of each. */
+  #publish(told: readonly Told[], sender: Client): void {
+    const published = told.map(([data, options = {}]) => this.#platform.publish(data, options));
+    void Promise.all(published).then((results) => sender.send(JSON.stringify(results)));
   }
 
   #add({ data, isReplay, isRestoring }: BroadcastMessage): Data {

@@ -16,6 +16,8 @@ export const rooms = defineRooms({
   open: { shards: 2, publishOverSocket: true, maxMessageBytes: 1_000 },
   /** Its messages tell whether they are read again. */
   witness: { shards: 2 },
+  /** For members alone: see `members.ts`. */
+  members: { shards: 2 },
   /**
    * Answers what it is asked; see `behaviour.ts`. The platform evicts its shards 15 seconds after their
    * last message, which is when a lease of the usual length has the registry ask them.

@@ -1,5 +1,8 @@
 /** The test app's Worker with an admin token. */
+import { describePlayers } from "../../contract/class-publishing-contract.ts";
 import { describeState } from "../../contract/state-contract.ts";
 import { workersHost } from "../workers-host.ts";
 
-describeState(workersHost("Workers", "test-admin-token"));
+const host = workersHost("Workers", "test-admin-token");
+describeState(host);
+describePlayers(host);

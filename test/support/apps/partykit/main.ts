@@ -1,6 +1,6 @@
 /** The `main` party of the test app. */
 import type * as Party from "partykit/server";
-import { shard } from "../../../../src/host/partykit/index.ts";
+import { playerOf, publish, roomOf, shard } from "../../../../src/host/partykit/index.ts";
 import { Behaviour } from "../behaviour.ts";
 import { rooms } from "../rooms.ts";
 import { crashPath } from "./crash-path.ts";
@@ -18,6 +18,9 @@ class TestRoom implements Party.Server {
     this.#room = room;
     this.#behaviour = new Behaviour({
       id: room.id,
+      publish: (data, options) => publish(this, data, options),
+      roomOf: () => roomOf(this),
+      playerOf: (client) => playerOf(this, client),
       broadcast: (message, without) => room.broadcast(message, without),
       clients: () => room.getConnections(),
       hasClient: (id) => room.getConnection(id) !== undefined,
@@ -56,7 +59,7 @@ class TestRoom implements Party.Server {
 
   onClose(connection: Party.Connection): void {
     console.log(`${this.#room.id} was left by ${connection.id}`);
-    this.#behaviour.onClose(connection.id);
+    this.#behaviour.onClose(connection);
   }
 
   async onRequest(request: Party.Request): Promise<Response> {

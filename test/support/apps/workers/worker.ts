@@ -1,13 +1,17 @@
 /** The test app as Durable Objects. */
 import { Server, type Connection, type ConnectionContext, type WSMessage } from "partyserver";
 import {
+  playerOf,
+  publish,
   registry,
+  roomOf,
   routeRooms,
   router,
   shard,
   type Bindings,
 } from "../../../../src/host/partyserver/index.ts";
 import { Behaviour } from "../behaviour.ts";
+import { refuseStranger } from "../members.ts";
 import { rooms } from "../rooms.ts";
 
 /** Shards to which every call fails from now on, though they and their sockets live. */
@@ -24,6 +28,9 @@ class TestRoom extends Server {
     super(ctx, env);
     this.#behaviour = new Behaviour({
       id: ctx.id.name ?? "",
+      publish: (data, options) => publish(this, data, options),
+      roomOf: () => roomOf(this),
+      playerOf: (client) => playerOf(this, client),
       broadcast: (message, without) => this.broadcast(message, without),
       clients: () => this.getConnections(),
       hasClient: (id) => this.getConnection(id) !== undefined,
@@ -61,7 +68,7 @@ class TestRoom extends Server {
   }
 
   override onClose(connection: Connection): void {
-    this.#behaviour.onClose(connection.id);
+    this.#behaviour.onClose(connection);
   }
 
   override async onRequest(request: Request): Promise<Response> {
@@ -104,5 +111,5 @@ export class Router extends router(rooms) {}
 export class Registry extends registry(rooms) {}
 
 export default {
-  fetch: (request, env) => routeRooms(request, env),
+  fetch: async (request, env) => refuseStranger(request) ?? routeRooms(request, env),
 } satisfies ExportedHandler<Bindings>;
