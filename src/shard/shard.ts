@@ -203,9 +203,7 @@ export class Shard {
   }
 
   /** The player whose ticket this socket came with, also after it has left; `null` without one. */
-  playerOf(socket: Socket, connection: string): string | null {
-    return this.#clients.playerOf(socket, connection);
-  }
+  readonly playerOf: Clients["playerOf"] = (...who) => this.#clients.playerOf(...who);
 
   /** A frame of a client of protocol 1; returns what the room class is to get of it, if anything. */
   receive(client: ProtocolClient, message: MessageData): MessageData | null {
