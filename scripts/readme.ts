@@ -72,11 +72,13 @@ function snippetsOf(markdown: string): Map<string, Snippet> {
   return files;
 }
 
+function inBlock(path: string): boolean {
+  return path.startsWith(`${join(root, "README")}/`);
+}
+
 /** A host that has the blocks beside the files on disk. */
 function hostOf(snippets: ReadonlyMap<string, Snippet>): ts.CompilerHost {
-  const host = ts.createCompilerHost(options);
-  const { fileExists, readFile, getSourceFile, directoryExists } = host;
-  const inBlock = (path: string): boolean => path.startsWith(join(root, "README") + "/");
+  const disk = ts.createCompilerHost(options);
   const textOf = (path: string): string | undefined => {
     if (path === surroundings) return declared;
     if (inBlock(path) && path.endsWith("/rooms.ts") && !snippets.has(path)) {
@@ -84,16 +86,17 @@ function hostOf(snippets: ReadonlyMap<string, Snippet>): ts.CompilerHost {
     }
     return snippets.get(path)?.text;
   };
-  host.directoryExists = (path) => inBlock(`${path}/`) || directoryExists?.(path) !== false;
-  host.fileExists = (path) => textOf(path) !== undefined || fileExists(path);
-  host.readFile = (path) => textOf(path) ?? readFile(path);
-  host.getSourceFile = (path, how, ...more) => {
-    const text = textOf(path);
-    return text === undefined
-      ? getSourceFile(path, how, ...more)
-      : ts.createSourceFile(path, text, how);
+  return {
+    ...disk,
+    directoryExists: (path) => inBlock(`${path}/`) || disk.directoryExists?.(path) !== false,
+    fileExists: (path) => textOf(path) !== undefined || disk.fileExists(path),
+    readFile: (path) => textOf(path) ?? disk.readFile(path),
+    getSourceFile: (path, how, ...more) => {
+      const text = textOf(path);
+      if (text === undefined) return disk.getSourceFile(path, how, ...more);
+      return ts.createSourceFile(path, text, how);
+    },
   };
-  return host;
 }
 
 function problemsIn(snippets: ReadonlyMap<string, Snippet>): string[] {

@@ -4,6 +4,7 @@ import { roomType } from "../../test/support/sequencer-rig.ts";
 import type { Published } from "../protocol/calls.ts";
 import type { ShardId } from "../protocol/names.ts";
 import { fencedFailure } from "../protocol/calls.ts";
+import { decodePayload } from "../protocol/payload.ts";
 import { success } from "../protocol/result.ts";
 import { RoomPublisher } from "./room-publisher.ts";
 
@@ -61,7 +62,8 @@ test("RC9 writes share a call only when they say the same, have no key, and fit 
     await write;
   }
   const made = calls.of("publish").map(({ messages, topic, key, volatile: isVolatile }) => {
-    return [messages.map((each) => String(each).slice(0, 5)).join(), topic, key, isVolatile];
+    const words = messages.map((each) => decodePayload(each).slice(0, 5));
+    return [words.join(), topic, key, isVolatile];
   });
   expect(made).toEqual([
     ["first", undefined, undefined, false],

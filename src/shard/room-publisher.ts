@@ -97,7 +97,9 @@ export class RoomPublisher {
     const bytes = payloadBytes(message);
     if (bytes > maxMessageBytes) return tooLarge(maxMessageBytes);
     return success({
-      ...{ message, bytes, volatile: volatile === true },
+      message,
+      bytes,
+      volatile,
       ...(topic === undefined ? {} : { topic }),
       ...(key === undefined ? {} : { key }),
     });
@@ -112,7 +114,9 @@ export class RoomPublisher {
     const { topic, key, volatile } = first;
     const result = await callPublish(this.#calls, this.#room, {
       ...({ type: "publish", waitDelivered: false } as const),
-      ...{ messages: writes.map(({ message }) => message), volatile, shard: this.#shard },
+      messages: writes.map(({ message }) => message),
+      volatile,
+      shard: this.#shard,
       ...(topic === undefined ? {} : { topic }),
       ...(key === undefined ? {} : { key }),
     });

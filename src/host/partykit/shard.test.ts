@@ -8,12 +8,15 @@ const refuse = (): Response => new Response("members only", { status: 401 });
 
 class Plain implements Party.Server {
   static onFetch = refuse;
+  onMessage(): void {}
 }
 class Connecting implements Party.Server {
   static onBeforeConnect = refuse;
+  onMessage(): void {}
 }
 class Requested implements Party.Server {
   static onBeforeRequest = refuse;
+  onMessage(): void {}
 }
 class Inheriting extends Requested {}
 
