@@ -113,13 +113,9 @@ export class Shard {
   }
 
   /** The player whose ticket this socket came with, also after it has left; `null` without one. */
-<<<<<<< HEAD
   playerOf(socket: Socket, connection: string): string | null {
     return this.#parts.clients.playerOf(socket, connection);
   }
-=======
-  readonly playerOf: Clients["playerOf"] = (...who) => this.#clients.playerOf(...who);
->>>>>>> wt6-polish
 
   /** A frame of a client of protocol 1; returns what the room class is to get of it, if anything. */
   receive(client: ProtocolClient, message: MessageData): MessageData | null {
