@@ -6,8 +6,17 @@ type Asked = { readonly url: string; readonly headers: { get(name: string): stri
 /** Who is no member is answered with a 401 of the app's own. */
 export function refuseStranger({ url, headers }: Asked): Response | null {
   const { pathname, searchParams } = new URL(url);
-  if (!/^\/parties\/router\/members(?::|%3A)/i.test(pathname)) return null;
+  if (!decoded(pathname).startsWith("/parties/router/members:")) return null;
   // A browser's WebSocket has no headers of its own.
   const token = headers.get("authorization")?.slice("Bearer ".length) ?? searchParams.get("token");
   return token === "a member's" ? null : new Response("members only", { status: 401 });
+}
+
+/** One that cannot be decoded names no room, as the router says. */
+function decoded(pathname: string): string {
+  try {
+    return decodeURIComponent(pathname);
+  } catch {
+    return "";
+  }
 }
