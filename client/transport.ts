@@ -39,7 +39,7 @@ class Socket extends ReconnectingSocket {
    * `source` of `null` that its own ones have (2026-11).
    */
   override onmessage = (event: MessageEvent): void => {
-    Object.defineProperty(event, "source", {});
+    Object.defineProperty(event, "source", { value: undefined });
   };
 }
 
