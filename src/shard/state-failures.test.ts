@@ -1,7 +1,12 @@
 /** What is told of a room class whose state cannot be stored or taken up. */
 import { expect, test } from "vitest";
 import { lost } from "../../test/support/fake-calls.ts";
-import { StateWorld, until, type StatefulShard } from "../../test/support/state-world.ts";
+import {
+  joinDespite,
+  StateWorld,
+  until,
+  type StatefulShard,
+} from "../../test/support/state-world.ts";
 import { turns } from "../../test/support/turns.ts";
 import { SnapshotStore } from "../core/snapshot-store.ts";
 import { encodeSnapshot } from "../core/snapshot-value.ts";
@@ -158,16 +163,7 @@ test.each([
     await world.say("a", "b");
     await take(shard);
     await shard.crash();
-    const called = Promise.withResolvers<undefined>();
-    shard.ledger.onRestore = () => {
-      called.resolve(undefined);
-      return hook();
-    };
-    const joining = shard.join();
-    await called.promise;
-    await turns();
-    await world.pass(5_000);
-    expect(await joining).toBe(true);
+    expect(await joinDespite(hook, world, shard)).toBe(true);
     await world.say("c");
     await world.pass(600_000);
     expect(shard.ports.calls.of("beginSnapshot")).toHaveLength(1);

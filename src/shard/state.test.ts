@@ -1,6 +1,11 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { StateWorld, until, type StatefulShard } from "../../test/support/state-world.ts";
+import {
+  joinDespite,
+  StateWorld,
+  until,
+  type StatefulShard,
+} from "../../test/support/state-world.ts";
 import { turns } from "../../test/support/turns.ts";
 import type { RoomId } from "../protocol/names.ts";
 
@@ -383,16 +388,7 @@ test.each([
   const [world, shard] = await used({ snapshotIntervalMs: 0 });
   await take(shard);
   await shard.crash();
-  const called = Promise.withResolvers<undefined>();
-  shard.ledger.onRestore = () => {
-    called.resolve(undefined);
-    return hook();
-  };
-  const joining = shard.join();
-  await called.promise;
-  await turns();
-  await world.pass(5_000);
-  expect(await joining).toBe(true);
+  expect(await joinDespite(hook, world, shard)).toBe(true);
   await world.say("c");
   expect(shard.clients[0]?.sent).toEqual(["c"]);
   expect(await counted(world, shard, "restore_errors")).toBe(1);

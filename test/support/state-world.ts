@@ -50,6 +50,24 @@ export async function until(isSo: () => boolean): Promise<void> {
   while (!isSo()) await turns();
 }
 
+/** Whether a client is let in while `onRestore` does as `hook` does, which is waited for as ever. */
+export async function joinDespite(
+  hook: () => unknown,
+  world: StateWorld,
+  shard: StatefulShard,
+): Promise<boolean> {
+  const called = Promise.withResolvers<undefined>();
+  shard.ledger.onRestore = () => {
+    called.resolve(undefined);
+    return hook();
+  };
+  const joining = shard.join();
+  await called.promise;
+  await turns();
+  await world.pass(5_000);
+  return joining;
+}
+
 export class StateWorld {
   readonly clock = new FakeClock();
   readonly options: RoomTypeOptions;
